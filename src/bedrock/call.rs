@@ -1,0 +1,79 @@
+//! The words that `formats` and the transport share. No IO.
+
+use bytes::Bytes;
+
+use super::ModelId;
+
+/// One call of Bedrock Runtime: what to send, and how.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Which of the four operations.
+    pub operation: Operation,
+    /// Model id, inference profile id or ARN, for the path.
+    pub model: ModelId,
+    /// The JSON body, byte for byte as it will be sent.
+    pub body: Bytes,
+}
+
+/// The operations that run a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `POST /model/{id}/converse`
+    Converse,
+    /// `POST /model/{id}/converse-stream`
+    ConverseStream,
+    /// `POST /model/{id}/invoke`
+    InvokeModel,
+    /// `POST /model/{id}/invoke-with-response-stream`
+    InvokeModelWithResponseStream,
+}
+
+impl Operation {
+    /// Does it answer with an event stream?
+    pub fn is_stream(self) -> bool {
+        match self {
+            Self::ConverseStream | Self::InvokeModelWithResponseStream => true,
+            Self::Converse | Self::InvokeModel => false,
+        }
+    }
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// What its headers say.
+    pub head: ReplyHead,
+    /// The JSON body, byte for byte.
+    pub body: Bytes,
+}
+
+/// What the headers of an answer say.
+#[derive(Debug, Clone, Default)]
+pub struct ReplyHead {
+    /// `x-amzn-requestid`
+    pub request_id: Option<String>,
+    /// `x-amzn-bedrock-*-token-count`: the only usage some families give (plain InvokeModel replies).
+    pub tokens: TokenCounts,
+}
+
+/// Token counts from headers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    /// `x-amzn-bedrock-input-token-count`
+    pub input: Option<u64>,
+    /// `x-amzn-bedrock-output-token-count`
+    pub output: Option<u64>,
+    /// `x-amzn-bedrock-cache-read-input-token-count`
+    pub cache_read: Option<u64>,
+    /// `x-amzn-bedrock-cache-write-input-token-count`
+    pub cache_write: Option<u64>,
+}
+
+/// One event of an event stream. Exceptions never get here: they are errors of the stream.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// `:event-type`: `messageStart`, `contentBlockDelta`, `chunk` …
+    pub event: Box<str>,
+    /// The JSON payload. Of a `chunk` it is the model's own JSON, taken out of its base64 wrapping.
+    pub payload: Bytes,
+}

@@ -1,0 +1,10 @@
+//! UPSTREAM: everything that is said to Amazon Bedrock and heard from it.
+//!
+//! It carries bytes and doesn't understand them: no `chat` here. Bodies are written and read by
+//! `formats`; `sdk` is the only file that names an `aws_sdk_*` crate.
+
+mod call;
+mod model_id;
+
+pub use call::{Frame, Invocation, Operation, Reply, ReplyHead, TokenCounts};
+pub use model_id::{InvalidModelId, ModelId};

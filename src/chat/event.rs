@@ -1,0 +1,76 @@
+//! What a model says, as it says it.
+
+use super::{StopReason, Text, Usage};
+
+/// One step of a reply. A whole reply is
+///
+/// ```text
+/// Start (BlockStart Delta* BlockStop)* Stop Usage?
+/// ```
+///
+/// where blocks may overlap (their index tells them apart), and a `Usage` may also come earlier: each
+/// one replaces what was known before.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The model begins.
+    Start,
+    /// A block begins.
+    BlockStart {
+        /// Which.
+        block: BlockIndex,
+        /// What it will hold.
+        kind: BlockKind,
+    },
+    /// A block grows.
+    Delta {
+        /// Which.
+        block: BlockIndex,
+        /// By what.
+        delta: Delta,
+    },
+    /// A block is whole.
+    BlockStop {
+        /// Which.
+        block: BlockIndex,
+    },
+    /// The model ended, and why. Without it a reply is cut, whatever else came.
+    Stop(StopReason),
+    /// What it cost.
+    Usage(Usage),
+}
+
+/// Numbers a content block of one reply, as the model's format does: text, reasoning and tool uses share
+/// the numbers, and there may be gaps. (OpenAI's dense number of a tool call is another thing.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockIndex(pub u32);
+
+/// What a block holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockKind {
+    /// Text.
+    Text,
+    /// What the model thinks.
+    Reasoning,
+    /// A call of a tool.
+    ToolUse {
+        /// Names the call.
+        id: String,
+        /// The tool.
+        name: String,
+    },
+}
+
+/// What a block grows by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// Text.
+    Text(Text),
+    /// Thought.
+    Reasoning(Text),
+    /// The thought's signature, whole.
+    Signature(Text),
+    /// A thought that only the model can read, whole.
+    Redacted(Text),
+    /// A fragment of a tool's input: the fragments joined are one JSON object, or nothing for `{}`.
+    ToolInput(Text),
+}

@@ -1,0 +1,21 @@
+//! THE CANONICAL MODEL: one vocabulary for requests, replies and stream events.
+//!
+//! It knows neither OpenAI nor Bedrock, and holds no IO, clock, randomness or environment. Client
+//! protocols decode into it and encode out of it (`openai`), model formats do the same on the other
+//! side (`formats`), so that N protocols and M formats cost N + M pieces and never meet.
+//! It may name nothing else in the crate.
+
+mod event;
+mod json;
+mod notes;
+mod request;
+mod response;
+
+pub use event::{BlockIndex, BlockKind, Delta, Event};
+pub use json::{Json, NotJson, Text};
+pub use notes::{Action, InvalidRequest, Note, Notes};
+pub use request::{
+    Block, Document, Effort, Image, ImageFormat, Message, OutputFormat, Reasoning, Request, Role, Tool,
+    ToolChoice, ToolResult, ToolUse,
+};
+pub use response::{AssembleError, Response, StopReason, ToolCall, Usage};

@@ -1,0 +1,104 @@
+//! What was changed on the way, and what can't be taken at all.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// One thing that was dropped, clamped, renamed or emulated for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Path of the parameter, as the client wrote it: `top_p`, `messages[2].name`.
+    pub param: Cow<'static, str>,
+    /// What happened to it.
+    pub action: Action,
+    /// Why, in `snake_case`: `excludes_temperature`, `no_equivalent`.
+    pub reason: &'static str,
+}
+
+/// What happened to a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Not sent: the target has no place for it.
+    Dropped,
+    /// Sent with the nearest value that the target takes.
+    Clamped,
+    /// Sent under another name or id, restored in the answer.
+    Renamed,
+    /// Done by the gateway, because the target can't.
+    Emulated,
+    /// Sent in another shape with the same meaning for the model.
+    Rewritten,
+}
+
+impl Action {
+    /// The word for headers, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped",
+            Self::Clamped => "clamped",
+            Self::Renamed => "renamed",
+            Self::Emulated => "emulated",
+            Self::Rewritten => "rewritten",
+        }
+    }
+}
+
+/// `top_p:dropped;reason=excludes_temperature`
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{};reason={}", self.param, self.action.as_str(), self.reason)
+    }
+}
+
+/// The record of everything that was changed for a request. It goes to the response header
+/// `x-outcrop-notes`, to the log and to a metric; in strict mode each note is a refusal instead.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes(Vec<Note>);
+
+impl Notes {
+    /// Nothing changed yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Records a change; the same one twice is one.
+    pub fn add(&mut self, param: impl Into<Cow<'static, str>>, action: Action, reason: &'static str) {
+        let note = Note { param: param.into(), action, reason };
+        if !self.0.contains(&note) {
+            self.0.push(note);
+        }
+    }
+
+    /// Nothing was changed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The changes in the order they were made.
+    pub fn iter(&self) -> impl Iterator<Item = &Note> {
+        self.0.iter()
+    }
+}
+
+/// A request that can't be sent: the client's fault, and where in the request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidRequest {
+    /// Path of the offending field: `messages[2].content[0].image_url.url`.
+    pub param: Option<String>,
+    /// OpenAI's error code: `invalid_value`, `unsupported_parameter`, `missing_required_parameter` …
+    pub code: &'static str,
+    /// A sentence for the caller. Never repeats content at length.
+    pub message: String,
+}
+
+impl InvalidRequest {
+    /// A value that is not allowed there.
+    pub fn value(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), code: "invalid_value", message: message.into() }
+    }
+
+    /// Something the target can't do and that can't be left out without changing what was asked.
+    pub fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), code: "unsupported_parameter", message: message.into() }
+    }
+}
