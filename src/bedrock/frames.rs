@@ -68,11 +68,11 @@ impl FrameDecoder {
 
     /// The next message, if it is whole: an event's frame, or the exception it carries.
     /// After an error the stream is of no use.
-    pub fn next(&mut self) -> Result<Option<Result<Frame, BedrockError>>, FrameError> {
+    pub fn decode(&mut self) -> Result<Option<Result<Frame, BedrockError>>, FrameError> {
         let Some(prelude) = self.buffer.get(..PRELUDE) else { return Ok(None) };
-        let total = be_u32(prelude, 0)?;
-        let headers = be_u32(prelude, 4)?;
-        if crc32fast::hash(&prelude[..8]) != be_u32(prelude, 8)? as u32 {
+        let total = be_u32(prelude, 0)? as usize;
+        let headers = be_u32(prelude, 4)? as usize;
+        if crc32fast::hash(&prelude[..8]) != be_u32(prelude, 8)? {
             return Err(FrameError::Checksum);
         }
         if total > LONGEST || headers > total || total - headers < PRELUDE + TRAILER {
@@ -84,13 +84,13 @@ impl FrameDecoder {
         }
         let mut message = self.buffer.split_to(total).freeze();
         let body_end = total - TRAILER;
-        if crc32fast::hash(&message[..body_end]) != be_u32(&message, body_end)? as u32 {
+        if crc32fast::hash(&message[..body_end]) != be_u32(&message, body_end)? {
             return Err(FrameError::Checksum);
         }
         message.truncate(body_end);
         message.advance(PRELUDE);
         let payload = message.split_off(headers);
-        classify(Headers::read(&message)?, payload).map(Some)
+        classify(&Headers::read(&message)?, payload).map(Some)
     }
 
     /// The byte stream ended. Inside a message, that is an error.
@@ -99,9 +99,11 @@ impl FrameDecoder {
     }
 }
 
-fn be_u32(bytes: &[u8], at: usize) -> Result<usize, FrameError> {
-    let four = bytes.get(at..at + 4).and_then(|four| <[u8; 4]>::try_from(four).ok());
-    four.map(|four| u32::from_be_bytes(four) as usize).ok_or(FrameError::Length)
+fn be_u32(bytes: &[u8], at: usize) -> Result<u32, FrameError> {
+    match bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(four) => Ok(u32::from_be_bytes(*four)),
+        None => Err(FrameError::Length),
+    }
 }
 
 /// The headers that matter; others are skipped.
@@ -156,7 +158,7 @@ fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8], FrameError> {
     Ok(taken)
 }
 
-fn classify(headers: Headers<'_>, payload: Bytes) -> Result<Result<Frame, BedrockError>, FrameError> {
+fn classify(headers: &Headers<'_>, payload: Bytes) -> Result<Result<Frame, BedrockError>, FrameError> {
     match headers.message_type {
         // Seen behind some proxies: an exception that arrives as an event, named like one.
         "event" if headers.event_type.ends_with("Exception") => {
@@ -217,7 +219,7 @@ fn read_all<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Read {
     for piece in pieces {
         decoder.push(piece);
         loop {
-            match decoder.next() {
+            match decoder.decode() {
                 Ok(Some(Ok(frame))) => messages.push(Ok((frame.event.into_owned(), frame.payload))),
                 Ok(Some(Err(error))) => messages.push(Err(format!("{:?}", error.kind))),
                 Ok(None) => break,
