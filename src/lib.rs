@@ -1,1 +1,2 @@
 //! Outcrop.
+pub mod listener;
