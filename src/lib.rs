@@ -1,2 +1,3 @@
 //! Outcrop.
+pub mod auth;
 pub mod listener;
