@@ -1,3 +1,4 @@
 //! Outcrop.
 pub mod auth;
 pub mod listener;
+pub mod telemetry;
