@@ -11,7 +11,10 @@
 //! A request crosses each room once, left to right, and its answer comes back once. Which room may name
 //! which is written in ARCHITECTURE.md and held by `tests/architecture.rs`.
 
+pub mod auth;
 pub mod bedrock;
 pub mod chat;
 pub mod families;
 pub mod formats;
+pub mod listener;
+pub mod telemetry;
