@@ -13,6 +13,7 @@
 
 pub mod auth;
 pub mod bedrock;
+pub mod catalog;
 pub mod chat;
 pub mod families;
 pub mod formats;
