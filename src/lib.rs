@@ -1,3 +1,4 @@
 //! Outcrop.
 
 pub mod catalog;
+pub mod config;
