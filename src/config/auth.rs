@@ -37,8 +37,8 @@ impl fmt::Debug for Key {
 }
 
 impl Auth {
-    /// `listen` decides whether keys may be missing; it is `None` if it couldn't be read itself.
-    pub(super) fn read(mut section: Section<'_>, listen: Option<(SocketAddr, &Node)>) -> Option<Self> {
+    /// `listen`, the node of `server.listen`, decides whether keys may be missing.
+    pub(super) fn read(mut section: Section<'_>, listen: Option<&Node>) -> Option<Self> {
         let mode = section.read("mode", |node| {
             scalar::choice(node, &[("auto", Mode::Auto), ("keys", Mode::Keys), ("none", Mode::None)])
         });
@@ -50,7 +50,11 @@ impl Auth {
             Mode::Keys if keys.is_empty() => Some(Problem::NoKeys),
             Mode::None if !keys.is_empty() => Some(Problem::KeysUnused),
             Mode::Auto if keys.is_empty() => {
-                if let Some((address, node)) = listen.filter(|(address, _)| !is_loopback(*address)) {
+                // A listener that can't be read has been reported as such.
+                if let Some(node) = listen
+                    && let Ok(address) = scalar::listen(node)
+                    && !is_loopback(address)
+                {
                     let problem = Problem::OpenToNetwork(address);
                     section.fail_at(node.place.clone(), "server.listen".to_owned(), problem);
                     return None;
@@ -125,12 +129,19 @@ fn digest(hex: &str) -> Option<[u8; 32]> {
     if pairs.len() != digest.len() {
         return None;
     }
-    let nibble =
-        |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).map_or(None, Some));
     for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
         *byte = nibble(*high)? << 4 | nibble(*low)?;
     }
     Some(digest)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 fn are_distinct(section: &mut Section<'_>, keys: &[Key]) -> bool {

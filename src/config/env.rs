@@ -115,7 +115,7 @@ pub(super) fn own(vars: &dyn Vars, defaults: &Node, errors: &mut Vec<Error>) -> 
     for name in vars.names() {
         if name.starts_with(PREFIX) && !known.contains(&name) && !is_service_link(&name, vars) {
             let nearest = nearest(&name, known.iter().map(String::as_str));
-            errors.push(env.error(&name, "", Problem::UnknownVariable { nearest }));
+            errors.push(mistake(&name, "", Problem::UnknownVariable { nearest }));
         }
     }
     layers.extend(env.text("RUST_LOG", "log.level", errors));
@@ -128,7 +128,7 @@ pub(super) fn api_key(vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Node> 
 }
 
 /// Every key of the defaults, parents included, as dotted paths.
-fn paths(defaults: &Node) -> Vec<String> {
+pub(super) fn paths(defaults: &Node) -> Vec<String> {
     fn walk(node: &Node, path: &str, paths: &mut Vec<String>) {
         for entry in node.entries() {
             let path = join(path, &entry.key);
@@ -176,12 +176,12 @@ impl Environment<'_> {
 
     fn text(&self, name: &str, path: &str, errors: &mut Vec<Error>) -> Option<Node> {
         let value = self.readable(name, path, errors)?;
-        Some(Node::nested(path, Node::text(value, self.place(name))))
+        Some(Node::nested(path, Node::text(value, place(name))))
     }
 
     fn yaml(&self, name: &str, path: &str, errors: &mut Vec<Error>) -> Option<Node> {
         let value = self.readable(name, path, errors)?;
-        match Node::parse(&value, &self.place(name).origin) {
+        match Node::parse(&value, &place(name).origin) {
             Ok(node) => Some(Node::nested(path, node)),
             Err(error) => {
                 errors.push(Error { path: path.to_owned(), ..error });
@@ -193,7 +193,7 @@ impl Environment<'_> {
     fn readable(&self, name: &str, path: &str, errors: &mut Vec<Error>) -> Option<String> {
         let value = self.set(name)?;
         if value.contains('\u{FFFD}') {
-            errors.push(self.error(name, path, Problem::NotUnicode));
+            errors.push(mistake(name, path, Problem::NotUnicode));
             return None;
         }
         Some(value)
@@ -202,17 +202,17 @@ impl Environment<'_> {
     /// A secret, as it stands in the variable, or in the file that its `…_FILE` names.
     fn secret(&self, name: &str, errors: &mut Vec<Error>) -> Option<Node> {
         let file_name = format!("{name}{FILE}");
-        let given = self.readable(name, "", errors).map(|value| Node::text(value, self.place(name)));
+        let given = self.readable(name, "", errors).map(|value| Node::text(value, place(name)));
         let Some(path) = self.set(&file_name) else { return given };
         if given.is_some() {
-            errors.push(self.error(&file_name, "", Problem::SetTwice(name.to_owned())));
+            errors.push(mistake(&file_name, "", Problem::SetTwice(name.to_owned())));
             return given;
         }
         match std::fs::read_to_string(&path) {
             // Editors and `echo` leave a newline at the end that is no part of the secret.
-            Ok(content) => Some(Node::text(content.trim_end_matches(['\r', '\n']), self.place(&file_name))),
+            Ok(content) => Some(Node::text(content.trim_end_matches(['\r', '\n']), place(&file_name))),
             Err(error) => {
-                errors.push(self.error(&file_name, "", Problem::Unreadable(format!("{path}: {error}"))));
+                errors.push(mistake(&file_name, "", Problem::Unreadable(format!("{path}: {error}"))));
                 None
             }
         }
@@ -221,7 +221,7 @@ impl Environment<'_> {
     fn host_and_port(&self, defaults: &Node) -> Option<Node> {
         const PATH: &str = "server.listen";
         let (host, port) = (self.set("HOST"), self.set("PORT"));
-        let place = self.place(if host.is_some() { "HOST" } else { "PORT" });
+        let place = place(if host.is_some() { "HOST" } else { "PORT" });
         if host.is_none() && port.is_none() {
             return None;
         }
@@ -241,12 +241,12 @@ impl Environment<'_> {
         };
         Some(Node::nested(PATH, Node::text(listen, place)))
     }
+}
 
-    fn place(&self, name: &str) -> Place {
-        Place::whole(Origin::Env(Arc::from(name)))
-    }
+fn place(name: &str) -> Place {
+    Place::whole(Origin::Env(Arc::from(name)))
+}
 
-    fn error(&self, name: &str, path: &str, problem: Problem) -> Error {
-        Error { place: self.place(name), path: path.to_owned(), problem }
-    }
+fn mistake(name: &str, path: &str, problem: Problem) -> Error {
+    Error { place: place(name), path: path.to_owned(), problem }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Every mistake found, in the order of discovery. Never empty.
+/// Every mistake found: those of the file from top to bottom, then variables, then flags. Never empty.
 #[derive(Debug)]
 pub struct Errors(pub Vec<Error>);
 
@@ -31,6 +31,19 @@ pub struct Error {
     pub path: String,
     /// What is wrong.
     pub problem: Problem,
+}
+
+impl Error {
+    /// The order to list errors in: by origin, then by place.
+    pub(super) fn position(&self) -> (u8, u64, u64) {
+        let origin = match self.place.origin {
+            Origin::Default => 0,
+            Origin::File(_) => 1,
+            Origin::Env(_) => 2,
+            Origin::Flag(_) => 3,
+        };
+        (origin, self.place.line, self.place.column)
+    }
 }
 
 impl std::error::Error for Error {}
@@ -117,6 +130,10 @@ pub enum Problem {
     WrongType { expected: &'static str, found: &'static str },
     #[error("{found:?} isn't {expected}")]
     Invalid { found: String, expected: String },
+    #[error("is missing")]
+    Missing,
+    #[error("must not hold a user or password")]
+    UrlCredentials,
     #[error("must not be empty")]
     Empty,
     #[error("isn't a SHA-256 digest: 64 hexadecimal digits; `outcrop keys new` makes a key with its digest")]

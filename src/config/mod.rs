@@ -133,7 +133,11 @@ pub fn load(sources: Sources<'_>) -> Result<Config, Errors> {
     }
     match read(&tree, sources.vars, &mut errors) {
         Some(config) if errors.is_empty() => Ok(config),
-        Some(_) | None => Err(Errors(errors)),
+        Some(_) | None => {
+            // Found layer by layer and section by section; read from top to bottom.
+            errors.sort_by_key(Error::position);
+            Err(Errors(errors))
+        }
     }
 }
 
@@ -141,10 +145,10 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let mut root = Section::root(tree, errors);
     let server = Server::read(root.section("server"));
     let listen = tree.find("server").and_then(|server| server.find("listen"));
-    let auth = Auth::read(root.section("auth"), server.as_ref().map(|server| server.listen).zip(listen));
+    let auth = Auth::read(root.section("auth"), listen);
     let aws = Aws::read(root.section("aws"), vars);
     let models = Models::read(root.section("models"));
-    let default_model = models::read_default(&mut root, models.as_ref());
+    let default_model = models::read_default(&mut root);
     let timeout = Timeout::read(root.section("timeout"));
     let retry = Retry::read(root.section("retry"));
     let stream = Stream::read(root.section("stream"));

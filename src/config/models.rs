@@ -126,19 +126,19 @@ impl Models {
     }
 }
 
-/// The model for requests that name none: one of `models`, or an id.
-pub(super) fn read_default(section: &mut Section<'_>, models: Option<&Models>) -> Option<Sourced<String>> {
+/// The model for requests that name none: one of `models`, or an id. Reads from the root.
+pub(super) fn read_default(root: &mut Section<'_>) -> Option<Sourced<String>> {
     const KEY: &str = "default_model";
-    let origin = section.origin(KEY);
-    let value = section.read(KEY, scalar::text)?;
-    // Without models nobody can say whether this is one of them; their own mistakes are reported already.
-    if models?.entries.contains_key(&value) {
-        return Some(Sourced { value, origin });
-    }
-    section.read(KEY, model_id)?;
-    if is_opaque_arn(&value) {
-        section.fail(KEY, Problem::OpaqueDefault(value));
-        return None;
+    let origin = root.origin(KEY);
+    let value = root.read(KEY, scalar::text)?;
+    let is_named =
+        root.node().find("models").is_some_and(|models| value != LIST && models.find(&value).is_some());
+    if !is_named {
+        root.read(KEY, model_id)?;
+        if is_opaque_arn(&value) {
+            root.fail(KEY, Problem::OpaqueDefault(value));
+            return None;
+        }
     }
     Some(Sourced { value, origin })
 }

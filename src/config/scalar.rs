@@ -11,7 +11,7 @@ use super::secret::Secret;
 use super::tree::{Node, Value};
 
 /// No wait in the configuration may be longer: beyond lies a typing error, or a clock that overflows.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// Any text that isn't empty. A number or boolean counts by its spelling, so an id may be `007`.
 pub(super) fn text(node: &Node) -> Result<String, Problem> {
@@ -119,6 +119,10 @@ pub(super) fn url(node: &Node) -> Result<String, Problem> {
     let text = text(node)?;
     let uri = text.parse::<http::Uri>();
     match uri {
+        // Neither the SDK nor a log has any use for them.
+        Ok(uri) if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
+            Err(Problem::UrlCredentials)
+        }
         Ok(uri)
             if matches!(uri.scheme_str(), Some("http" | "https"))
                 && uri.host().is_some_and(|h| !h.is_empty()) =>
@@ -222,6 +226,7 @@ mod tests {
     #[test]
     fn urls_need_a_scheme_and_a_host() {
         assert!(url(&node("http://localhost:4566")).is_ok());
+        assert_eq!(url(&node("http://user:hush@host")), Err(Problem::UrlCredentials));
         for yaml in ["localhost:4566", "ftp://x", "/path", "https://"] {
             assert!(url(&node(yaml)).is_err(), "{yaml}");
         }

@@ -65,7 +65,7 @@ impl<'a> Section<'a> {
         key: &str,
         parse: impl FnOnce(&'a Node) -> Result<T, Problem>,
     ) -> Option<T> {
-        match self.node.find(key).map_or_else(|| Err(Problem::Empty), parse) {
+        match self.node.find(key).map_or_else(|| Err(Problem::Missing), parse) {
             Ok(value) => Some(value),
             Err(problem) => {
                 self.fail(key, problem);

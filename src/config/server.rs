@@ -13,7 +13,7 @@ use super::section::Section;
 pub struct Server {
     /// Where the API listens.
     pub listen: SocketAddr,
-    /// Where health, metrics and OpenAPI listen, if not with the API.
+    /// Where health, metrics and the API's description listen, if not with the API.
     pub admin: Option<SocketAddr>,
     /// The longest request body, in bytes.
     pub body_limit: usize,
