@@ -127,19 +127,17 @@ pub(super) fn api_key(vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Node> 
     Environment { vars }.secret(API_KEY, errors)
 }
 
-/// Every key of the defaults, parents included, as dotted paths.
+/// Every key of the defaults as a dotted path, each section before its keys: a single key wins over a whole section.
 pub(super) fn paths(defaults: &Node) -> Vec<String> {
     fn walk(node: &Node, path: &str, paths: &mut Vec<String>) {
         for entry in node.entries() {
             let path = join(path, &entry.key);
+            paths.push(path.clone());
             walk(&entry.node, &path, paths);
-            paths.push(path);
         }
     }
     let mut paths = Vec::new();
     walk(defaults, "", &mut paths);
-    // Parents first, so that a single key wins over a whole section.
-    paths.sort_by_key(|path| path.matches('.').count());
     paths
 }
 

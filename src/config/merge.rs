@@ -30,8 +30,6 @@ fn merge(base: &mut Node, mut over: Node, path: &str, errors: &mut Vec<Error>) {
         errors.push(Error { place: over.place, path: path.to_owned(), problem });
         return;
     };
-    // Where it was last set: an error about the section as a whole should point at the operator's text.
-    base.place = over.place;
     for entry in entries {
         merge_entry(base_entries, entry, path, errors);
     }

@@ -167,7 +167,8 @@ fn read_entry(section: &mut Section<'_>, name: &str) -> Option<ModelEntry> {
         })?;
         return is_clear(section, &entry).then_some(entry);
     }
-    if !section.is_map() {
+    if !section.node().is_map() {
+        section.fail_here(scalar::wrong_type(section.node(), "a model id or a map of keys"));
         return None;
     }
     section.only(&KEYS, &[]);

@@ -153,6 +153,13 @@ fn every_key_has_a_variable() {
 }
 
 #[test]
+fn a_single_key_wins_over_its_section() {
+    let env = [("OUTCROP_TIMEOUT", "{total: 9, idle: 8}"), ("OUTCROP_TIMEOUT__TOTAL", "5")];
+    let timeout = from_env(&env).unwrap().timeout;
+    assert_eq!((timeout.total, timeout.idle), (Duration::from_secs(5), Duration::from_secs(8)));
+}
+
+#[test]
 fn mistakes_in_variables_name_the_variable() {
     let found = errors_of(from_env(&[
         ("OUTCROP_SERVER__BODY_LIMIT", "big"),

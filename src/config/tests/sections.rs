@@ -150,7 +150,7 @@ models:
             "7:33: models.f.format: \"xml\" isn't one of native, converse",
             "7:50: models.f.max_tokens: must be more than 0",
             "7:61: models.f.family: \"La Ma\" isn't the name of a family",
-            "8:6: models.g: expected a map of keys, found a list",
+            "8:6: models.g: expected a model id or a map of keys, found a list",
             "9:47: models.arn:aws:bedrock:us-east-1:1:custom-model/x.target: the ARN",
             "10:10: models.list.retird: unknown key; did you mean retired?",
         ],
