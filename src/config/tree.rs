@@ -37,7 +37,7 @@ pub(super) struct Entry {
 }
 
 impl Node {
-    /// Reads a whole document. An empty one is an empty map.
+    /// Reads a whole document. An empty one is null, which sets nothing.
     pub(super) fn parse(text: &str, origin: &Origin) -> Result<Self, Error> {
         let options = serde_saphyr::options! {
             // YAML 1.2: `on` and `no` are words. With 1.1's booleans a model alias could turn into `false`.
