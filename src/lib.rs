@@ -1,1 +1,3 @@
 //! Outcrop.
+
+pub mod simulator;
