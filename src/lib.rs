@@ -21,4 +21,5 @@ pub mod formats;
 pub mod gateway;
 pub mod http;
 pub mod listener;
+pub mod simulator;
 pub mod telemetry;
