@@ -133,34 +133,34 @@ impl Clock {
 
     /// When to look again, if the client is being waited for at all.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let turn = match self.turn {
-            Turn::Silent { since } => Some(since + self.settings.idle_timeout),
-            Turn::Head { since } => Some(since + self.settings.header_timeout),
-            Turn::Serving => None,
-        };
-        let body = match self.body {
-            BodyWait::Waiting { since, reader: _ } => Some(since + self.settings.body_timeout),
-            BodyWait::NotWaiting | BodyWait::Expired => None,
-        };
-        let write = self.write_blocked_since.map(|since| since + self.settings.write_stall_timeout);
-        [turn, body, write].into_iter().flatten().min()
+        self.waits().into_iter().flatten().map(|(deadline, _)| deadline).min()
     }
 
     /// What has lasted too long by `now`. A body that has is told so itself: its reader can still answer.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Expired> {
         if let BodyWait::Waiting { since, reader } = &self.body
-            && now >= *since + self.settings.body_timeout
+            && *since + self.settings.body_timeout <= now
         {
             reader.wake_by_ref();
             self.body = BodyWait::Expired;
         }
-        if self.write_blocked_since.is_some_and(|since| now >= since + self.settings.write_stall_timeout) {
-            return Some(Expired::Write);
-        }
-        match self.turn {
-            Turn::Silent { since } if now >= since + self.settings.idle_timeout => Some(Expired::Idle),
-            Turn::Head { since } if now >= since + self.settings.header_timeout => Some(Expired::Head),
-            Turn::Silent { .. } | Turn::Head { .. } | Turn::Serving => None,
-        }
+        self.waits().into_iter().flatten().find_map(|(deadline, wait)| wait.filter(|_| deadline <= now))
+    }
+
+    /// All that is being waited for: until when, and what its end is called if that ends the connection.
+    fn waits(&self) -> [Option<(Instant, Option<Expired>)>; 3] {
+        let write = self
+            .write_blocked_since
+            .map(|since| (since + self.settings.write_stall_timeout, Some(Expired::Write)));
+        let turn = match self.turn {
+            Turn::Silent { since } => Some((since + self.settings.idle_timeout, Some(Expired::Idle))),
+            Turn::Head { since } => Some((since + self.settings.header_timeout, Some(Expired::Head))),
+            Turn::Serving => None,
+        };
+        let body = match self.body {
+            BodyWait::Waiting { since, reader: _ } => Some((since + self.settings.body_timeout, None)),
+            BodyWait::NotWaiting | BodyWait::Expired => None,
+        };
+        [write, turn, body]
     }
 }

@@ -90,6 +90,19 @@ async fn half_a_head_is_answered_408_at_the_header_timeout_however_it_trickles()
 }
 
 #[tokio::test(start_paused = true)]
+async fn half_a_later_head_has_no_more_time_than_half_a_first() {
+    let (mut client, closed) = converse(greet, &Shutdown::new());
+    client.write_all(GET).await.unwrap();
+    read_until(&mut client, "hello").await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let began = Instant::now();
+    client.write_all(b"GET / ").await.unwrap();
+    assert!(read_to_end(&mut client).await.starts_with("HTTP/1.1 408 "));
+    assert_eq!(closed.await.unwrap(), Closed::HeadTimeout);
+    assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_keep_alive_closes_at_the_idle_timeout_and_not_the_header_timeout() {
     let (mut client, closed) = converse(greet, &Shutdown::new());
     for _ in 0..2 {
