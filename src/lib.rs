@@ -11,6 +11,7 @@
 //! A request crosses each room once, left to right, and its answer comes back once. Which room may name
 //! which is written in ARCHITECTURE.md and held by `tests/architecture.rs`.
 
+pub mod app;
 pub mod auth;
 pub mod bedrock;
 pub mod catalog;
