@@ -9,6 +9,8 @@ mod blocks;
 pub mod converse;
 mod fuzz;
 mod guardrail;
+#[cfg(test)]
+mod samples;
 mod scalar;
 mod tool_schema;
 
