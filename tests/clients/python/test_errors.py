@@ -8,7 +8,7 @@ from conftest import CLAUDE, KEY, NOVA, ONE_OF_EACH, URL, user
 
 UPSTREAM = [
     # (Bedrock's exception, the SDK's, status, type, code)
-    ("validationException", openai.BadRequestError, 400, "invalid_request_error", None),
+    ("validationException", openai.BadRequestError, 400, "invalid_request_error", "invalid_value"),
     ("accessDeniedException", openai.PermissionDeniedError, 403, "permission_error", "model_access_denied"),
     ("resourceNotFoundException", openai.NotFoundError, 404, "invalid_request_error", "model_not_found"),
     ("throttlingException", openai.RateLimitError, 429, "rate_limit_error", "rate_limit_exceeded"),
@@ -29,8 +29,7 @@ def test_each_failure_of_the_upstream_is_its_own_exception(client, exception, er
         client.chat.completions.create(model=CLAUDE, messages=user(f"[[error:{exception}]]"), stream=stream)
     assert caught.value.status_code == status
     assert caught.value.type == kind
-    if code:
-        assert caught.value.code == code
+    assert caught.value.code == code
     assert caught.value.request_id
     assert caught.value.response.headers["content-type"].startswith("application/json")
 
@@ -70,7 +69,8 @@ INVALID = [
     ({"top_p": 1.5}, "top_p"),
     ({"max_tokens": 0}, "max_tokens"),
     ({"n": 2}, "n"),
-    ({"stream_options": {"include_usage": True}}, "stream_options"),
+    ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+    ({"response_format": {"type": "xml"}}, "response_format.type"),
 ]
 
 
@@ -95,7 +95,6 @@ def test_a_bad_request_names_the_field(counted, change, param):
         ("GET", "/v1/chat/completions", None, 405),
         ("DELETE", "/v1/models", None, 405),
         ("GET", "/v1/nothing", None, 404),
-        ("GET", "/", None, 404),
     ],
 )
 def test_whatever_comes_the_answer_is_an_error_in_json(http, method, path, content, status):
@@ -120,12 +119,15 @@ def test_whatever_comes_the_answer_is_an_error_in_json(http, method, path, conte
         "[[cut]]",
     ],
 )
-def test_the_sdk_retries_as_often_as_the_gateway_says(counted, directive):
+def test_the_sdk_repeats_nothing_that_the_gateway_has_repeated(counted, directive):
     with_retries = counted(max_retries=1)
     with pytest.raises(openai.APIStatusError):
         with_retries.client.chat.completions.create(model=CLAUDE, messages=user(directive))
-    advice = with_retries.responses[0].headers["x-should-retry"]
-    assert len(with_retries.responses) == {"true": 2, "false": 1}[advice]
+    first = with_retries.responses[0]
+    # Without advice the SDK repeats these statuses by itself; the gateway has already done so.
+    would_be_repeated = first.status_code in (408, 409, 429) or first.status_code >= 500
+    assert first.headers.get("x-should-retry") == ("false" if would_be_repeated else None)
+    assert len(with_retries.responses) == 1
 
 
 MISHAPS = [
