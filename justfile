@@ -1,0 +1,60 @@
+# `just` lists these. They are what .ci/run does, step by step, and what one types while working.
+
+binary := env("CARGO_TARGET_DIR", "target") / "debug/outcrop"
+
+[private]
+default:
+    @just --list --unsorted
+
+# A gateway with the built-in simulator behind it: no AWS account needed
+run *flags:
+    cargo run --locked -- serve --simulate {{ flags }}
+
+# Format the code
+fmt:
+    cargo fmt
+
+# Lint the code, as CI does
+clippy:
+    cargo clippy --all-targets --locked -- -D warnings
+
+# README's test command: hermetic, Rust only
+test *filter:
+    cargo test --locked {{ filter }}
+
+# Install the official OpenAI clients and the linters, once
+install:
+    tests/clients/install
+
+# The official OpenAI clients and openapi.yaml against a real server
+clients: install
+    cargo build --locked
+    tests/clients/run {{ binary }}
+
+# Lint openapi.yaml
+openapi: install
+    tests/clients/lint
+
+# Licences, bans and sources of the dependencies (cargo install --locked cargo-deny)
+deny:
+    cargo deny check --hide-inclusion-graph bans licenses sources
+
+# The same and the advisories, which need the network
+audit:
+    cargo deny check --hide-inclusion-graph
+
+# The documentation of the code
+doc:
+    cargo doc --no-deps --document-private-items --locked --open
+
+# The container image
+image:
+    docker build --tag outcrop .
+
+# The container image without a registry and without Docker, as root
+image-offline:
+    deploy/image/build-offline
+
+# All that CI does
+ci:
+    .ci/run
