@@ -16,6 +16,7 @@ pub mod auth;
 pub mod bedrock;
 pub mod catalog;
 pub mod chat;
+pub mod cli;
 pub mod config;
 pub mod families;
 pub mod formats;

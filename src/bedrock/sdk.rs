@@ -51,7 +51,7 @@ use super::{
 const LONGEST_REPLY: usize = 64 * 1024 * 1024;
 
 /// What of the configuration concerns AWS. Everything absent is found by the SDK's own chain.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Settings {
     /// The default region.
     pub region: String,
@@ -59,16 +59,37 @@ pub struct Settings {
     pub profile: Option<String>,
     /// Explicit keys; else the chain: environment, profile, SSO, web identity, ECS and EKS, EC2.
     pub credentials: Option<StaticCredentials>,
+    /// What explicit keys are called where their source is shown.
+    pub credentials_source: &'static str,
     /// A Bedrock API key; goes before credentials.
     pub bearer_token: Option<String>,
     /// Instead of the region's endpoint.
     pub endpoint_url: Option<String>,
-    /// FIPS endpoints.
-    pub use_fips: bool,
-    /// Dual stack endpoints.
-    pub use_dual_stack: bool,
+    /// The same for the control plane.
+    pub control_endpoint_url: Option<String>,
+    /// FIPS endpoints; absent leaves it to the environment and the profile.
+    pub use_fips: Option<bool>,
+    /// Dual stack endpoints; absent leaves it to the environment and the profile.
+    pub use_dual_stack: Option<bool>,
     /// Longest wait for a connection.
     pub connect_timeout: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            profile: None,
+            credentials: None,
+            credentials_source: "Configuration",
+            bearer_token: None,
+            endpoint_url: None,
+            control_endpoint_url: None,
+            use_fips: None,
+            use_dual_stack: None,
+            connect_timeout: None,
+        }
+    }
 }
 
 /// Explicit keys.
@@ -94,9 +115,13 @@ impl Aws {
     pub async fn load(settings: Settings) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(Region::new(settings.region.clone()))
-            .http_client(http_client())
-            .use_fips(settings.use_fips)
-            .use_dual_stack(settings.use_dual_stack);
+            .http_client(http_client());
+        if let Some(use_fips) = settings.use_fips {
+            loader = loader.use_fips(use_fips);
+        }
+        if let Some(use_dual_stack) = settings.use_dual_stack {
+            loader = loader.use_dual_stack(use_dual_stack);
+        }
         if let Some(profile) = &settings.profile {
             loader = loader.profile_name(profile);
         }
@@ -107,7 +132,7 @@ impl Aws {
                 keys.secret_access_key,
                 keys.session_token,
                 None,
-                "Configuration",
+                settings.credentials_source,
             ));
         }
         Self { shared: loader.load().await, settings: Arc::new(settings) }
@@ -115,6 +140,10 @@ impl Aws {
 
     /// A transport to a region; `None` is the default one.
     pub fn transport(&self, region: Option<&str>) -> Arc<dyn Transport> {
+        Arc::new(Sdk { client: Client::from_conf(self.client_config(region).build()) })
+    }
+
+    fn client_config(&self, region: Option<&str>) -> aws_sdk_bedrockruntime::config::Builder {
         let settings = &self.settings;
         let mut config = aws_sdk_bedrockruntime::config::Builder::from(&self.shared)
             // One retry loop, and it is the gateway's: it sees fallbacks, budgets and the commit point.
@@ -135,7 +164,23 @@ impl Aws {
         if let Some(connect) = settings.connect_timeout {
             config = config.timeout_config(TimeoutConfig::builder().connect_timeout(connect).build());
         }
-        Arc::new(Sdk { client: Client::from_conf(config.build()) })
+        config
+    }
+
+    /// A GET of the control plane (`bedrock.{region}`), such as `/foundation-models`. It has the same signing
+    /// name as the runtime, so the runtime's client makes it: another path, another endpoint, no body.
+    pub async fn control_get(&self, path: &str) -> Result<Reply, BedrockError> {
+        let settings = &self.settings;
+        let suffix = if settings.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let fips = if settings.use_fips == Some(true) { "-fips" } else { "" };
+        let endpoint = settings
+            .control_endpoint_url
+            .clone()
+            .unwrap_or_else(|| format!("https://bedrock{fips}.{}.{suffix}", settings.region));
+        let sdk = Sdk { client: Client::from_conf(self.client_config(None).endpoint_url(endpoint).build()) };
+        let swap = Swap { request: Request::Get(path.to_owned()), answer: Arc::default() };
+        let (head, body) = sdk.invoke_model("-", swap).await?;
+        Ok(Reply { head, body: whole(body).await? })
     }
 
     /// Asks the chain for credentials, and says where they came from.
@@ -191,14 +236,11 @@ impl Transport for Sdk {
     fn invoke(&self, call: Invocation) -> BoxFuture<'_, Result<Reply, BedrockError>> {
         Box::pin(async move {
             let (head, body) = self.send(call).await?;
-            let limited = http_body_util::Limited::new(body, LONGEST_REPLY);
-            let body = limited.collect().await.map_err(|error| {
-                let mut failed =
-                    BedrockError::new(ErrorKind::Malformed, format!("reading the reply: {error}"));
-                failed.request_id.clone_from(&head.request_id);
-                failed
+            let body = whole(body).await.map_err(|mut error| {
+                error.request_id.clone_from(&head.request_id);
+                error
             })?;
-            Ok(Reply { head, body: body.to_bytes() })
+            Ok(Reply { head, body })
         })
     }
 
@@ -213,7 +255,7 @@ impl Transport for Sdk {
 impl Sdk {
     /// Makes the call; what comes back is the answer's head and its body, unread.
     async fn send(&self, call: Invocation) -> Result<(ReplyHead, SdkBody), BedrockError> {
-        let swap = Swap { body: call.body, answer: Arc::default() };
+        let swap = Swap { request: Request::Body(call.body), answer: Arc::default() };
         let answer = Arc::clone(&swap.answer);
         let model = call.model.as_str();
         match call.operation {
@@ -226,20 +268,7 @@ impl Sdk {
                     self.client.converse_stream().model_id(model).customize().interceptor(swap).send().await;
                 sent.map(drop).map_err(|error| failure(&error))?;
             }
-            Operation::InvokeModel => {
-                let sent = self
-                    .client
-                    .invoke_model()
-                    .model_id(model)
-                    .content_type("application/json")
-                    .accept("application/json")
-                    .body(Blob::new(""))
-                    .customize()
-                    .interceptor(swap)
-                    .send()
-                    .await;
-                sent.map(drop).map_err(|error| failure(&error))?;
-            }
+            Operation::InvokeModel => return self.invoke_model(model, swap).await,
             Operation::InvokeModelWithResponseStream => {
                 let sent = self
                     .client
@@ -255,15 +284,53 @@ impl Sdk {
                 sent.map(drop).map_err(|error| failure(&error))?;
             }
         }
-        let taken = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        taken.ok_or_else(|| BedrockError::new(ErrorKind::Malformed, "a success without an answer"))
+        taken(&answer)
+    }
+
+    async fn invoke_model(&self, model: &str, swap: Swap) -> Result<(ReplyHead, SdkBody), BedrockError> {
+        let answer = Arc::clone(&swap.answer);
+        let sent = self
+            .client
+            .invoke_model()
+            .model_id(model)
+            .content_type("application/json")
+            .accept("application/json")
+            .body(Blob::new(""))
+            .customize()
+            .interceptor(swap)
+            .send()
+            .await;
+        sent.map(drop).map_err(|error| failure(&error))?;
+        taken(&answer)
+    }
+}
+
+fn taken(answer: &Mutex<Option<(ReplyHead, SdkBody)>>) -> Result<(ReplyHead, SdkBody), BedrockError> {
+    let taken = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+    taken.ok_or_else(|| BedrockError::new(ErrorKind::Malformed, "a success without an answer"))
+}
+
+async fn whole(body: SdkBody) -> Result<Bytes, BedrockError> {
+    match http_body_util::Limited::new(body, LONGEST_REPLY).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) => {
+            Err(BedrockError::new(ErrorKind::Malformed, format!("reading the reply: {}", chain(&*error))))
+        }
     }
 }
 
 /// Puts our body into the request, and keeps the answer's for us.
 struct Swap {
-    body: Bytes,
+    request: Request,
     answer: Arc<Mutex<Option<(ReplyHead, SdkBody)>>>,
+}
+
+/// What to send instead of what the SDK made.
+enum Request {
+    /// This body, to the same place.
+    Body(Bytes),
+    /// A GET of this path.
+    Get(String),
 }
 
 impl fmt::Debug for Swap {
@@ -284,8 +351,22 @@ impl Intercept for Swap {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
-        request.headers_mut().insert("content-length", self.body.len().to_string());
-        *request.body_mut() = SdkBody::from(self.body.clone());
+        match &self.request {
+            Request::Body(body) => {
+                request.headers_mut().insert("content-length", body.len().to_string());
+                *request.body_mut() = SdkBody::from(body.clone());
+            }
+            Request::Get(path) => {
+                let uri: ::http::Uri = request.uri().parse()?;
+                let mut parts = uri.into_parts();
+                parts.path_and_query = Some(path.parse()?);
+                request.set_uri(::http::Uri::from_parts(parts)?)?;
+                request.set_method("GET")?;
+                request.headers_mut().remove("content-length");
+                request.headers_mut().remove("content-type");
+                *request.body_mut() = SdkBody::empty();
+            }
+        }
         Ok(())
     }
 

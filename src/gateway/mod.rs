@@ -11,6 +11,7 @@
 mod attempt;
 mod drive;
 mod fault;
+mod models;
 mod retry;
 mod route;
 
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 
 pub use drive::EventStream;
 pub use fault::{Fault, Phase};
+pub use models::{Listing, ModelFacts};
 pub use retry::RetryPolicy;
 pub use route::{ResolveError, Routes, Target};
 
@@ -35,6 +37,7 @@ pub struct Gateway {
     retry: RetryPolicy,
     metrics: Arc<Metrics>,
     health: UpstreamHealth,
+    listing: Listing,
 }
 
 /// The longest waits. All run on one monotonic clock, and `total` covers every attempt.
@@ -69,6 +72,8 @@ pub struct Trail {
     pub requested: String,
     /// The target that answered, or was tried last.
     pub target: Option<ModelId>,
+    /// The target's name as a metric's label.
+    pub label: String,
     /// How often the upstream was called.
     pub attempts: u32,
     /// The upstream's id of the last attempt.
@@ -87,8 +92,14 @@ pub struct Answer<T> {
 
 impl Gateway {
     /// A gateway over `routes`.
-    pub fn new(routes: Routes, deadlines: Deadlines, retry: RetryPolicy, metrics: Arc<Metrics>) -> Self {
-        Self { routes, deadlines, retry, metrics, health: UpstreamHealth::default() }
+    pub fn new(
+        routes: Routes,
+        listing: Listing,
+        deadlines: Deadlines,
+        retry: RetryPolicy,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { routes, listing, deadlines, retry, metrics, health: UpstreamHealth::default() }
     }
 
     /// Where names lead.
@@ -127,6 +138,7 @@ impl Gateway {
         trail.notes = notes;
         let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
         trail.target = Some(target.model.clone());
+        target.label().clone_into(&mut trail.label);
         let plan = attempt::Plan::new(&target, request, streaming, &mut trail.notes)?;
         if strict || target.strict {
             refuse_noted(&trail.notes)?;

@@ -2,7 +2,7 @@
 
 use super::{Gateway, Target};
 use crate::bedrock::ModelId;
-use crate::catalog::{self, Mode, Model};
+use crate::catalog::{self, Mode, Model, Status};
 use crate::chat::Request;
 
 /// A model as clients may see it.
@@ -10,12 +10,10 @@ use crate::chat::Request;
 pub struct ModelFacts {
     /// What clients put into `model`.
     pub id: String,
-    /// Seconds since 1970 of the catalogue's date: AWS tells no date of its own.
-    pub created: u64,
     /// Its vendor.
     pub owned_by: String,
     /// The end of its life, where known, as an ISO 8601 date.
-    pub shutdown_date: Option<String>,
+    pub shutdown_date: Option<&'static str>,
     /// Where its calls go.
     pub target: String,
     /// The region, if it isn't the default one.
@@ -33,7 +31,7 @@ pub struct ModelFacts {
     /// `active`, `legacy`, `retired` …
     pub lifecycle: Option<&'static str>,
     /// Inference profiles through which it can be called.
-    pub profiles: Vec<String>,
+    pub profiles: Vec<&'static str>,
 }
 
 /// What `/v1/models` shows. Everything can be called either way.
@@ -55,7 +53,7 @@ impl Gateway {
         if self.listing.catalogue {
             let chats = catalog::models().iter().filter(|model| model.mode == Mode::Chat);
             for model in chats.filter(|model| self.listing.retired || !model.lifecycle.is_retired()) {
-                known.extend(self.model(&model.id));
+                known.extend(self.model(model.id));
             }
             known.retain(|model| !configured.iter().any(|ours| ours.id == model.id));
             known.sort_by(|a, b| a.id.cmp(&b.id));
@@ -79,9 +77,8 @@ fn facts(name: &str, target: &Target) -> ModelFacts {
     let plain = Request::default();
     ModelFacts {
         id: name.to_owned(),
-        created: catalog::source().created,
-        owned_by: known.map_or_else(|| vendor(&target.model), |model| model.provider.clone()),
-        shutdown_date: known.and_then(|model| model.lifecycle.eol.clone()),
+        owned_by: known.map_or_else(|| vendor(&target.model), |model| model.provider.to_owned()),
+        shutdown_date: known.and_then(|model| model.lifecycle.eol),
         target: target.model.to_string(),
         region: target.region.clone(),
         family: target.family.name(),
@@ -98,7 +95,7 @@ fn facts(name: &str, target: &Target) -> ModelFacts {
         .into_iter()
         .filter_map(|(name, has)| has.then_some(name))
         .collect(),
-        lifecycle: known.map(|model| model.lifecycle.status.as_str()),
+        lifecycle: known.map(|model| lifecycle(model.lifecycle.status)),
         profiles: known.map_or_else(Vec::new, profiles),
     }
 }
@@ -108,6 +105,14 @@ fn vendor(model: &ModelId) -> String {
     if model.is_opaque() { "unknown" } else { model.base().split('.').next().unwrap_or("unknown") }.to_owned()
 }
 
-fn profiles(model: &Model) -> Vec<String> {
-    model.profiles.iter().map(|profile| profile.id.clone()).collect()
+fn profiles(model: &Model) -> Vec<&'static str> {
+    model.profiles.iter().map(|profile| profile.id).collect()
+}
+
+fn lifecycle(status: Status) -> &'static str {
+    match status {
+        Status::Active | Status::ActiveAssumed => "active",
+        Status::Legacy => "legacy",
+        Status::LegacyOrEol | Status::Eol => "retired",
+    }
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::attempt::{Answered, Plan};
 use super::{Fault, Gateway, Phase, Target, Trail};
 use crate::bedrock::{ErrorKind, Retry};
+use crate::telemetry::Label;
 
 /// How often, and after how long a pause, an attempt that failed before its commit point is repeated.
 #[derive(Debug, Clone, Copy)]
@@ -55,12 +56,12 @@ pub(super) async fn run(
         let fault = match plan.attempt(target, &gateway.deadlines, deadline, trail).await {
             Ok(answered) => {
                 gateway.health.record(true);
-                gateway.metrics.attempt(target.model.as_str(), "ok");
+                gateway.metrics.model(target.label()).attempt(Label::from("ok"));
                 return Ok(answered);
             }
             Err(fault) => fault,
         };
-        gateway.metrics.attempt(target.model.as_str(), fault.label());
+        gateway.metrics.model(target.label()).attempt(Label::from(fault.label()));
         gateway.health.record(answered(&fault));
         let Some(pause) = gateway.retry.pause(&fault, trail.attempts, fastrand::f64()) else {
             return Err(fault);
@@ -77,7 +78,7 @@ pub(super) async fn run(
             pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "attempt failed, trying again"
         );
-        gateway.metrics.retry(fault.label());
+        gateway.metrics.retry(Label::from(fault.label()));
         tokio::time::sleep(pause).await;
     }
 }

@@ -24,6 +24,15 @@ pub struct Target {
     pub max_tokens: Option<u32>,
     /// Refuse what would be noted.
     pub strict: bool,
+    /// It stands in the configuration or the catalogue, so its name may be a metric's label.
+    pub listed: bool,
+}
+
+impl Target {
+    /// The name under which it is counted: a client's own word never is one.
+    pub fn label(&self) -> &str {
+        if self.listed { self.model.as_str() } else { "other" }
+    }
 }
 
 /// Every configured name, and what any other name means.
@@ -95,6 +104,7 @@ impl Routes {
         if catalog::find(model.base()).is_some_and(|facts| facts.mode != Mode::Chat) {
             return Err(ResolveError::NotChat(shortened(name)));
         }
+        let listed = catalog::find_for(model.as_str()).is_some() && !model.is_arn();
         let family = families::resolve(&model, None);
         Ok(Target {
             model,
@@ -104,6 +114,7 @@ impl Routes {
             format: None,
             max_tokens: None,
             strict: self.strict,
+            listed,
         })
     }
 }

@@ -25,9 +25,12 @@ pub(super) async fn retrieve(
     }
 }
 
+/// AWS tells no date of a model's making, and OpenAI's SDKs insist on a number.
+const UNKNOWN: u64 = 0;
+
 fn model(facts: &ModelFacts) -> Model {
-    let mut model = Model::new(facts.id.clone(), facts.created, facts.owned_by.clone());
-    model.shutdown_date.clone_from(&facts.shutdown_date);
+    let mut model = Model::new(facts.id.clone(), UNKNOWN, facts.owned_by.clone());
+    model.shutdown_date = facts.shutdown_date.map(str::to_owned);
     model.family = Some(facts.family.to_owned());
     model.context_window = facts.context_window;
     model.max_output_tokens = facts.max_output_tokens;

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::Edge;
 use super::error::{ApiError, Failed};
+use crate::bedrock::ModelId;
 use crate::chat::Usage;
 use crate::gateway::Trail;
 use crate::listener::refuse_ambiguous;
@@ -206,7 +207,7 @@ impl Entry {
             path: &self.path,
             key_id: self.key_id.as_deref(),
             model: (!self.trail.requested.is_empty()).then_some(self.trail.requested.as_str()),
-            target: self.trail.target.as_ref().map(|target| target.as_str()),
+            target: self.trail.target.as_ref().map(ModelId::as_str),
             stream: self.stream,
             status: shown.as_u16(),
             outcome,
@@ -237,8 +238,10 @@ impl Entry {
         for note in self.trail.notes.iter() {
             metrics.note(note_label(&note.param), Label::from(note.action.as_str()));
         }
-        let Some(target) = &self.trail.target else { return };
-        let model = metrics.model(target.as_str());
+        if self.trail.target.is_none() {
+            return;
+        }
+        let model = metrics.model(&self.trail.label);
         model.request_duration(Operation::Chat, self.error.map(Label::from), self.started.elapsed());
         if let Some(first) = self.first_token
             && self.stream
