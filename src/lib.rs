@@ -15,3 +15,4 @@ pub mod bedrock;
 pub mod chat;
 pub mod families;
 pub mod formats;
+pub mod openai;
