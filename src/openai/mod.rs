@@ -10,8 +10,10 @@ mod decode;
 mod encode;
 mod error;
 mod finish;
+mod models;
 
 pub use chunk::{ChunkEncoder, StreamOptions};
 pub use decode::{Decision, Decoded, PARAMETERS, Parameter, Shape, decode, fuzz_decode};
 pub use encode::{EncodeError, Head, completion};
 pub use error::{ErrorBody, error_body, error_event};
+pub use models::{Model, ModelList};
