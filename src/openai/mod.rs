@@ -17,3 +17,6 @@ pub use decode::{Decision, Decoded, PARAMETERS, Parameter, Shape, decode, fuzz_d
 pub use encode::{EncodeError, Head, completion};
 pub use error::{ErrorBody, error_body, error_event};
 pub use models::{Model, ModelList};
+
+#[cfg(test)]
+mod properties;
