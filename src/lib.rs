@@ -23,5 +23,6 @@ pub mod formats;
 pub mod gateway;
 pub mod http;
 pub mod listener;
+pub mod openai;
 pub mod simulator;
 pub mod telemetry;
