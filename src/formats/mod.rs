@@ -3,6 +3,12 @@
 //! A format is a pure codec between the canonical model and JSON: no async, no IO, no AWS crate, and no
 //! format names another. Which format a model gets is its family's decision.
 
+mod guardrail;
+mod scalar;
+mod stub;
+
+pub use stub::{ANTHROPIC_MESSAGES, CONVERSE};
+
 use bytes::Bytes;
 
 use crate::bedrock::{Frame, Invocation, ModelId, Reply};
