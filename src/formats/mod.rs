@@ -3,11 +3,17 @@
 //! A format is a pure codec between the canonical model and JSON: no async, no IO, no AWS crate, and no
 //! format names another. Which format a model gets is its family's decision.
 
+mod bedrock_extras;
+mod completion;
 mod guardrail;
+pub mod llama_prompt;
 mod scalar;
 mod stub;
+pub mod titan_text;
 
+pub use llama_prompt::LLAMA_PROMPT;
 pub use stub::{ANTHROPIC_MESSAGES, CONVERSE};
+pub use titan_text::TITAN_TEXT;
 
 use bytes::Bytes;
 
