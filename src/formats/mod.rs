@@ -17,6 +17,18 @@ mod tool_schema;
 pub use anthropic_messages::ANTHROPIC_MESSAGES;
 pub use converse::CONVERSE;
 
+mod bedrock_extras;
+mod completion;
+mod guardrail;
+pub mod llama_prompt;
+mod scalar;
+mod stub;
+pub mod titan_text;
+
+pub use llama_prompt::LLAMA_PROMPT;
+pub use stub::{ANTHROPIC_MESSAGES, CONVERSE};
+pub use titan_text::TITAN_TEXT;
+
 use bytes::Bytes;
 
 use crate::bedrock::{Frame, Invocation, ModelId, Reply};
