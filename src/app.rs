@@ -245,7 +245,7 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
             ModelFormat::Native => FormatKind::Native,
             ModelFormat::Converse => FormatKind::Converse,
         });
-        if format == Some(FormatKind::Native) && !family.supports_native() {
+        if format == Some(FormatKind::Native) && !families::supports_native(family, &model) {
             let family = family.name();
             return Err(problem(format!("the family `{family}` has no native format here; use `format: converse`")));
         }

@@ -6,10 +6,9 @@ use serde::Deserialize;
 
 use super::{Outcome, print};
 use crate::app::{App, Parts};
-use crate::bedrock::ErrorKind;
 use crate::chat::{Block, Message, Notes, Request, Role, Text};
 use crate::config::{Config, Origin};
-use crate::gateway::{Answer, Call, Fault};
+use crate::gateway::{Answer, Call, ErrorKind, Fault};
 
 /// Of `ListFoundationModels`, only how many there are.
 #[derive(Deserialize)]

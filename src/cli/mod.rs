@@ -159,11 +159,11 @@ fn complain(text: &str) {
 
 async fn serve_command(config: Config, simulate: bool) -> Outcome {
     let format = match config.log.format {
-        LogFormat::Auto => telemetry::Format::Auto,
-        LogFormat::Json => telemetry::Format::Json,
-        LogFormat::Human => telemetry::Format::Human,
+        LogFormat::Auto => telemetry::logs::Format::Auto,
+        LogFormat::Json => telemetry::logs::Format::Json,
+        LogFormat::Human => telemetry::logs::Format::Human,
     };
-    telemetry::init(format, &config.log.level)?;
+    telemetry::logs::init(format, &config.log.level)?;
     let app = App::start(&config, simulate).await?;
     if config.default_model.origin == Origin::Default {
         tracing::warn!(

@@ -5,29 +5,24 @@
 //! beside them here: the bookkeeping of open blocks, lenient scalars, guardrail traces, tool schemas.
 
 pub mod anthropic_messages;
+mod bedrock_extras;
 mod blocks;
+mod completion;
 pub mod converse;
 mod fuzz;
 mod guardrail;
+pub mod llama_prompt;
 #[cfg(test)]
 mod samples;
 mod scalar;
+pub mod titan_text;
 mod tool_schema;
 
 pub use anthropic_messages::ANTHROPIC_MESSAGES;
 pub use converse::CONVERSE;
-
-mod bedrock_extras;
-mod completion;
-mod guardrail;
-pub mod llama_prompt;
-mod scalar;
-mod stub;
-pub mod titan_text;
-
 pub use llama_prompt::LLAMA_PROMPT;
-pub use stub::{ANTHROPIC_MESSAGES, CONVERSE};
 pub use titan_text::TITAN_TEXT;
+
 
 use bytes::Bytes;
 
@@ -35,7 +30,7 @@ use crate::bedrock::{Frame, Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Request, Usage};
 
 /// Every format for chats.
-pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[&CONVERSE, &ANTHROPIC_MESSAGES];
+pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[&CONVERSE, &ANTHROPIC_MESSAGES, &LLAMA_PROMPT, &TITAN_TEXT];
 
 /// A body format for chats.
 pub trait ChatFormat: Sync {

@@ -26,7 +26,7 @@ pub use models::{Listing, ModelFacts};
 pub use retry::RetryPolicy;
 pub use route::{ResolveError, Routes, Target};
 
-use crate::bedrock::ModelId;
+pub use crate::bedrock::{ErrorKind, ModelId};
 use crate::chat::{InvalidRequest, Notes, Request, Response};
 use crate::telemetry::Metrics;
 

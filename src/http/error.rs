@@ -10,9 +10,8 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::auth;
-use crate::bedrock::ErrorKind;
 use crate::chat::InvalidRequest;
-use crate::gateway::{Fault, ResolveError};
+use crate::gateway::{ErrorKind, Fault, ResolveError};
 use crate::listener;
 use crate::openai::{EncodeError, ErrorBody, error_body};
 
@@ -115,9 +114,6 @@ impl ApiError {
         Fault::Internal("panic").into()
     }
 
-    pub(super) fn status(&self) -> StatusCode {
-        self.status
-    }
 
     /// For metrics and the log.
     pub(super) fn label(&self) -> &'static str {

@@ -20,9 +20,8 @@ use tokio::time::Instant;
 
 use super::Edge;
 use super::error::{ApiError, Failed};
-use crate::bedrock::ModelId;
 use crate::chat::Usage;
-use crate::gateway::Trail;
+use crate::gateway::{ModelId, Trail};
 use crate::listener::refuse_ambiguous;
 use crate::telemetry::{
     AccessLine, Disconnect, Endpoint, InFlight, Label, Metrics, Operation, Outcome, TokenType,
