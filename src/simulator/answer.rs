@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::models::{Format, Model};
-use super::scenario::Scenario;
+use super::scenario::{Scenario, Thought};
 use super::turn::{Turn, sample, tokens};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -76,12 +76,14 @@ pub(super) fn answer(
     tool_prefix: &str,
 ) -> Result<Answer, Fault> {
     let mut blocks = Vec::new();
-    if let Some(text) = &scenario.reasoning {
-        let signature = (model.facts.format == Format::Claude).then(|| signature(text));
-        blocks.push(Block::Reasoning { text: text.clone(), signature });
-    }
-    if scenario.redacted {
-        blocks.push(Block::Redacted(BASE64_STANDARD.encode("redacted by the simulator")));
+    for thought in &scenario.thoughts {
+        blocks.push(match thought {
+            Thought::Said(text) => {
+                let signature = (model.facts.format == Format::Claude).then(|| signature(text));
+                Block::Reasoning { text: text.clone(), signature }
+            }
+            Thought::Redacted => Block::Redacted(BASE64_STANDARD.encode("redacted by the simulator")),
+        });
     }
     let mut calls = Vec::new();
     for call in &scenario.tools {

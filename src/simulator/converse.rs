@@ -18,7 +18,7 @@ pub(super) fn read(body: &Value) -> Turn {
         stops: strings(&body["inferenceConfig"]["stopSequences"]),
         schema: body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]
             .as_str()
-            .and_then(|schema| serde_json::from_str(schema).map_or(None, Some)),
+            .and_then(|schema| serde_json::from_str::<Option<Value>>(schema).unwrap_or_default()),
         ..Turn::default()
     };
     read_conversation(body, &mut turn);
@@ -94,10 +94,9 @@ fn result_text(content: &Value) -> String {
 fn describe(kind: &str, media: &Value) -> String {
     let format = media["format"].as_str().unwrap_or("unknown");
     let source = &media["source"];
-    let size = source["bytes"].as_str().and_then(|text| BASE64_STANDARD.decode(text).map_or(None, Some));
-    match size {
-        Some(bytes) => format!("{kind}/{format}, {} bytes", bytes.len()),
-        None => format!("{kind}/{format}"),
+    match source["bytes"].as_str().map(|text| BASE64_STANDARD.decode(text)) {
+        Some(Ok(bytes)) => format!("{kind}/{format}, {} bytes", bytes.len()),
+        Some(Err(_)) | None => format!("{kind}/{format}"),
     }
 }
 
@@ -142,7 +141,7 @@ pub(super) fn content(answer: &Answer) -> Vec<Value> {
         .collect()
 }
 
-/// The events of ConverseStream.
+/// The events of `ConverseStream`.
 pub(super) fn events(answer: &Answer, request: &Value, model: &Model, native: &Value) -> Vec<Event> {
     let mut events = vec![event("messageStart", json!({"role": "assistant"}), false)];
     for (index, block) in answer.blocks.iter().enumerate() {

@@ -160,13 +160,7 @@ impl Simulator {
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            options,
-            recorded: Mutex::default(),
-            script: Mutex::default(),
-            attempts: Mutex::default(),
-            observed: watch::Sender::new(Observed::default()),
-        });
+        let shared = Arc::new(Shared::new(options));
         let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, serving })
     }
@@ -258,6 +252,16 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(options: Options) -> Self {
+        Self {
+            options,
+            recorded: Mutex::default(),
+            script: Mutex::default(),
+            attempts: Mutex::default(),
+            observed: watch::Sender::new(Observed::default()),
+        }
+    }
+
     fn record(&self, request: Recorded) {
         let mut recorded = lock(&self.recorded);
         recorded.push_back(request);

@@ -13,8 +13,7 @@ pub(super) struct Scenario {
     pub(super) directed: bool,
     pub(super) say: Option<String>,
     pub(super) tools: Vec<ToolCall>,
-    pub(super) reasoning: Option<String>,
-    pub(super) redacted: bool,
+    pub(super) thoughts: Vec<Thought>,
     pub(super) refusal: bool,
     pub(super) stop: Option<String>,
     pub(super) usage: Usage,
@@ -24,6 +23,13 @@ pub(super) struct Scenario {
     pub(super) unknown_event: bool,
     pub(super) fail_times: Option<(u32, Fault)>,
     pub(super) mishap: Option<Mishap>,
+}
+
+/// Reasoning before the answer.
+#[derive(Debug, PartialEq)]
+pub(super) enum Thought {
+    Said(String),
+    Redacted,
 }
 
 #[derive(Debug, PartialEq)]
@@ -102,8 +108,8 @@ impl Scenario {
         let free = free.unwrap_or_default();
         match name {
             "say" => self.say = Some(free.to_owned()),
-            "reasoning" => self.reasoning = Some(free.to_owned()),
-            "redacted" => self.redacted = true,
+            "reasoning" => self.thoughts.push(Thought::Said(free.to_owned())),
+            "redacted" => self.thoughts.push(Thought::Redacted),
             "refusal" => self.refusal = true,
             "stop" => self.stop = Some(free.to_owned()),
             "usage" => {

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// InvokeModel's limit, the largest of the service's.
+/// `InvokeModel`'s limit, the largest of the service's.
 const BODY_LIMIT: usize = 25_000_000;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const SIMULATED: HeaderName = HeaderName::from_static("x-outcrop-simulated");
