@@ -18,6 +18,7 @@
 //! | `[[redacted]]` | thinks first, encrypted |
 //! | `[[refusal]]` | Claude's `refusal`, Converse's `content_filtered`, without text |
 //! | `[[stop:reason]]` | ends with this stop reason, word for word |
+//! | `[[guardrail:BLOCKED]]`, `[[guardrail:ANONYMIZED]]` | a guardrail did so: Converse's `guardrail_intervened` and `trace`, the native `amazon-bedrock-guardrailAction` |
 //! | `[[usage input=9 output=9 cache_read=100 cache_write=20]]` | reports these token counts |
 //! | `[[deltas:100]]` | streams the text in so many pieces |
 //! | `[[delay:250ms]]` | waits before the first byte |

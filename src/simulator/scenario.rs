@@ -16,6 +16,8 @@ pub(super) struct Scenario {
     pub(super) thoughts: Vec<Thought>,
     pub(super) refusal: bool,
     pub(super) stop: Option<String>,
+    /// What a guardrail did: `BLOCKED` or `ANONYMIZED`.
+    pub(super) guardrail: Option<String>,
     pub(super) usage: Usage,
     pub(super) deltas: Option<usize>,
     pub(super) delay: Option<Duration>,
@@ -112,6 +114,10 @@ impl Scenario {
             "redacted" => self.thoughts.push(Thought::Redacted),
             "refusal" => self.refusal = true,
             "stop" => self.stop = Some(free.to_owned()),
+            "guardrail" => match free {
+                "BLOCKED" | "ANONYMIZED" => self.guardrail = Some(free.to_owned()),
+                _ => return Err(senseless("a guardrail has BLOCKED or ANONYMIZED")),
+            },
             "usage" => {
                 self.usage = Usage {
                     input: words.count("input")?,
@@ -137,7 +143,9 @@ impl Scenario {
                 if !(400..=599).contains(&status) {
                     return Err(senseless(&format!("http:{status} is not an error")));
                 }
-                let message = words.value("message").unwrap_or("Simulated failure.");
+                let known = Fault::named(words.second(), None);
+                let usual = known.map_or_else(|| "Simulated failure.".to_owned(), |fault| fault.message);
+                let message = words.value("message").map_or(usual, str::to_owned);
                 let mut fault = Fault::new(status, "", message);
                 fault.code = Some(capitalised(words.second())).filter(|code| !code.is_empty());
                 self.mishap(MishapKind::Fault(fault), &words)?;
@@ -317,6 +325,7 @@ mod tests {
             "[[tool:f 3]]",
             "[[http:200]]",
             "[[cut after=x]]",
+            "[[guardrail:SLEPT]]",
         ] {
             assert!(Scenario::read(text).is_err(), "{text}");
         }

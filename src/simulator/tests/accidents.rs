@@ -117,3 +117,46 @@ async fn shutting_down_closes_the_port() {
     simulator.shutdown().await;
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn whole_replies_can_be_cut_short_too() {
+    let simulator = simulator().await;
+    for text in ["hi [[cut after=1]]", "hi [[reset after=1]]", "hi [[corrupt]]", "[[error-message:X]]"] {
+        assert!(converse(&simulator, CLAUDE, text).await.is_err(), "{text}");
+    }
+    let sent = client(&simulator).converse().model_id(CLAUDE).messages(user("hi [[reset]]")).send().await;
+    assert!(matches!(sent.unwrap_err(), aws_sdk_bedrockruntime::error::SdkError::DispatchFailure(_)));
+}
+
+#[tokio::test]
+async fn a_reset_is_a_reset_and_not_an_end() {
+    let simulator =
+        Simulator::start(Options { signatures: Signatures::Ignored, ..Options::default() }).await.unwrap();
+    let kind = async |reply: Reply| {
+        simulator.script([reply]);
+        let mut socket = TcpStream::connect(simulator.address()).await.unwrap();
+        let request = post(&format!("/model/{CLAUDE}/converse-stream"), "{}");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut reply = Vec::new();
+        let end = socket.read_to_end(&mut reply).await;
+        (String::from_utf8_lossy(&reply).contains("piece"), end.map_err(|error| error.kind()).map(|_| ()))
+    };
+    let piece = || Step::Raw(Bytes::from_static(b"piece"));
+    assert_eq!(kind(Reply::stream([piece(), Step::Cut])).await, (true, Ok(())));
+    assert_eq!(
+        kind(Reply::stream([piece(), Step::Reset])).await,
+        (true, Err(io::ErrorKind::ConnectionReset))
+    );
+    assert_eq!(kind(Reply::hang_up()).await, (false, Ok(())));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_reply_is_noticed() {
+    let simulator = simulator().await;
+    let mut watch = simulator.watch();
+    let call = client(&simulator).converse().model_id(CLAUDE).messages(user("[[stall]]")).send();
+    let call = tokio::spawn(call);
+    watch.wait_for(|observed| observed.requests == 1).await.unwrap();
+    call.abort();
+    watch.wait_for(|observed| observed.cancelled_requests == 1).await.unwrap();
+}

@@ -227,3 +227,72 @@ async fn embeddings_depend_on_the_text_alone() {
     assert_eq!(one["embedding"].as_array().unwrap().len(), 256);
     assert_eq!(one["inputTextTokenCount"], 2);
 }
+
+#[tokio::test]
+async fn a_guardrail_shows_in_both_kinds_of_api() {
+    let simulator = simulator().await;
+    let (text, stop) = converse(&simulator, NOVA, "[[say:No.]][[guardrail:BLOCKED]]").await.unwrap();
+    assert_eq!((text.as_str(), stop), ("No.", StopReason::GuardrailIntervened));
+    let reply = invoke(&simulator, CLAUDE, &claude_body("[[say:No.]][[guardrail:ANONYMIZED]]")).await;
+    assert_eq!(reply["amazon-bedrock-guardrailAction"], "INTERVENED");
+    assert_eq!(reply["stop_reason"], "end_turn");
+}
+
+#[tokio::test]
+async fn refusals_usage_and_stop_reasons_are_as_directed() {
+    let simulator = simulator().await;
+    assert_eq!(converse(&simulator, CLAUDE, "[[refusal]]").await.unwrap().1.as_str(), "content_filtered");
+    let reply = invoke(&simulator, CLAUDE, &claude_body("[[refusal]]")).await;
+    assert_eq!((&reply["stop_reason"], &reply["content"]), (&json!("refusal"), &json!([])));
+    let (_, stop) = converse(&simulator, CLAUDE, "hi [[stop:of_the_future]]").await.unwrap();
+    assert_eq!(stop.as_str(), "of_the_future");
+    let sent = client(&simulator)
+        .converse()
+        .model_id(CLAUDE)
+        .messages(user("hi [[usage input=9 output=8 cache_read=100 cache_write=20]]"))
+        .send()
+        .await
+        .unwrap();
+    let usage = sent.usage().unwrap();
+    assert_eq!((usage.input_tokens(), usage.output_tokens(), usage.total_tokens()), (9, 8, 137));
+    assert_eq!((usage.cache_read_input_tokens(), usage.cache_write_input_tokens()), (Some(100), Some(20)));
+}
+
+#[tokio::test]
+async fn events_of_the_future_change_nothing() {
+    let simulator = simulator().await;
+    let (text, _, end) = text_of(stream(&simulator, CLAUDE, "hello [[unknown-event]]").await).await;
+    assert_eq!(text, "hello");
+    end.unwrap();
+    let (chunks, error) = chunks(&simulator, LLAMA, &json!({"prompt": "hello"})).await;
+    assert!(error.is_none() && chunks.len() > 1);
+}
+
+#[tokio::test]
+async fn additional_response_fields_are_found_where_their_paths_point() {
+    let simulator =
+        Simulator::start(Options { signatures: Signatures::Ignored, ..Options::default() }).await.unwrap();
+    let body = json!({
+        "messages": [{"role": "user", "content": [{"text": "one STOP two"}]}],
+        "inferenceConfig": {"stopSequences": ["STOP"]},
+        "additionalModelResponseFieldPaths": ["/stop_sequence", "/delta/stop_reason", "/nowhere"],
+    });
+    let reply = raw(&simulator, &post(&format!("/model/{CLAUDE}/converse"), &body.to_string())).await;
+    let fields = &body_of(&reply)["additionalModelResponseFields"];
+    assert_eq!(fields, &json!({"stop_sequence": "STOP", "delta": {"stop_reason": "stop_sequence"}}));
+}
+
+#[tokio::test]
+async fn a_schema_is_answered_with_json() {
+    let simulator = simulator().await;
+    let mut body = claude_body("Paris?");
+    body["output_config"] = json!({"format": {"type": "json_schema", "schema": {
+        "type": "object", "additionalProperties": false, "required": ["city"],
+        "properties": {"city": {"type": "string"}},
+    }}});
+    let reply = invoke(&simulator, CLAUDE, &body).await;
+    assert_eq!(reply["content"][0]["text"], r#"{"city":"text"}"#);
+    body["messages"][0]["content"] = json!(r#"{"city": "Paris"}"#);
+    let reply = invoke(&simulator, CLAUDE, &body).await;
+    assert_eq!(reply["content"][0]["text"], r#"{"city": "Paris"}"#);
+}

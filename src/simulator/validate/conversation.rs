@@ -66,6 +66,7 @@ pub(super) fn messages(model: &Model, messages: &Value) -> Result<(), Fault> {
         if before.is_none() && role == "assistant" && !model.can(Can::AssistantFirst) {
             return Err(starts_with_user());
         }
+        // Some models merge neighbours of one role; this is the strictest behaviour known.
         if before == Some(role) {
             return Err(Fault::validation(
                 "A conversation must alternate between user and assistant roles. Make sure the conversation \
