@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use outcrop::bedrock::{Frame, Reply, ReplyHead};
 use outcrop::chat::{BlockKind, Delta, Event, Response, StopReason, Usage};
@@ -26,7 +27,7 @@ const STEPS: &[Step] = &[
 struct Step {
     given: &'static str,
     expected: &'static str,
-    turn: fn(&Case, &str) -> String,
+    turn: fn(&Case, &str) -> Result<String>,
 }
 
 #[derive(Deserialize)]
@@ -53,45 +54,45 @@ struct FrameLine {
 }
 
 #[test]
-fn every_fixture_turns_into_what_stands_beside_it() {
+fn every_fixture_turns_into_what_stands_beside_it() -> Result<()> {
     let update = std::env::vars_os().any(|(name, _)| name == "UPDATE_GOLDEN");
-    let cases: Vec<PathBuf> = folders(&root()).iter().flat_map(|family| folders(family)).collect();
-    assert!(!cases.is_empty(), "no fixtures at all");
     let mut wrong = String::new();
-    for folder in &cases {
-        let case = case(folder);
+    for folder in &case_folders()? {
+        let case = case(folder)?;
         for step in STEPS.iter().filter(|step| folder.join(step.given).exists()) {
-            let got = (step.turn)(&case, &read(&folder.join(step.given)));
+            let got = (step.turn)(&case, &read(&folder.join(step.given))?)?;
             let expected = folder.join(step.expected);
             if update {
-                fs::write(&expected, got).unwrap();
-            } else if !expected.exists() || read(&expected) != got {
-                writeln!(wrong, "\n{} should be:\n{got}", expected.display()).unwrap();
+                fs::write(&expected, got)?;
+            } else if !expected.exists() || read(&expected)? != got {
+                writeln!(wrong, "\n{} should be:\n{got}", expected.display())?;
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+    Ok(())
 }
 
 #[test]
-fn a_reply_and_its_stream_say_the_same() {
-    for folder in folders(&root()).iter().flat_map(|family| folders(family)) {
+fn a_reply_and_its_stream_say_the_same() -> Result<()> {
+    for folder in case_folders()? {
         let (reply, frames) = (folder.join("reply.json"), folder.join("frames.jsonl"));
         if reply.exists() && frames.exists() {
-            let case = case(&folder);
-            let (whole, streamed) = (decode(&case, &read(&reply)), stream(&case, &read(&frames)));
+            let case = case(&folder)?;
+            let (whole, streamed) = (decode(&case, &read(&reply)?)?, stream(&case, &read(&frames)?)?);
             let fold = |events| format!("{:?}", Response::assemble(events));
             assert_eq!(fold(whole.events), fold(streamed.events), "{}", folder.display());
         }
     }
+    Ok(())
 }
 
 #[test]
-fn no_file_of_a_case_goes_unread() {
-    for folder in folders(&root()).iter().flat_map(|family| folders(family)) {
+fn no_file_of_a_case_goes_unread() -> Result<()> {
+    for folder in case_folders()? {
         let mut steps = 0;
-        for file in entries(&folder) {
-            let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        for file in entries(&folder)? {
+            let name = file.file_name().unwrap_or_default();
             let given = STEPS.iter().any(|step| step.given == name);
             let expected = STEPS.iter().any(|step| step.expected == name && folder.join(step.given).exists());
             assert!(given || expected || name == "case.json", "nothing reads {}", file.display());
@@ -99,14 +100,15 @@ fn no_file_of_a_case_goes_unread() {
         }
         assert!(steps > 0, "{} holds nothing to check", folder.display());
     }
+    Ok(())
 }
 
-fn reply_into_events(case: &Case, body: &str) -> String {
-    decode(case, body).render()
+fn reply_into_events(case: &Case, body: &str) -> Result<String> {
+    Ok(decode(case, body)?.render())
 }
 
-fn frames_into_events(case: &Case, lines: &str) -> String {
-    stream(case, lines).render()
+fn frames_into_events(case: &Case, lines: &str) -> Result<String> {
+    Ok(stream(case, lines)?.render())
 }
 
 /// What a decoder gave.
@@ -116,24 +118,26 @@ struct Decoded {
     outcome: Result<(), ProtocolError>,
 }
 
-fn decode(case: &Case, body: &str) -> Decoded {
+fn decode(case: &Case, body: &str) -> Result<Decoded> {
     let mut events = Vec::new();
     let reply = Reply { head: ReplyHead::default(), body: Bytes::copy_from_slice(body.as_bytes()) };
-    let outcome = format(case).decode(&reply, &mut events);
-    Decoded { events, skipped: 0, outcome }
+    let outcome = format(case)?.decode(&reply, &mut events);
+    Ok(Decoded { events, skipped: 0, outcome })
 }
 
-fn stream(case: &Case, lines: &str) -> Decoded {
-    let (mut decoder, mut events) = (format(case).stream_decoder(), Vec::new());
-    let outcome = lines
-        .lines()
-        .try_for_each(|line| {
-            let FrameLine { event, payload } = serde_json::from_str(line).unwrap();
-            let payload = Bytes::copy_from_slice(payload.get().as_bytes());
-            decoder.push(&Frame { event, payload }, &mut events)
-        })
+fn stream(case: &Case, lines: &str) -> Result<Decoded> {
+    let (mut decoder, mut events) = (format(case)?.stream_decoder(), Vec::new());
+    let frames = lines.lines().map(frame).collect::<Result<Vec<_>>>()?;
+    let outcome = frames
+        .iter()
+        .try_for_each(|frame| decoder.push(frame, &mut events))
         .and_then(|()| decoder.finish(&mut events));
-    Decoded { events, skipped: decoder.skipped(), outcome }
+    Ok(Decoded { events, skipped: decoder.skipped(), outcome })
+}
+
+fn frame(line: &str) -> Result<Frame> {
+    let FrameLine { event, payload } = serde_json::from_str(line).with_context(|| line.to_owned())?;
+    Ok(Frame { event, payload: Bytes::copy_from_slice(payload.get().as_bytes()) })
 }
 
 impl Decoded {
@@ -194,30 +198,33 @@ fn stop_word(reason: &StopReason) -> &str {
     }
 }
 
-fn format(case: &Case) -> &'static dyn ChatFormat {
+fn format(case: &Case) -> Result<&'static dyn ChatFormat> {
     let format = CHAT_FORMATS.iter().find(|format| format.name() == case.format);
-    *format.unwrap_or_else(|| panic!("there is no format {:?}", case.format))
+    format.copied().ok_or_else(|| anyhow!("there is no format {:?}", case.format))
 }
 
-fn case(folder: &Path) -> Case {
-    let json = read(&folder.join("case.json"));
-    serde_json::from_str(&json).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+fn case(folder: &Path) -> Result<Case> {
+    let json = read(&folder.join("case.json"))?;
+    serde_json::from_str(&json).with_context(|| format!("{}/case.json", folder.display()))
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+/// At least one: a walk that finds nothing proves nothing.
+fn case_folders() -> Result<Vec<PathBuf>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut cases = Vec::new();
+    for family in entries(&root)? {
+        cases.extend(entries(&family)?);
+    }
+    if cases.is_empty() { Err(anyhow!("no cases in {}", root.display())) } else { Ok(cases) }
 }
 
-fn folders(of: &Path) -> Vec<PathBuf> {
-    entries(of).into_iter().filter(|path| path.is_dir()).collect()
-}
-
-fn entries(of: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<PathBuf> = fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path()).collect();
+fn entries(of: &Path) -> Result<Vec<PathBuf>> {
+    let listing = fs::read_dir(of).with_context(|| of.display().to_string())?;
+    let mut entries = listing.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<PathBuf>>>()?;
     entries.sort();
-    entries
+    Ok(entries)
 }
 
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
 }
