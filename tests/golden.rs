@@ -212,10 +212,15 @@ fn case(folder: &Path) -> Result<Case> {
 fn case_folders() -> Result<Vec<PathBuf>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut cases = Vec::new();
-    for family in entries(&root)?.into_iter().filter(|path| path.is_dir()) {
-        cases.extend(entries(&family)?);
+    for family in folders(&root)? {
+        cases.extend(folders(&family)?);
     }
     if cases.is_empty() { Err(anyhow!("no cases in {}", root.display())) } else { Ok(cases) }
+}
+
+/// Files beside the families and cases are other tests'.
+fn folders(of: &Path) -> Result<Vec<PathBuf>> {
+    Ok(entries(of)?.into_iter().filter(|path| path.is_dir()).collect())
 }
 
 fn entries(of: &Path) -> Result<Vec<PathBuf>> {
