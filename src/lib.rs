@@ -11,7 +11,18 @@
 //! A request crosses each room once, left to right, and its answer comes back once. Which room may name
 //! which is written in ARCHITECTURE.md and held by `tests/architecture.rs`.
 
+pub mod app;
+pub mod auth;
 pub mod bedrock;
+pub mod catalog;
 pub mod chat;
+pub mod cli;
+pub mod config;
 pub mod families;
 pub mod formats;
+pub mod gateway;
+pub mod http;
+pub mod listener;
+pub mod openai;
+pub mod simulator;
+pub mod telemetry;

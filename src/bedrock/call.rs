@@ -1,5 +1,7 @@
 //! The words that `formats` and the transport share. No IO.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::ModelId;
@@ -73,7 +75,7 @@ pub struct TokenCounts {
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// `:event-type`: `messageStart`, `contentBlockDelta`, `chunk` …
-    pub event: Box<str>,
+    pub event: Cow<'static, str>,
     /// The JSON payload. Of a `chunk` it is the model's own JSON, taken out of its base64 wrapping.
     pub payload: Bytes,
 }

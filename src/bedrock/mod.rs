@@ -4,7 +4,15 @@
 //! `formats`; `sdk` is the only file that names an `aws_sdk_*` crate.
 
 mod call;
+mod error;
+mod frames;
 mod model_id;
+mod sdk;
+mod transport;
 
 pub use call::{Frame, Invocation, Operation, Reply, ReplyHead, TokenCounts};
+pub use error::{BedrockError, ErrorAnswer, ErrorKind, Retry};
+pub use frames::{FrameDecoder, FrameError, fuzz_frames};
 pub use model_id::{InvalidModelId, ModelId};
+pub use sdk::{Aws, CredentialsUnavailable, Identity, Settings, StaticCredentials};
+pub use transport::{ByteStream, FrameStream, Streamed, Transport};

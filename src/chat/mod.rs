@@ -5,17 +5,23 @@
 //! side (`formats`), so that N protocols and M formats cost N + M pieces and never meet.
 //! It may name nothing else in the crate.
 
+mod alias;
 mod event;
 mod json;
+mod mend;
 mod notes;
 mod request;
 mod response;
+mod stop;
 
+pub use alias::Aliases;
 pub use event::{BlockIndex, BlockKind, Delta, Event};
 pub use json::{Json, NotJson, Text};
+pub use mend::{Shape, mend};
 pub use notes::{Action, InvalidRequest, Note, Notes};
 pub use request::{
     Block, Document, Effort, Image, ImageFormat, Message, OutputFormat, Reasoning, Request, Role, Tool,
     ToolChoice, ToolResult, ToolUse,
 };
 pub use response::{AssembleError, Response, StopReason, ToolCall, Usage};
+pub use stop::StopCutter;

@@ -1,10 +1,36 @@
 //! WHAT A VENDOR'S MODELS ACCEPT: one file for each family, mostly data.
 //!
-//! A family knows which ids are its own, what each of its generations can do, which format to speak, and
-//! how to bend a request to fit, with a note for each thing it bends. No family names another.
+//! A family knows which ids are its own, what each of its generations can do, and which format to speak.
+//! [`prepare`] bends a request to that, the same way for all of them, with a note for each thing it bends.
+//! No family names another. A new one is a file here, a line in [`FAMILIES`] and its rows in the tests.
+
+mod ai21;
+mod anthropic;
+mod capabilities;
+mod cohere;
+mod deepseek;
+mod gemma;
+mod generic;
+mod glm;
+mod gpt_oss;
+mod grok;
+mod kimi;
+mod llama;
+mod minimax;
+mod mistral;
+mod nemotron;
+mod nova;
+mod openai_gpt;
+mod palmyra;
+mod prepare;
+mod qwen;
+mod titan;
+
+pub use capabilities::{Capabilities, Overrides, Sampling, StopSupport};
+pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, prepare};
 
 use crate::bedrock::ModelId;
-use crate::chat::{InvalidRequest, Notes, Request};
+use crate::chat::{Notes, Request};
 use crate::formats::ChatFormat;
 
 /// A vendor's models.
@@ -15,22 +41,24 @@ pub trait Family: Sync {
     /// Is the model one of them? At most one family claims an id; unclaimed ones are `generic`.
     fn claims(&self, model: &ModelId) -> bool;
 
-    /// What the model can do.
-    fn capabilities(&self, model: &ModelId) -> Capabilities;
+    /// What the model can do, spoken to in this format.
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities;
 
-    /// The format for this request.
-    fn chat_format(
-        &self,
-        model: &ModelId,
-        request: &Request,
-        forced: Option<FormatKind>,
-    ) -> &'static dyn ChatFormat;
+    /// The family's own body for this model, if one is written here.
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        None
+    }
 
-    /// Bends the request to what the model accepts. Each change is noted; what can't be bent is refused.
-    fn adapt(&self, model: &ModelId, request: &mut Request, notes: &mut Notes) -> Result<(), InvalidRequest>;
+    /// The format for this request if config forces none. [`FormatKind::Native`] only if there is one.
+    fn preferred(&self, _model: &ModelId, _request: &Request) -> FormatKind {
+        FormatKind::Converse
+    }
+
+    /// Notes which messages the native format will rewrite.
+    fn note_native_rewrites(&self, _request: &Request, _notes: &mut Notes) {}
 }
 
-/// A format forced by config.
+/// Which of a family's formats to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormatKind {
     /// The family's own body over InvokeModel.
@@ -39,59 +67,47 @@ pub enum FormatKind {
     Converse,
 }
 
-/// What one model can do: data, by family and generation, from which `prepare` bends a request.
-/// Source of each value: the tables of AWS's user guide and model cards, and live reports (each family's file says).
-#[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "a table row: each flag is a column of its own")]
-pub struct Capabilities {
-    /// System instructions have a place of their own; else they go before the first user text.
-    pub system: bool,
-    /// Tools at all.
-    pub tools: bool,
-    /// Tools in a streamed call; else the call is made whole and its stream is synthesised.
-    pub tools_while_streaming: bool,
-    /// "Some tool must be called."
-    pub tool_choice_any: bool,
-    /// "This tool must be called."
-    pub tool_choice_named: bool,
-    /// A turn with tool results may hold text and images too.
-    pub mixed_tool_results: bool,
-    /// `toolResult.status` is accepted.
-    pub tool_result_status: bool,
-    /// Pictures in user messages.
-    pub images: bool,
-    /// Files in user messages.
-    pub documents: bool,
-    /// The conversation may end with the assistant's turn, which the model continues.
-    pub prefill: bool,
-    /// The conversation may start with the assistant.
-    pub leading_assistant: bool,
-    /// Which of `temperature` and `top_p` are accepted.
-    pub sampling: Sampling,
-    /// Where stop texts are watched for.
-    pub stop: StopSupport,
-    /// Most tokens of one reply, where known; more is clamped.
-    pub max_output_tokens: Option<u32>,
-    /// Sent when the client gives no limit and the format needs one.
-    pub default_max_tokens: Option<u32>,
+/// Every family that claims ids. The order says nothing: no two claim the same.
+pub static FAMILIES: &[&dyn Family] = &[
+    &ai21::Ai21,
+    &anthropic::Anthropic,
+    &cohere::Cohere,
+    &deepseek::DeepSeek,
+    &gemma::Gemma,
+    &glm::Glm,
+    &gpt_oss::GptOss,
+    &grok::Grok,
+    &kimi::Kimi,
+    &llama::Llama,
+    &minimax::MiniMax,
+    &mistral::Mistral,
+    &nemotron::Nemotron,
+    &nova::Nova,
+    &openai_gpt::OpenAiGpt,
+    &palmyra::Palmyra,
+    &qwen::Qwen,
+    &titan::Titan,
+];
+
+/// The family that config names, `generic` included.
+pub fn named(name: &str) -> Option<&'static dyn Family> {
+    let generic: &'static dyn Family = &generic::Generic;
+    FAMILIES.iter().copied().chain([generic]).find(|family| family.name() == name)
 }
 
-/// Which sampling parameters a model accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sampling {
-    /// `temperature` and `top_p`.
-    Both,
-    /// Either, not both: temperature is kept.
-    Either,
-    /// Neither.
-    Refused,
+/// The model's family: the configured one (ids that hide their model need it), else the one that claims the
+/// id, else `generic`. Config refuses names that [`named`] doesn't know; here they count as none.
+pub fn resolve(model: &ModelId, configured: Option<&str>) -> &'static dyn Family {
+    configured
+        .and_then(named)
+        .or_else(|| FAMILIES.iter().copied().find(|family| family.claims(model)))
+        .unwrap_or(&generic::Generic)
 }
 
-/// Where stop texts are watched for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopSupport {
-    /// By the model: at most this many.
-    Native(usize),
-    /// By the gateway, which cuts the reply itself.
-    Emulated,
+/// Can config force [`FormatKind::Native`] for the model?
+pub fn supports_native(family: &dyn Family, model: &ModelId) -> bool {
+    family.native(model).is_some()
 }
+
+#[cfg(test)]
+mod tests;

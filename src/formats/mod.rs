@@ -1,12 +1,41 @@
 //! HOW BYTES LOOK: one file (or folder) for each body format that Bedrock takes.
 //!
 //! A format is a pure codec between the canonical model and JSON: no async, no IO, no AWS crate, and no
-//! format names another. Which format a model gets is its family's decision.
+//! format names another. Which format a model gets is its family's decision. What formats share is
+//! beside them here: the bookkeeping of open blocks, lenient scalars, guardrail traces, tool schemas.
+
+pub mod anthropic_messages;
+mod blocks;
+pub mod converse;
+mod fuzz;
+mod guardrail;
+#[cfg(test)]
+mod samples;
+mod scalar;
+mod tool_schema;
+
+pub use anthropic_messages::ANTHROPIC_MESSAGES;
+pub use converse::CONVERSE;
+
+mod bedrock_extras;
+mod completion;
+mod guardrail;
+pub mod llama_prompt;
+mod scalar;
+mod stub;
+pub mod titan_text;
+
+pub use llama_prompt::LLAMA_PROMPT;
+pub use stub::{ANTHROPIC_MESSAGES, CONVERSE};
+pub use titan_text::TITAN_TEXT;
 
 use bytes::Bytes;
 
 use crate::bedrock::{Frame, Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Request, Usage};
+
+/// Every format for chats.
+pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[&CONVERSE, &ANTHROPIC_MESSAGES];
 
 /// A body format for chats.
 pub trait ChatFormat: Sync {
@@ -38,6 +67,12 @@ pub trait StreamDecoder: Send {
 
     /// What is known of the cost so far: also for a stream that is left before its end.
     fn usage(&self) -> Option<Usage>;
+
+    /// How many blocks, deltas and events of unknown kinds were passed over so far. Formats whose streams
+    /// have one kind of event only have none to pass over.
+    fn skipped(&self) -> u32 {
+        0
+    }
 }
 
 /// The upstream said something that is not its own protocol.
@@ -55,6 +90,9 @@ pub enum ProtocolError {
     /// An event out of its place.
     #[error("{0}")]
     Grammar(&'static str),
+    /// The upstream sent an error in the place of an event.
+    #[error("the model reported {0:?} instead of going on")]
+    Reported(String),
     /// The stream ended before the model did.
     #[error("the stream ended before the model's stop event")]
     Truncated,

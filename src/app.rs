@@ -1,0 +1,345 @@
+//! THE COMPOSITION ROOT: a valid configuration becomes a running server. The only file that may name every
+//! module.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::auth::{KeyId, Keys};
+use crate::bedrock::{Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials, Transport};
+use crate::config::{Auth, Config, ModelFormat};
+use crate::families::{self, FormatKind};
+use crate::gateway::{Deadlines, Gateway, Listing, RetryPolicy, Routes, Target};
+use crate::http::{self, CredentialState, Edge, Health, Limits};
+use crate::listener::{self, Closed, Listener, Observer, Shutdown};
+use crate::simulator::{self, Simulator};
+use crate::telemetry::{Label, Metrics};
+
+/// How often credentials are asked for while there are none.
+const CREDENTIALS_AGAIN: Duration = Duration::from_secs(5);
+
+/// How often they are looked at once they are there: the SDK renews them by itself.
+const CREDENTIALS_LOOK: Duration = Duration::from_secs(60);
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {0}: {1}")]
+    Bind(SocketAddr, #[source] std::io::Error),
+    /// The simulator found no port.
+    #[error("cannot start the simulator: {0}")]
+    Simulator(#[source] std::io::Error),
+    /// A model entry that only the families can judge.
+    #[error("models.{name}: {problem}")]
+    Model {
+        /// The entry.
+        name: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+}
+
+/// A server that is bound and about to serve.
+pub struct App {
+    listener: Listener,
+    admin: Option<Listener>,
+    edge: Arc<Edge>,
+    aws: Aws,
+    drain_delay: Duration,
+    grace: Duration,
+    /// Ends with the server.
+    simulator: Option<Simulator>,
+}
+
+impl App {
+    /// Puts everything together and binds. Nothing goes over the network yet, so a slow credential source holds
+    /// nothing up. With `simulate`, Bedrock is a simulator in this process.
+    pub async fn start(config: &Config, simulate: bool) -> Result<Self, StartError> {
+        let simulator = if simulate {
+            Some(Simulator::start(simulator::Options::default()).await.map_err(StartError::Simulator)?)
+        } else {
+            None
+        };
+        let Parts { aws, gateway, metrics } = assemble(config, simulator.as_ref()).await?;
+        let shutdown = Shutdown::new();
+        let edge = Arc::new(Edge {
+            gateway,
+            keys: keys(config),
+            metrics,
+            health: Health::new(config.aws.region.value.clone(), simulate),
+            shutdown,
+            limits: Limits {
+                body: config.server.body_limit,
+                body_time: config.server.body_timeout,
+                keep_alive: config.stream.keep_alive,
+            },
+        });
+        let settings = listener_settings(config);
+        let bind = |address| async move {
+            Listener::bind(address, settings).await.map_err(|error| StartError::Bind(address, error))
+        };
+        let listener = bind(config.server.listen).await?;
+        let admin = match config.server.admin {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let (drain_delay, grace) = (config.server.drain_delay, config.server.grace);
+        Ok(Self { listener, admin, edge, aws, drain_delay, grace, simulator })
+    }
+
+    /// What answers, without a server around it.
+    pub async fn assemble(config: &Config) -> Result<Parts, StartError> {
+        assemble(config, None).await
+    }
+
+    /// Asks the chain of sources for credentials.
+    pub async fn credentials(&self) -> Result<Identity, CredentialsUnavailable> {
+        self.aws.probe().await
+    }
+
+    /// Where clients come in: the real port, also when 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Where operators come in, if that is another place.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Listener::address)
+    }
+
+    /// The simulator that stands for Bedrock.
+    pub fn simulator(&self) -> Option<&Simulator> {
+        self.simulator.as_ref()
+    }
+
+    /// Moves the server through its stages, for whoever hears the signals.
+    pub fn shutdown(&self) -> Shutdown {
+        self.edge.shutdown.clone()
+    }
+
+    /// Serves until the shutdown is through.
+    pub async fn serve(self) {
+        let Self { listener, admin, edge, aws, simulator, .. } = self;
+        let shutdown = edge.shutdown.clone();
+        let connections: Arc<dyn Observer> = Arc::new(Connections(Arc::clone(&edge.metrics)));
+        let public = http::public(&edge, admin.is_some());
+        let operators = http::admin(&edge);
+        let watch = tokio::spawn(watch_credentials(aws, Arc::clone(&edge)));
+        let admin = async {
+            if let Some(admin) = admin {
+                admin.serve(operators, shutdown.clone(), Arc::new(())).await;
+            }
+        };
+        tokio::join!(listener.serve(public, shutdown.clone(), connections), admin);
+        watch.abort();
+        drop(simulator);
+    }
+
+    /// Serves until SIGTERM or SIGINT, then lets what is in flight end within the grace period. A second signal
+    /// ends everything at once.
+    pub async fn serve_until_signalled(self) -> std::io::Result<()> {
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let shutdown = self.shutdown();
+        let (drain_delay, grace) = (self.drain_delay, self.grace);
+        let stages = async move {
+            let mut signalled = async || {
+                tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" }
+            };
+            let name = signalled().await;
+            tracing::info!(signal = name, grace_s = grace.as_secs_f64(), "shutting down");
+            shutdown.leave();
+            let gently = async {
+                tokio::time::sleep(drain_delay).await;
+                shutdown.drain();
+                tokio::time::sleep(grace).await;
+                "the grace period is over"
+            };
+            let why = tokio::select! { why = gently => why, _ = signalled() => "a second signal came" };
+            tracing::warn!(why, "ending what is still in flight");
+            shutdown.force();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! { () = self.serve() => {}, () = stages => {} }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The gateway and what it stands on.
+pub struct Parts {
+    /// The way to AWS.
+    pub aws: Aws,
+    /// Runs chats.
+    pub gateway: Gateway,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Parts, StartError> {
+    let aws = Aws::load(aws_settings(config, simulator)).await;
+    let revision = option_env!("OUTCROP_REVISION").unwrap_or("unknown");
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
+    let gateway = gateway(config, &aws, &metrics)?;
+    Ok(Parts { aws, gateway, metrics })
+}
+
+/// What of the configuration concerns AWS.
+fn aws_settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
+    let aws = &config.aws;
+    let mut settings = Settings {
+        region: aws.region.value.clone(),
+        profile: aws.profile.as_ref().map(|profile| profile.value.clone()),
+        credentials: aws.credentials.as_ref().map(|keys| StaticCredentials {
+            access_key_id: keys.value.access_key_id.expose().to_owned(),
+            secret_access_key: keys.value.secret_access_key.expose().to_owned(),
+            session_token: keys.value.session_token.as_ref().map(|token| token.expose().to_owned()),
+        }),
+        bearer_token: aws.bearer_token.as_ref().map(|token| token.value.expose().to_owned()),
+        endpoint_url: aws.endpoint_url.as_ref().map(|url| url.value.clone()),
+        control_endpoint_url: aws.control_endpoint_url.as_ref().map(|url| url.value.clone()),
+        use_fips: aws.use_fips,
+        use_dual_stack: aws.use_dual_stack,
+        connect_timeout: Some(config.timeout.connect),
+        ..Settings::default()
+    };
+    if let Some(simulator) = simulator {
+        // The simulator checks signatures against keys of its own; nothing real ever goes to it.
+        let keys = simulator::Credentials::default();
+        settings = Settings {
+            region: settings.region,
+            connect_timeout: settings.connect_timeout,
+            endpoint_url: Some(simulator.url()),
+            control_endpoint_url: Some(simulator.url()),
+            credentials: Some(StaticCredentials {
+                access_key_id: keys.access_key,
+                secret_access_key: keys.secret_key,
+                session_token: keys.session_token,
+            }),
+            credentials_source: "Simulator",
+            ..Settings::default()
+        };
+    }
+    settings
+}
+
+fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway, StartError> {
+    let here = aws.transport(None);
+    let mut regions: HashMap<&str, Arc<dyn Transport>> = HashMap::new();
+    let mut targets = HashMap::new();
+    for (name, entry) in &config.models.entries {
+        let problem = |problem: String| StartError::Model { name: name.clone(), problem };
+        let model = ModelId::parse(&entry.target).map_err(|error| problem(error.to_string()))?;
+        if let Some(family) = &entry.family
+            && families::named(family).is_none()
+        {
+            let known: Vec<_> = families::names().collect();
+            return Err(problem(format!("there is no family `{family}`; known are {}", known.join(", "))));
+        }
+        let family = families::resolve(&model, entry.family.as_deref());
+        let format = entry.format.map(|format| match format {
+            ModelFormat::Native => FormatKind::Native,
+            ModelFormat::Converse => FormatKind::Converse,
+        });
+        if format == Some(FormatKind::Native) && !family.supports_native() {
+            let family = family.name();
+            return Err(problem(format!("the family `{family}` has no native format here; use `format: converse`")));
+        }
+        let transport = match entry.region.as_deref() {
+            None => &here,
+            Some(region) => regions.entry(region).or_insert_with(|| aws.transport(Some(region))),
+        };
+        let target = Target {
+            model,
+            region: entry.region.clone(),
+            transport: Arc::clone(transport),
+            family,
+            format,
+            max_tokens: entry.max_tokens.map(std::num::NonZeroU32::get),
+            strict: entry.strict.unwrap_or(config.strict),
+            listed: true,
+        };
+        targets.insert(name.clone(), target);
+    }
+    let routes = Routes::new(targets, config.default_model.value.clone(), here, config.strict);
+    let list = config.models.list.clone();
+    let listing = Listing {
+        catalogue: list.catalogue,
+        retired: list.retired,
+        shows: Box::new(move |name| list.shows(name)),
+    };
+    let deadlines = Deadlines {
+        total: config.timeout.total,
+        first_event: config.timeout.first_event,
+        idle: config.timeout.idle,
+    };
+    let retry = RetryPolicy {
+        max_attempts: config.retry.max_attempts.get(),
+        base_delay: config.retry.base_delay,
+        max_delay: config.retry.max_delay,
+        max_retry_after: config.retry.max_retry_after,
+    };
+    Ok(Gateway::new(routes, listing, deadlines, retry, Arc::clone(metrics)))
+}
+
+fn keys(config: &Config) -> Option<Keys> {
+    match &config.auth {
+        Auth::Open => None,
+        Auth::Keys(keys) => {
+            Some(Keys::new(keys.iter().map(|key| (KeyId::new(key.id.as_str()), key.sha256)).collect()))
+        }
+    }
+}
+
+fn listener_settings(config: &Config) -> listener::Settings {
+    let server = &config.server;
+    listener::Settings {
+        header_timeout: server.header_timeout,
+        idle_timeout: server.idle_timeout,
+        write_stall_timeout: server.write_stall_timeout,
+        max_connections: usize::try_from(server.max_connections.get()).unwrap_or(usize::MAX),
+        ..listener::Settings::default()
+    }
+}
+
+/// Asks the chain for credentials in the background and tells `/readyz` what it says.
+async fn watch_credentials(aws: Aws, edge: Arc<Edge>) {
+    let mut told = false;
+    loop {
+        let pause = match aws.probe().await {
+            Ok(identity) => {
+                if !told {
+                    tracing::info!(source = %identity.source, "credentials resolved");
+                    told = true;
+                }
+                let expires = identity.expires.and_then(|at| at.duration_since(UNIX_EPOCH).map_or(None, |d| Some(d.as_secs())));
+                edge.health.credentials(CredentialState::Resolved { source: identity.source, expires });
+                CREDENTIALS_LOOK
+            }
+            Err(unavailable) => {
+                tracing::warn!(reason = %unavailable, "no AWS credentials; `outcrop doctor` says more");
+                told = false;
+                edge.health.credentials(CredentialState::Unavailable { reason: unavailable.to_string() });
+                CREDENTIALS_AGAIN
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Counts connections.
+struct Connections(Arc<Metrics>);
+
+impl Observer for Connections {
+    fn opened(&self) {
+        self.0.connection_opened();
+    }
+
+    fn closed(&self, why: Closed) {
+        self.0.connection_closed(Label::from(why.label()));
+    }
+}

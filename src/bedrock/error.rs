@@ -1,0 +1,494 @@
+//! What can go wrong upstream, by kind.
+//!
+//! One classification for all ways a failure arrives: an HTTP error, an exception inside a stream, an
+//! error of the SDK. Sources: botocore 1.44.5's service model, AWS's user guide, and texts seen in
+//! recorded traffic and public reports (2025 and 2026). Status codes for clients are not decided here.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// A failed call.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}: {detail}", .kind.label())]
+pub struct BedrockError {
+    /// What it means.
+    pub kind: ErrorKind,
+    /// What was said, for the log. May name accounts and ARNs; see [`BedrockError::public`].
+    pub detail: String,
+    /// `x-amzn-requestid`, where there was an answer.
+    pub request_id: Option<String>,
+    /// How long the upstream asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// What a failure means. Closed: the label is a metric's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The chain of credential sources gave none.
+    NoCredentials,
+    /// The gateway's own credentials were refused: expired, unknown, wrongly signed.
+    CredentialsRefused,
+    /// They were refused because this machine's clock is wrong.
+    ClockSkew,
+    /// IAM or model access says no.
+    AccessDenied,
+    /// A marketplace subscription is being made; takes about 15 minutes.
+    AccessPending,
+    /// The request is not valid.
+    Validation,
+    /// The prompt is too long for the model.
+    ContextLength,
+    /// No such model.
+    UnknownModel,
+    /// The model is called through inference profiles only.
+    ProfileRequired,
+    /// The model can't do something that was asked.
+    UnsupportedFeature,
+    /// The model or profile is gone, locked, or was never there.
+    NotFound,
+    /// A quota that waiting won't refill.
+    QuotaExceeded,
+    /// Too many requests or tokens a minute.
+    Throttled,
+    /// Too many tokens today.
+    DailyQuota,
+    /// The model is being loaded.
+    ModelNotReady,
+    /// The model took too long.
+    ModelTimeout,
+    /// The model failed by the request's fault (its own status was 4xx).
+    ModelRefused,
+    /// The model failed.
+    ModelError,
+    /// The model's stream broke.
+    StreamError,
+    /// Bedrock failed.
+    Internal,
+    /// Bedrock has no capacity.
+    Unavailable,
+    /// No answer in time.
+    Timeout,
+    /// No connection, or it broke before an answer.
+    Unreachable,
+    /// What came is not the protocol: no event stream, wrong checksum, cut.
+    Malformed,
+    /// The call could not even be made.
+    Unsendable,
+}
+
+/// May the same call be made again?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail again.
+    No,
+    /// Once.
+    Once,
+    /// As often as the policy allows.
+    Yes,
+}
+
+impl ErrorKind {
+    /// For metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no_credentials",
+            Self::CredentialsRefused => "credentials_refused",
+            Self::ClockSkew => "clock_skew",
+            Self::AccessDenied => "access_denied",
+            Self::AccessPending => "access_pending",
+            Self::Validation => "validation",
+            Self::ContextLength => "context_length",
+            Self::UnknownModel => "unknown_model",
+            Self::ProfileRequired => "profile_required",
+            Self::UnsupportedFeature => "unsupported_feature",
+            Self::NotFound => "not_found",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::Throttled => "throttled",
+            Self::DailyQuota => "daily_quota",
+            Self::ModelNotReady => "model_not_ready",
+            Self::ModelTimeout => "model_timeout",
+            Self::ModelRefused => "model_refused",
+            Self::ModelError => "model_error",
+            Self::StreamError => "stream_error",
+            Self::Internal => "internal",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Malformed => "malformed",
+            Self::Unsendable => "unsendable",
+        }
+    }
+
+    /// May the same call be made again, as long as nothing of an answer was used?
+    pub fn retry(self) -> Retry {
+        match self {
+            Self::Throttled
+            | Self::ModelNotReady
+            | Self::StreamError
+            | Self::ModelError
+            | Self::Internal
+            | Self::Unavailable
+            | Self::Unreachable => Retry::Yes,
+            Self::ModelTimeout | Self::Timeout | Self::Malformed | Self::CredentialsRefused => Retry::Once,
+            Self::NoCredentials
+            | Self::ClockSkew
+            | Self::AccessDenied
+            | Self::AccessPending
+            | Self::Validation
+            | Self::ContextLength
+            | Self::UnknownModel
+            | Self::ProfileRequired
+            | Self::UnsupportedFeature
+            | Self::NotFound
+            | Self::QuotaExceeded
+            | Self::DailyQuota
+            | Self::ModelRefused
+            | Self::Unsendable => Retry::No,
+        }
+    }
+}
+
+impl BedrockError {
+    /// A failure that has no answer behind it.
+    pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), request_id: None, retry_after: None }
+    }
+
+    /// From an error answer.
+    pub fn from_answer(answer: &ErrorAnswer<'_>) -> Self {
+        let body = ErrorBody::read(answer.body);
+        // The header may hold `Code:uri`, the body's type `prefix#Code`.
+        let code = answer.code.or(body.type_.as_deref()).unwrap_or_default();
+        let code = code.split(':').next().unwrap_or_default();
+        let code = code.rsplit('#').next().unwrap_or_default();
+        let detail = body.detail().unwrap_or_else(|| format!("HTTP {} without a message", answer.status));
+        Self {
+            kind: classify(code, answer.status, body.original_status, &detail),
+            detail,
+            request_id: answer.request_id.map(str::to_owned),
+            retry_after: answer.retry_after,
+        }
+    }
+
+    /// From an exception inside a stream; `name` is lowerCamel there.
+    pub fn in_stream(name: &str, payload: &[u8]) -> Self {
+        let body = ErrorBody::read(payload);
+        let mut code = name.to_owned();
+        if let Some(first) = code.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let detail = body.detail().unwrap_or_else(|| format!("{name} without a message"));
+        Self::new(classify(&code, 0, body.original_status, &detail), detail)
+    }
+
+    /// From a `:message-type error` message.
+    pub fn in_stream_error(code: &str, message: &str) -> Self {
+        Self::new(classify(code, 500, None, message), format!("{code}: {message}"))
+    }
+
+    /// The sentence for callers: no account, no ARN, no key, no prompt.
+    pub fn public(&self) -> Cow<'static, str> {
+        let fixed = match self.kind {
+            // These say what is wrong with the request; the caller needs them.
+            ErrorKind::Validation
+            | ErrorKind::ContextLength
+            | ErrorKind::UnsupportedFeature
+            | ErrorKind::ModelRefused
+            | ErrorKind::NotFound
+            | ErrorKind::QuotaExceeded => return Cow::Owned(scrub(&self.detail)),
+            ErrorKind::NoCredentials => {
+                "The gateway has no AWS credentials. Its operator can run `outcrop doctor` to see which sources were tried."
+            }
+            ErrorKind::CredentialsRefused => "AWS refused the gateway's own credentials.",
+            ErrorKind::ClockSkew => "AWS refused the gateway's signature because its clock is wrong.",
+            ErrorKind::AccessDenied => {
+                "The gateway's AWS account may not use this model. Its operator has to grant model access or the IAM permission bedrock:InvokeModel."
+            }
+            ErrorKind::AccessPending => "Access to this model is being set up; it takes about 15 minutes.",
+            ErrorKind::UnknownModel => {
+                "Bedrock knows no such model in this region. GET /v1/models lists what this gateway serves."
+            }
+            ErrorKind::ProfileRequired => {
+                "This model can't be called by its bare id: use an inference profile id, such as one beginning with `us.`, `eu.` or `global.`."
+            }
+            ErrorKind::Throttled => "Bedrock is throttling this model: too many requests or tokens a minute.",
+            ErrorKind::DailyQuota => "The day's quota of tokens for this model is used up.",
+            ErrorKind::ModelNotReady => "The model is being loaded; try again soon.",
+            ErrorKind::ModelTimeout => "The model took too long to answer.",
+            ErrorKind::ModelError => "The model failed.",
+            ErrorKind::StreamError => "The model's stream broke off.",
+            ErrorKind::Internal => "Bedrock had an internal failure.",
+            ErrorKind::Unavailable => "Bedrock has no capacity for this model right now.",
+            ErrorKind::Timeout => "Bedrock did not answer in time.",
+            ErrorKind::Unreachable => "Bedrock could not be reached.",
+            ErrorKind::Malformed => "What came from Bedrock was cut or damaged.",
+            ErrorKind::Unsendable => "The call to Bedrock could not be made.",
+        };
+        Cow::Borrowed(fixed)
+    }
+}
+
+/// An HTTP error answer, before its meaning.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorAnswer<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// `x-amzn-errortype`, if there.
+    pub code: Option<&'a str>,
+    /// The body, whatever it is.
+    pub body: &'a [u8],
+    /// `x-amzn-requestid`
+    pub request_id: Option<&'a str>,
+    /// How long the upstream asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// `{"message": …}`; some gateways before Bedrock write `Message`.
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    message: Option<String>,
+    #[serde(rename = "Message")]
+    message_: Option<String>,
+    #[serde(rename = "originalMessage")]
+    original_message: Option<String>,
+    #[serde(rename = "originalStatusCode")]
+    original_status: Option<u16>,
+    #[serde(rename = "__type")]
+    type_: Option<String>,
+}
+
+impl ErrorBody {
+    /// What can be read of it; a body that isn't JSON says nothing.
+    fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    fn detail(&self) -> Option<String> {
+        let message = self.message.as_ref().or(self.message_.as_ref());
+        match (message, &self.original_message) {
+            (Some(message), Some(original)) => Some(format!("{message} ({original})")),
+            (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+            (None, None) => None,
+        }
+    }
+}
+
+fn classify(code: &str, status: u16, original_status: Option<u16>, message: &str) -> ErrorKind {
+    match code {
+        "ValidationException" => validation(message),
+        "ServiceQuotaExceededException" => ErrorKind::QuotaExceeded,
+        "AccessDeniedException" | "NotAuthorized" => ErrorKind::AccessDenied,
+        "MPAgreementBeingCreated" => ErrorKind::AccessPending,
+        "RequestTimeTooSkewed" | "SignatureNotYetCurrent" | "RequestExpired" => ErrorKind::ClockSkew,
+        "InvalidSignatureException"
+            if message.contains("Signature not yet current") || message.contains("Signature expired") =>
+        {
+            ErrorKind::ClockSkew
+        }
+        "ExpiredTokenException"
+        | "ExpiredToken"
+        | "UnrecognizedClientException"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationTokenException"
+        | "MissingAuthenticationToken"
+        | "InvalidClientTokenId"
+        | "IncompleteSignature" => ErrorKind::CredentialsRefused,
+        "ResourceNotFoundException" => ErrorKind::NotFound,
+        "ModelTimeoutException" => ErrorKind::ModelTimeout,
+        "ModelErrorException" => match original_status {
+            Some(original) if (400..500).contains(&original) && original != 429 => ErrorKind::ModelRefused,
+            _ => ErrorKind::ModelError,
+        },
+        "ModelStreamErrorException" => ErrorKind::StreamError,
+        "ThrottlingException" | "TooManyRequestsException" => {
+            if message.contains("per day") {
+                ErrorKind::DailyQuota
+            } else {
+                ErrorKind::Throttled
+            }
+        }
+        "ModelNotReadyException" => ErrorKind::ModelNotReady,
+        "InternalServerException" | "InternalFailure" => ErrorKind::Internal,
+        "ServiceUnavailableException" | "ServiceUnavailable" | "overloaded_error" => ErrorKind::Unavailable,
+        _ => by_status(status, message),
+    }
+}
+
+fn by_status(status: u16, message: &str) -> ErrorKind {
+    match status {
+        400 | 413 | 422 => validation(message),
+        401 => ErrorKind::CredentialsRefused,
+        403 => ErrorKind::AccessDenied,
+        404 => ErrorKind::NotFound,
+        408 => ErrorKind::ModelTimeout,
+        424 => ErrorKind::ModelError,
+        429 => ErrorKind::Throttled,
+        503 | 529 => ErrorKind::Unavailable,
+        504 => ErrorKind::Timeout,
+        500..=599 => ErrorKind::Internal,
+        // An exception in a stream that nobody knows, or a status that is no error.
+        _ => ErrorKind::StreamError,
+    }
+}
+
+/// Bedrock says many things with one exception; the text tells them apart.
+fn validation(message: &str) -> ErrorKind {
+    const TABLE: [(&str, ErrorKind); 13] = [
+        ("model identifier is invalid", ErrorKind::UnknownModel),
+        ("with on-demand throughput", ErrorKind::ProfileRequired),
+        ("Input is too long", ErrorKind::ContextLength),
+        ("input is too long", ErrorKind::ContextLength),
+        ("prompt is too long", ErrorKind::ContextLength),
+        ("exceed context limit", ErrorKind::ContextLength),
+        ("too many total text bytes", ErrorKind::ContextLength),
+        ("maximum context length", ErrorKind::ContextLength),
+        ("This model doesn't support", ErrorKind::UnsupportedFeature),
+        ("This model doesn\u{2019}t support", ErrorKind::UnsupportedFeature),
+        ("does not support", ErrorKind::UnsupportedFeature),
+        ("unsupported model or your request did not allow", ErrorKind::UnsupportedFeature),
+        ("is deprecated for this model", ErrorKind::UnsupportedFeature),
+    ];
+    TABLE.iter().find(|(text, _)| message.contains(text)).map_or(ErrorKind::Validation, |(_, kind)| *kind)
+}
+
+/// Takes ARNs and account ids out of a message, and bounds it.
+fn scrub(message: &str) -> String {
+    const LONGEST: usize = 512;
+    let mut out = String::with_capacity(message.len().min(LONGEST));
+    let mut rest = message;
+    while !rest.is_empty() && out.len() < LONGEST {
+        if rest.starts_with("arn:") {
+            out.push_str("[arn]");
+            rest = rest.trim_start_matches(|c: char| !c.is_whitespace() && !"\"'`,;()<>".contains(c));
+            continue;
+        }
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        if digits > 0 {
+            let (number, tail) = rest.split_at(digits);
+            out.push_str(if digits == 12 { "[account]" } else { number });
+            rest = tail;
+            continue;
+        }
+        let mut chars = rest.chars();
+        if let Some(c) = chars.next() {
+            out.push(if c.is_control() { ' ' } else { c });
+        }
+        rest = chars.as_str();
+    }
+    if !rest.is_empty() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, code: Option<&str>, body: &str) -> BedrockError {
+        BedrockError::from_answer(&ErrorAnswer {
+            status,
+            code,
+            body: body.as_bytes(),
+            request_id: Some("r-1"),
+            retry_after: None,
+        })
+    }
+
+    #[test]
+    fn each_exception_has_its_kind() {
+        for (code, status, message, kind) in [
+            ("ValidationException", 400, "1 validation error", ErrorKind::Validation),
+            (
+                "ValidationException",
+                400,
+                "The provided model identifier is invalid.",
+                ErrorKind::UnknownModel,
+            ),
+            (
+                "ValidationException",
+                400,
+                "Invocation of model ID x with on-demand throughput isn’t supported.",
+                ErrorKind::ProfileRequired,
+            ),
+            ("ValidationException", 400, "Input is too long for requested model", ErrorKind::ContextLength),
+            (
+                "ValidationException",
+                400,
+                "This model doesn't support tool use.",
+                ErrorKind::UnsupportedFeature,
+            ),
+            ("ServiceQuotaExceededException", 400, "", ErrorKind::QuotaExceeded),
+            ("AccessDeniedException", 403, "", ErrorKind::AccessDenied),
+            ("MPAgreementBeingCreated", 403, "", ErrorKind::AccessPending),
+            ("ExpiredTokenException", 403, "", ErrorKind::CredentialsRefused),
+            ("UnrecognizedClientException", 403, "", ErrorKind::CredentialsRefused),
+            ("InvalidSignatureException", 403, "Signature expired: 2026", ErrorKind::ClockSkew),
+            ("ResourceNotFoundException", 404, "", ErrorKind::NotFound),
+            ("ModelTimeoutException", 408, "", ErrorKind::ModelTimeout),
+            ("ModelErrorException", 424, "", ErrorKind::ModelError),
+            ("ModelStreamErrorException", 424, "", ErrorKind::StreamError),
+            ("ThrottlingException", 429, "Too many requests", ErrorKind::Throttled),
+            ("ThrottlingException", 429, "Too many tokens per day", ErrorKind::DailyQuota),
+            ("ModelNotReadyException", 429, "", ErrorKind::ModelNotReady),
+            ("InternalServerException", 500, "", ErrorKind::Internal),
+            ("ServiceUnavailableException", 503, "", ErrorKind::Unavailable),
+            ("Novelty", 529, "", ErrorKind::Unavailable),
+            ("Novelty", 429, "", ErrorKind::Throttled),
+            ("Novelty", 500, "", ErrorKind::Internal),
+        ] {
+            let body = serde_json::json!({ "message": message }).to_string();
+            assert_eq!(answered(status, Some(code), &body).kind, kind, "{code} {message}");
+            // With the uri that AWS appends.
+            let with_uri = format!("{code}:http://internal.amazon.com/coral/");
+            assert_eq!(answered(status, Some(&with_uri), &body).kind, kind, "{with_uri}");
+        }
+    }
+
+    #[test]
+    fn without_a_code_the_status_decides() {
+        assert_eq!(answered(503, None, "<html>").kind, ErrorKind::Unavailable);
+        assert_eq!(answered(403, None, "{\"Message\":\"no\"}").kind, ErrorKind::AccessDenied);
+        assert_eq!(
+            answered(400, None, "{\"__type\":\"a.b#ThrottlingException\"}").kind,
+            ErrorKind::Throttled
+        );
+    }
+
+    #[test]
+    fn a_model_error_is_the_callers_fault_if_the_model_says_so() {
+        let body = r#"{"message":"m","originalStatusCode":422,"resourceName":"r"}"#;
+        assert_eq!(answered(424, Some("ModelErrorException"), body).kind, ErrorKind::ModelRefused);
+        let body = r#"{"message":"m","originalStatusCode":429}"#;
+        assert_eq!(answered(424, Some("ModelErrorException"), body).kind, ErrorKind::ModelError);
+    }
+
+    #[test]
+    fn exceptions_in_a_stream_are_the_same_kinds() {
+        for (name, kind) in [
+            ("throttlingException", ErrorKind::Throttled),
+            ("internalServerException", ErrorKind::Internal),
+            ("modelStreamErrorException", ErrorKind::StreamError),
+            ("serviceUnavailableException", ErrorKind::Unavailable),
+            ("validationException", ErrorKind::Validation),
+            ("modelTimeoutException", ErrorKind::ModelTimeout),
+            ("brandNewException", ErrorKind::StreamError),
+        ] {
+            assert_eq!(BedrockError::in_stream(name, b"{\"message\":\"m\"}").kind, kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn public_messages_hold_no_arn_and_no_account() {
+        let body = r#"{"message":"User: arn:aws:iam::111122223333:user/x is wrong, account 111122223333, code 42\n"}"#;
+        let error = answered(400, Some("ValidationException"), body);
+        assert_eq!(error.public(), "User: [arn] is wrong, account [account], code 42 ");
+        let denied = answered(403, Some("AccessDeniedException"), body);
+        assert!(!denied.public().contains("1111"));
+        let long =
+            answered(400, Some("ValidationException"), &format!("{{\"message\":\"{}\"}}", "é".repeat(2000)));
+        assert!(long.public().len() < 520);
+    }
+}

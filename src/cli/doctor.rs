@@ -1,0 +1,134 @@
+//! `outcrop doctor`: what stands between this machine and an answer of Bedrock, step by step.
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+
+use super::{Outcome, print};
+use crate::app::{App, Parts};
+use crate::bedrock::ErrorKind;
+use crate::chat::{Block, Message, Notes, Request, Role, Text};
+use crate::config::{Config, Origin};
+use crate::gateway::{Answer, Call, Fault};
+
+/// Of `ListFoundationModels`, only how many there are.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FoundationModels {
+    model_summaries: Vec<serde::de::IgnoredAny>,
+}
+
+pub(super) async fn run(config: Config) -> Outcome {
+    let parts = App::assemble(&config).await?;
+    let mut sick = 0_u32;
+    let mut say = |outcome: Result<String, (String, &'static str)>| match outcome {
+        Ok(fine) => print(&format!("[ok]   {fine}\n")),
+        Err((problem, advice)) => {
+            sick += 1;
+            print(&format!("[FAIL] {problem}\n       {advice}\n"));
+        }
+    };
+    say(Ok(format!("region {} ({})", config.aws.region.value, config.aws.region.origin)));
+    if let Some(url) = &config.aws.endpoint_url {
+        say(Ok(format!("endpoint {} ({})", url.value, url.origin)));
+    }
+    let credentials = parts.aws.probe().await;
+    say(match &credentials {
+        Ok(identity) => Ok(format!("credentials from {}", identity.source)),
+        Err(unavailable) => Err((
+            format!("no credentials: {unavailable}"),
+            "Set AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK; on AWS, give the machine or pod a role.",
+        )),
+    });
+    if credentials.is_ok() {
+        say(list_models(&parts).await);
+        for name in targets(&config) {
+            say(probe(&parts, &name).await);
+        }
+    }
+    if config.default_model.origin == Origin::Default {
+        print("[note] no default_model is configured; AWS has retired the built-in one\n");
+    }
+    Ok(if sick == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn list_models(parts: &Parts) -> Result<String, (String, &'static str)> {
+    const ADVICE: &str =
+        "The IAM permission bedrock:ListFoundationModels is only needed here; chats need bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream.";
+    let reply = parts.aws.control_get("/foundation-models").await.map_err(|error| {
+        (format!("ListFoundationModels: {error}"), advice(Some(error.kind)).unwrap_or(ADVICE))
+    })?;
+    match serde_json::from_slice::<FoundationModels>(&reply.body) {
+        Ok(list) => Ok(format!("ListFoundationModels names {} models", list.model_summaries.len())),
+        Err(error) => Err((format!("ListFoundationModels: {error}"), "Is the endpoint Bedrock's?")),
+    }
+}
+
+/// Everything that is configured, or else the default model.
+fn targets(config: &Config) -> Vec<String> {
+    let mut names: Vec<String> = config.models.entries.keys().cloned().collect();
+    if names.is_empty() || config.default_model.origin != Origin::Default {
+        names.push(config.default_model.value.clone());
+    }
+    names.dedup();
+    names
+}
+
+/// One token from the model tells more than any list.
+async fn probe(parts: &Parts, name: &str) -> Result<String, (String, &'static str)> {
+    let message = Message { role: Role::User, content: vec![Block::Text(Text::new("Hi"))], index: 0 };
+    let request = Request { messages: vec![message], max_tokens: Some(1), ..Request::default() };
+    let call = Call { model: Some(name.to_owned()), request, notes: Notes::new(), strict: false };
+    let Answer { trail, outcome } = parts.gateway.chat(call).await;
+    let target = trail.target.map_or_else(|| name.to_owned(), |target| target.to_string());
+    match outcome {
+        Ok(_) => Ok(format!("{name}: {target} answers")),
+        Err(fault) => {
+            let advice = advice(fault.kind()).unwrap_or("See docs/errors.md for this error.");
+            let detail = match &fault {
+                Fault::Upstream(error) => error.detail.clone(),
+                Fault::Invalid(_)
+                | Fault::Model(_)
+                | Fault::Protocol(_)
+                | Fault::Assemble(_)
+                | Fault::Deadline(..)
+                | Fault::Internal(_) => fault.public().into_owned(),
+            };
+            Err((format!("{name}: {target}: {}: {detail}", fault.label()), advice))
+        }
+    }
+}
+
+fn advice(kind: Option<ErrorKind>) -> Option<&'static str> {
+    Some(match kind? {
+        ErrorKind::NoCredentials => "No source of credentials answered; see above.",
+        ErrorKind::CredentialsRefused => {
+            "AWS doesn't accept these credentials: expired, deleted, or for another partition. Renew them (`aws sso login`), then try again."
+        }
+        ErrorKind::ClockSkew => "Set this machine's clock (chrony or ntpd): signatures carry the time.",
+        ErrorKind::AccessDenied => {
+            "Grant bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream on the model and its inference profile, and request access to the model in the Bedrock console."
+        }
+        ErrorKind::AccessPending => "The subscription is being made; try again in 15 minutes.",
+        ErrorKind::UnknownModel => "Check the id, and that its geo prefix belongs to the region.",
+        ErrorKind::ProfileRequired => "Use an inference profile id: `us.`, `eu.`, `global.` … before the model id.",
+        ErrorKind::NotFound => "The model has reached its end of life here, or its form was not submitted: see the message.",
+        ErrorKind::Unreachable => "Check DNS, proxy, VPC endpoint and security groups for bedrock-runtime.",
+        ErrorKind::Throttled | ErrorKind::DailyQuota | ErrorKind::QuotaExceeded => {
+            "The account's quota for this model is used up: Service Quotas, Amazon Bedrock."
+        }
+        ErrorKind::Validation
+        | ErrorKind::ContextLength
+        | ErrorKind::UnsupportedFeature
+        | ErrorKind::ModelNotReady
+        | ErrorKind::ModelTimeout
+        | ErrorKind::ModelRefused
+        | ErrorKind::ModelError
+        | ErrorKind::StreamError
+        | ErrorKind::Internal
+        | ErrorKind::Unavailable
+        | ErrorKind::Timeout
+        | ErrorKind::Malformed
+        | ErrorKind::Unsendable => return None,
+    })
+}

@@ -1,0 +1,244 @@
+//! The command line.
+
+mod doctor;
+mod healthcheck;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::App;
+use crate::auth::new_key;
+use crate::config::{self, Auth, Config, LogFormat, Origin, Overrides, ProcessEnv, Sources};
+use crate::simulator::{self, Simulator};
+use crate::telemetry;
+
+/// `EX_CONFIG` of sysexits.h: the configuration is wrong.
+const EXIT_CONFIG: u8 = 78;
+
+/// An OpenAI-compatible gateway for Amazon Bedrock.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the OpenAI API.
+    Serve(Serve),
+    /// Check the configuration and print what is in force, without secrets.
+    Check(Where),
+    /// List the models that this configuration serves.
+    Models(Where),
+    /// Run the Bedrock simulator alone, for other programs' tests.
+    Simulate {
+        /// Where to listen.
+        #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+        listen: SocketAddr,
+        /// Accept requests without a valid signature.
+        #[arg(long)]
+        unsigned: bool,
+    },
+    /// Manage API keys.
+    Keys {
+        #[command(subcommand)]
+        action: Keys,
+    },
+    /// Ask a running server whether it lives; for a container's HEALTHCHECK.
+    Healthcheck {
+        /// What to ask.
+        #[arg(long, default_value = "http://127.0.0.1:8080/livez")]
+        url: String,
+    },
+    /// Find out why Bedrock can't be reached, and what to do about it.
+    Doctor(Where),
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Make a new key, and the digest to configure for it.
+    New,
+}
+
+#[derive(Debug, Args)]
+struct Where {
+    /// The configuration file (YAML or JSON); none is needed.
+    #[arg(long, short, env = "OUTCROP_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set a single key, such as `--set timeout=120`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    #[command(flatten)]
+    config: Where,
+    /// Where to listen, instead of server.listen.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Call a Bedrock simulator inside this process instead of AWS. Needs no account.
+    #[arg(long)]
+    simulate: bool,
+}
+
+/// Runs a command. What users asked for goes to standard output, everything else to standard error.
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Serve(serve) => {
+            let mut overrides = Overrides::default();
+            if let Some(listen) = &serve.listen {
+                overrides.set("--listen", "server.listen", listen);
+            }
+            with_config(&serve.config, overrides, |config| block_on(serve_command(config, serve.simulate)))
+        }
+        Command::Check(place) => with_config(&place, Overrides::default(), |config| {
+            print(&config.to_yaml_redacted());
+            Ok(ExitCode::SUCCESS)
+        }),
+        Command::Models(place) => {
+            with_config(&place, Overrides::default(), |config| block_on(models(config)))
+        }
+        Command::Simulate { listen, unsigned } => report(block_on(simulate(listen, unsigned))),
+        Command::Keys { action: Keys::New } => report(new_api_key()),
+        Command::Healthcheck { url } => report(block_on(healthcheck::run(url))),
+        Command::Doctor(place) => {
+            with_config(&place, Overrides::default(), |config| block_on(doctor::run(config)))
+        }
+    }
+}
+
+type Outcome = anyhow::Result<ExitCode>;
+
+fn with_config(place: &Where, mut overrides: Overrides, command: impl FnOnce(Config) -> Outcome) -> ExitCode {
+    for set in &place.sets {
+        let Some((key, value)) = set.split_once('=') else {
+            complain(&format!("--set {set}: expected KEY=VALUE\n"));
+            return ExitCode::from(2);
+        };
+        if let Err(errors) = overrides.set_yaml("--set", key, value) {
+            complain(&format!("{errors}\n"));
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    }
+    let sources = Sources { file: place.config.as_deref(), vars: &ProcessEnv, overrides };
+    match config::load(sources) {
+        Ok(config) => report(command(config)),
+        Err(errors) => {
+            complain(&format!("The configuration is not valid:\n{errors}\n"));
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
+fn report(outcome: Outcome) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        complain(&format!("outcrop: {error:#}\n"));
+        ExitCode::FAILURE
+    })
+}
+
+fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// A reader that has gone (`| head`) is no failure of ours.
+fn print(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+async fn serve_command(config: Config, simulate: bool) -> Outcome {
+    let format = match config.log.format {
+        LogFormat::Auto => telemetry::Format::Auto,
+        LogFormat::Json => telemetry::Format::Json,
+        LogFormat::Human => telemetry::Format::Human,
+    };
+    telemetry::init(format, &config.log.level)?;
+    let app = App::start(&config, simulate).await?;
+    if config.default_model.origin == Origin::Default {
+        tracing::warn!(
+            model = config.default_model.value,
+            "no default_model is configured; the built-in one has been retired by AWS, so requests that name no model may fail"
+        );
+    }
+    let source = tokio::time::timeout(Duration::from_secs(1), app.credentials()).await;
+    let source = match source {
+        Ok(Ok(identity)) => identity.source,
+        Ok(Err(_)) => "none found (`outcrop doctor` says which sources were tried)".to_owned(),
+        Err(_elapsed) => "still being looked for".to_owned(),
+    };
+    complain(&greeting(&config, &app, &source));
+    app.serve_until_signalled().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What somebody who has just started it wants to know, and a line to try it with.
+fn greeting(config: &Config, app: &App, source: &str) -> String {
+    let address = app.address();
+    let key = match &config.auth {
+        Auth::Keys(_) => " \\\n  -H \"Authorization: Bearer $OUTCROP_API_KEY\"",
+        Auth::Open => "",
+    };
+    let model = match app.simulator() {
+        Some(_) => "anthropic.claude-3-5-sonnet-20241022-v2:0",
+        None => config.models.entries.keys().next().map_or(config.default_model.value.as_str(), String::as_str),
+    };
+    let upstream = match app.simulator() {
+        Some(simulator) => format!("the built-in simulator at {} (nothing goes to AWS)", simulator.url()),
+        None => format!("{} ({})", config.aws.region.value, config.aws.region.origin),
+    };
+    let admin = app.admin_address().map_or_else(String::new, |admin| format!("  admin        http://{admin}\n"));
+    format!(
+        "Outcrop {version} is listening on http://{address}\n{admin}  bedrock      {upstream}\n  credentials  {source}\n\nTry it:\n\ncurl -s http://{address}/v1/chat/completions \\\n  -H 'Content-Type: application/json'{key} \\\n  -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n",
+        version = env!("CARGO_PKG_VERSION"),
+    )
+}
+
+async fn models(config: Config) -> Outcome {
+    let app = App::assemble(&config).await?;
+    let mut text = String::new();
+    for model in app.gateway.models() {
+        let target = if model.target == model.id { String::new() } else { format!(" -> {}", model.target) };
+        let lifecycle = model.lifecycle.filter(|state| *state != "active").unwrap_or_default();
+        text.push_str(&format!("{}{target}\t{}\t{}\t{lifecycle}\n", model.id, model.family, model.format));
+    }
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn simulate(address: SocketAddr, unsigned: bool) -> Outcome {
+    let signatures =
+        if unsigned { simulator::Signatures::Ignored } else { simulator::Signatures::Checked };
+    let options = simulator::Options { address, signatures, ..simulator::Options::default() };
+    let keys = options.credentials.clone();
+    let simulator = Simulator::start(options).await?;
+    print(&format!(
+        "A Bedrock simulator is listening on {url}\n\nexport AWS_ENDPOINT_URL_BEDROCK_RUNTIME={url}\nexport AWS_ENDPOINT_URL_BEDROCK={url}\nexport AWS_ACCESS_KEY_ID={}\nexport AWS_SECRET_ACCESS_KEY={}\n",
+        keys.access_key,
+        keys.secret_key,
+        url = simulator.url(),
+    ));
+    tokio::signal::ctrl_c().await?;
+    simulator.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn new_api_key() -> Outcome {
+    let new = new_key()?;
+    print(&format!(
+        "{}\n\n# Give the line above to the client. It is shown this once; the server only needs its digest:\nauth:\n  keys:\n    - id: my-key\n      sha256: {}\n",
+        new.key.expose(),
+        new.digest
+    ));
+    Ok(ExitCode::SUCCESS)
+}

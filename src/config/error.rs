@@ -1,0 +1,188 @@
+//! What can be wrong with a configuration, where it was written, and how to mend it.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Every mistake found: those of the file from top to bottom, then variables, then flags. Never empty.
+#[derive(Debug)]
+pub struct Errors(pub Vec<Error>);
+
+impl std::error::Error for Errors {}
+
+/// One line an error.
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One mistake: `outcrop.yaml:3:5: server.listen: …`.
+#[derive(Debug)]
+pub struct Error {
+    /// Where the wrong value was written.
+    pub place: Place,
+    /// The key, its parents first, joined by dots. Empty when the mistake isn't about a key.
+    pub path: String,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+impl Error {
+    /// The order to list errors in: by origin, then by place.
+    pub(super) fn position(&self) -> (u8, u64, u64) {
+        let origin = match self.place.origin {
+            Origin::Default => 0,
+            Origin::File(_) => 1,
+            Origin::Env(_) => 2,
+            Origin::Flag(_) => 3,
+        };
+        (origin, self.place.line, self.place.column)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, path, problem } = self;
+        if path.is_empty() {
+            write!(f, "{place}: {problem}")
+        } else {
+            write!(f, "{place}: {path}: {problem}")
+        }
+    }
+}
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, variable or flag.
+    pub origin: Origin,
+    /// Line in the file, from 1; 0 where lines mean nothing.
+    pub line: u64,
+    /// Column in the line, in characters, from 1.
+    pub column: u64,
+}
+
+impl Place {
+    /// The whole of an origin that has no lines worth naming.
+    pub(super) fn whole(origin: Origin) -> Self {
+        Self { origin, line: 0, column: 0 }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::File(_) | Origin::Default if self.line > 0 => {
+                write!(f, "{}:{}:{}", self.origin, self.line, self.column)
+            }
+            Origin::File(_) | Origin::Default | Origin::Env(_) | Origin::Flag(_) => {
+                write!(f, "{}", self.origin)
+            }
+        }
+    }
+}
+
+/// What a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// A configuration file, by its path.
+    File(Arc<str>),
+    /// An environment variable, by its name.
+    Env(Arc<str>),
+    /// A command-line flag, as it is typed.
+    Flag(Arc<str>),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(name) | Self::Env(name) | Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What is wrong. The text is for the operator: it says what was found, what belongs there, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages are the documentation, and every variant has one")]
+pub enum Problem {
+    #[error("can't be read: {0}")]
+    Unreadable(String),
+    #[error("{0}")]
+    Syntax(String),
+    #[error("unknown key{}{}", did_you_mean(nearest.as_deref()), and_hint(*hint))]
+    UnknownKey { nearest: Option<String>, hint: Option<&'static str> },
+    #[error("unknown variable{}", did_you_mean(nearest.as_deref()))]
+    UnknownVariable { nearest: Option<String> },
+    #[error("the value isn't UTF-8")]
+    NotUnicode,
+    #[error("expected {expected}, found {found}")]
+    WrongType { expected: &'static str, found: &'static str },
+    #[error("{found:?} isn't {expected}")]
+    Invalid { found: String, expected: String },
+    #[error("is missing")]
+    Missing,
+    #[error("must not hold a user or password")]
+    UrlCredentials,
+    #[error("must not be empty")]
+    Empty,
+    #[error("isn't a SHA-256 digest: 64 hexadecimal digits; `outcrop keys new` makes a key with its digest")]
+    NotDigest,
+    #[error("{0} is set as well: keep one of the two")]
+    SetTwice(String),
+    #[error("must be more than 0")]
+    NotPositive,
+    #[error(
+        "the same address as server.listen: give it a port of its own, or leave it out to share the listener"
+    )]
+    SharedListener,
+    #[error(
+        "{0} can be reached from other machines, and no key is configured: set OUTCROP_API_KEY, add a key to \
+         auth.keys (`outcrop keys new` makes one), or set auth.mode to none if something in front checks callers"
+    )]
+    OpenToNetwork(std::net::SocketAddr),
+    #[error(
+        "needs at least one key: set OUTCROP_API_KEY or add one to auth.keys (`outcrop keys new` makes one)"
+    )]
+    NoKeys,
+    #[error("would leave the configured keys unchecked: remove the keys, or set auth.mode to keys")]
+    KeysUnused,
+    #[error("a second key with the id {0:?}: ids tell keys apart in logs and limits")]
+    DuplicateKeyId(String),
+    #[error("the same key as {0:?}: two ids for one key can't be told apart")]
+    DuplicateKey(String),
+    #[error("needs {0} as well: credentials are given whole or not at all")]
+    IncompleteCredentials(&'static str),
+    #[error("less than retry.base_delay")]
+    BackoffOrder,
+    #[error("an alias needs a target: `target: <model id or ARN>`")]
+    NoTarget,
+    #[error("{0:?} is another alias: name the model id or ARN that it stands for")]
+    AliasOfAlias(String),
+    #[error("the ARN {0} doesn't say which model is behind it: add `family`, such as claude, llama or nova")]
+    OpaqueArn(String),
+    #[error(
+        "the ARN {0} doesn't say which model is behind it: make it the target of an alias in models, with a `family`"
+    )]
+    OpaqueDefault(String),
+    #[error("{found:?} isn't {expected}: the AWS SDK would crash on it")]
+    SdkPanics { found: String, expected: &'static str },
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default()
+}
+
+fn and_hint(hint: Option<&'static str>) -> String {
+    hint.map(|hint| format!(": {hint}")).unwrap_or_default()
+}

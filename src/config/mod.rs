@@ -1,0 +1,192 @@
+//! Text to valid configuration: files, environment and flags in, a [`Config`] or every mistake out.
+//!
+//! Layers are parsed into trees that know their places (`tree`), laid over each other (`merge`, `env`), and read into
+//! one typed section a file (`server`, `auth`, `aws` …). What comes out is valid: nothing in it needs to be checked
+//! again. `config/default.yaml` is the lowest layer and the list of keys. This module opens no socket and starts
+//! nothing; only the command line and `app` name it, and it names none of ours.
+
+mod auth;
+mod aws;
+mod effective;
+mod env;
+mod error;
+mod log;
+mod merge;
+mod models;
+mod nearest;
+mod scalar;
+mod secret;
+mod section;
+mod server;
+mod tree;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use section::Section;
+use tree::{Node, Value};
+
+pub use auth::{Auth, Key};
+pub use aws::{Aws, Credentials};
+pub use env::{ProcessEnv, Vars};
+pub use error::{Error, Errors, Origin, Place, Problem};
+pub use log::{Log, LogFormat};
+pub use models::{Glob, ModelEntry, ModelFormat, ModelList, Models};
+pub use secret::Secret;
+pub use section::Sourced;
+pub use server::Server;
+pub use upstream::{Retry, Stream, Timeout};
+
+/// Every key with its default: the lowest layer, and the reference that `outcrop` can print.
+pub const DEFAULT_YAML: &str = include_str!("../../config/default.yaml");
+
+/// A valid configuration. Its fields may be changed freely: nothing depends on their order of coming about.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The listeners and their limits.
+    pub server: Server,
+    /// Who may call.
+    pub auth: Auth,
+    /// How to reach AWS.
+    pub aws: Aws,
+    /// The model for requests that name none: a key of [`Models::entries`], or an id. Deserves a warning where its
+    /// origin is [`Origin::Default`]: that model is retired, and stands there for the sake of older set-ups.
+    pub default_model: Sourced<String>,
+    /// How long to wait for Bedrock.
+    pub timeout: Timeout,
+    /// When to try again.
+    pub retry: Retry,
+    /// What a streaming client gets besides events.
+    pub stream: Stream,
+    /// Refuse with 400 what would otherwise be dropped or changed with a note.
+    pub strict: bool,
+    /// Aliases, settings of single models, and the list of models.
+    pub models: Models,
+    /// What is logged.
+    pub log: Log,
+    effective: Node,
+}
+
+impl Config {
+    /// Every key with the value that [`load`] arrived at, as YAML, with `***` for secrets.
+    pub fn to_yaml_redacted(&self) -> String {
+        effective::to_yaml(&self.effective)
+    }
+}
+
+/// Where a configuration comes from.
+pub struct Sources<'a> {
+    /// A YAML or JSON file.
+    pub file: Option<&'a Path>,
+    /// The environment.
+    pub vars: &'a dyn Vars,
+    /// What the command line says.
+    pub overrides: Overrides,
+}
+
+/// Values from the command line, as they were typed. They win over everything else.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides(Vec<Node>);
+
+impl Overrides {
+    /// Sets a key, by its dotted path, to a text. `flag` is how the user knows it: `--listen`.
+    pub fn set(&mut self, flag: &str, path: &str, text: &str) {
+        let place = Place::whole(Origin::Flag(Arc::from(flag)));
+        self.0.push(Node::nested(path, Node::text(text, place)));
+    }
+
+    /// Sets a key, by its dotted path, to a YAML value: for numbers, booleans and lists.
+    pub fn set_yaml(&mut self, flag: &str, path: &str, yaml: &str) -> Result<(), Errors> {
+        match Node::parse(yaml, &Origin::Flag(Arc::from(flag))) {
+            Ok(node) => {
+                self.0.push(Node::nested(path, node));
+                Ok(())
+            }
+            Err(error) => Err(Errors(vec![Error { path: path.to_owned(), ..error }])),
+        }
+    }
+}
+
+/// The configuration, or everything that is wrong with it.
+///
+/// A later layer wins: defaults, shared variables (`AWS_REGION` …), file, `OUTCROP_` variables, `RUST_LOG`, overrides.
+pub fn load(sources: Sources<'_>) -> Result<Config, Errors> {
+    let one = |error| Errors(vec![error]);
+    let defaults = Node::parse(DEFAULT_YAML, &Origin::Default).map_err(one)?;
+    let file = sources.file.map(read_file).transpose().map_err(one)?;
+
+    let mut errors = Vec::new();
+    let mut layers = env::shared(sources.vars, &defaults, &mut errors);
+    layers.extend(file);
+    layers.extend(env::own(sources.vars, &defaults, &mut errors));
+    layers.extend(sources.overrides.0);
+    let mut tree = defaults;
+    for layer in layers {
+        merge::lay_over(&mut tree, layer, &mut errors);
+    }
+    if let Some(key) = env::api_key(sources.vars, &mut errors) {
+        add_key(&mut tree, &key, &mut errors);
+    }
+    match read(&tree, sources.vars, &mut errors) {
+        Some(config) if errors.is_empty() => Ok(config),
+        Some(_) | None => {
+            // Found layer by layer and section by section; read from top to bottom.
+            errors.sort_by_key(Error::position);
+            Err(Errors(errors))
+        }
+    }
+}
+
+fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config> {
+    let mut root = Section::root(tree, errors);
+    let server = Server::read(root.section("server"));
+    let listen = tree.find("server").and_then(|server| server.find("listen"));
+    let auth = Auth::read(root.section("auth"), listen);
+    let aws = Aws::read(root.section("aws"), vars);
+    let models = Models::read(root.section("models"));
+    let default_model = models::read_default(&mut root);
+    let timeout = Timeout::read(root.section("timeout"));
+    let retry = Retry::read(root.section("retry"));
+    let stream = Stream::read(root.section("stream"));
+    let strict = root.read("strict", scalar::boolean);
+    let log = Log::read(root.section("log"));
+    Some(Config {
+        server: server?,
+        auth: auth?,
+        aws: aws?,
+        default_model: default_model?,
+        timeout: timeout?,
+        retry: retry?,
+        stream: stream?,
+        strict: strict?,
+        models: models?,
+        log: log?,
+        effective: tree.clone(),
+    })
+}
+
+fn read_file(path: &Path) -> Result<Node, Error> {
+    let origin = Origin::File(path.display().to_string().into());
+    match std::fs::read_to_string(path) {
+        Ok(text) => Node::parse(&text, &origin),
+        Err(error) => {
+            let problem = Problem::Unreadable(error.to_string());
+            Err(Error { place: Place::whole(origin), path: String::new(), problem })
+        }
+    }
+}
+
+/// Adds the key of the environment to those of the file, under the id `env`.
+fn add_key(tree: &mut Node, key: &Node, errors: &mut Vec<Error>) {
+    let keys = tree.find_mut("auth").and_then(|auth| auth.find_mut("keys"));
+    match (auth::key_item("env", key), keys.map(|keys| &mut keys.value)) {
+        (Ok(item), Some(Value::List(items))) => items.push(item),
+        (Err(problem), _) => errors.push(Error { place: key.place.clone(), path: String::new(), problem }),
+        // Something else than a list stands there: reading the section will say so.
+        (Ok(_), Some(_) | None) => {}
+    }
+}

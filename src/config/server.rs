@@ -1,0 +1,69 @@
+//! The listeners and their limits.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::error::Problem;
+use super::scalar;
+use super::section::Section;
+
+/// The listeners and their limits.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Where health, metrics and the API's description listen, if not with the API.
+    pub admin: Option<SocketAddr>,
+    /// The longest request body, in bytes.
+    pub body_limit: usize,
+    /// Connections open at once.
+    pub max_connections: NonZeroU32,
+    /// For a request's head to arrive.
+    pub header_timeout: Duration,
+    /// For the next request on a kept-alive connection.
+    pub idle_timeout: Duration,
+    /// Between two pieces of a request body.
+    pub body_timeout: Duration,
+    /// For a client to take what was written.
+    pub write_stall_timeout: Duration,
+    /// From the signal to stop until no more connections are taken.
+    pub drain_delay: Duration,
+    /// From then on, for requests under way.
+    pub grace: Duration,
+}
+
+impl Server {
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        let listen = section.read("listen", scalar::listen);
+        let admin = section.optional("admin", scalar::listen);
+        let body_limit = section.read("body_limit", scalar::size);
+        let max_connections = section.read("max_connections", scalar::count);
+        let header_timeout = section.read("header_timeout", scalar::positive_seconds);
+        let idle_timeout = section.read("idle_timeout", scalar::positive_seconds);
+        let body_timeout = section.read("body_timeout", scalar::positive_seconds);
+        let write_stall_timeout = section.read("write_stall_timeout", scalar::positive_seconds);
+        let drain_delay = section.read("drain_delay", scalar::seconds);
+        let grace = section.read("grace", scalar::seconds);
+
+        // Port 0 stands for a free one: twice 0 is two ports.
+        if let (Some(listen), Some(Some(admin))) = (listen, admin)
+            && listen == admin
+            && listen.port() != 0
+        {
+            section.fail("admin", Problem::SharedListener);
+        }
+        Some(Self {
+            listen: listen?,
+            admin: admin?,
+            body_limit: body_limit?,
+            max_connections: max_connections?,
+            header_timeout: header_timeout?,
+            idle_timeout: idle_timeout?,
+            body_timeout: body_timeout?,
+            write_stall_timeout: write_stall_timeout?,
+            drain_delay: drain_delay?,
+            grace: grace?,
+        })
+    }
+}

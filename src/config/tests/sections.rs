@@ -1,0 +1,177 @@
+//! The rules of each section: what is accepted, and every mistake with its line and column.
+
+use super::*;
+
+#[test]
+fn server_rules() {
+    assert_errors("server:\n  header_timeout: 0\n", &["2:19: server.header_timeout: must be more than 0"]);
+    assert_errors(
+        "server:\n  listen: 127.0.0.1:1\n  admin: 127.0.0.1:1\n",
+        &["3:10: server.admin: the same address as server.listen"],
+    );
+    assert!(from_yaml("server: {listen: '127.0.0.1:0', admin: '127.0.0.1:0'}").is_ok());
+}
+
+#[test]
+fn without_keys_only_loopback_may_listen() {
+    assert_errors(
+        "server:\n  listen: 0.0.0.0:80\n",
+        &[
+            "2:11: server.listen: 0.0.0.0:80 can be reached from other machines, and no key is configured: set OUTCROP_API_KEY",
+        ],
+    );
+    assert_eq!(
+        errors_of(from_env(&[("OUTCROP_LISTEN", "[::]:80")]))[0].split(':').next(),
+        Some("OUTCROP_LISTEN")
+    );
+    for open in ["127.8.8.8:1", "'[::1]:1'", "'[::ffff:127.0.0.1]:1'"] {
+        assert_eq!(from_yaml(&format!("server: {{listen: {open}}}")).unwrap().auth, Auth::Open, "{open}");
+    }
+    let config = from_yaml("server: {listen: '0.0.0.0:1'}\nauth: {mode: none}").unwrap();
+    assert_eq!(config.auth, Auth::Open);
+    let config =
+        from_yaml(&format!("server: {{listen: '0.0.0.0:1'}}\nauth: {{keys: [{{id: a, sha256: {HEX}}}]}}"));
+    assert!(matches!(config.unwrap().auth, Auth::Keys(_)));
+}
+
+#[test]
+fn modes_and_keys_must_agree() {
+    assert_errors("auth:\n  mode: keys\n", &["2:9: auth.mode: needs at least one key"]);
+    assert_errors("auth:\n  mode: open\n", &["2:9: auth.mode: \"open\" isn't one of auto, keys, none"]);
+    let unused = format!("auth:\n  mode: none\n  keys: [{{id: a, sha256: {HEX}}}]\n");
+    assert_errors(&unused, &["2:9: auth.mode: would leave the configured keys unchecked"]);
+}
+
+#[test]
+fn keys_are_digests_with_ids_of_their_own() {
+    let other = HEX.replace('9', "8");
+    let twice = format!("auth:\n  keys:\n  - {{id: a, sha256: {HEX}}}\n  - {{id: a, sha256: {other}}}\n");
+    assert_errors(&twice, &["4:5: auth.keys[1]: a second key with the id \"a\""]);
+    let same = format!("auth:\n  keys:\n  - {{id: a, sha256: {HEX}}}\n  - {{id: b, sha256: {HEX}}}\n");
+    assert_errors(&same, &["4:5: auth.keys[1]: the same key as \"a\""]);
+    assert_errors(
+        "auth:\n  keys:\n  - {id: a b, sha256: sk-x}\n",
+        &[
+            "3:10: auth.keys[0].id: \"a b\" isn't up to 64 letters",
+            "3:23: auth.keys[0].sha256: isn't a SHA-256 digest",
+        ],
+    );
+    let Auth::Keys(keys) = from_yaml(&format!("auth: {{keys: [{{id: 007, sha256: {HEX}}}]}}")).unwrap().auth
+    else {
+        panic!("one key is configured")
+    };
+    assert_eq!((keys[0].id.as_str(), keys[0].sha256[0], keys[0].sha256[31]), ("007", 0x9f, 0x08));
+}
+
+#[test]
+fn credentials_are_whole_or_absent() {
+    assert_errors("aws:\n  access_key_id: AKIA\n", &["2:18: aws.access_key_id: needs aws.secret_access_key"]);
+    assert_errors(
+        "aws:\n  secret_access_key: x\n",
+        &["2:22: aws.secret_access_key: needs aws.access_key_id"],
+    );
+    assert_errors("aws:\n  session_token: x\n", &["2:18: aws.session_token: needs aws.secret_access_key"]);
+    let config = from_yaml("aws: {access_key_id: AKIA, secret_access_key: hush}").unwrap();
+    assert_eq!(config.aws.credentials.as_ref().unwrap().value.secret_access_key.expose(), "hush");
+    assert!(!format!("{:?}", config.aws).contains("hush"));
+}
+
+#[test]
+fn a_single_timeout_is_the_total() {
+    let timeout = from_yaml("timeout: 120").unwrap().timeout;
+    assert_eq!((timeout.total, timeout.idle), (Duration::from_mins(2), Duration::from_mins(1)));
+    assert_eq!(from_env(&[("OUTCROP_TIMEOUT", "7.5")]).unwrap().timeout.total, Duration::from_millis(7500));
+    assert_errors("timeout: -1\n", &["1:10: timeout.total: \"-1\" isn't a number of seconds"]);
+    assert_errors(
+        "timeout: {idle: soon}\n",
+        &["1:17: timeout.idle: expected a number of seconds, found text"],
+    );
+}
+
+#[test]
+fn retries_and_keep_alive() {
+    assert_errors("retry:\n  max_attempts: 0\n", &["2:17: retry.max_attempts: must be more than 0"]);
+    assert_errors(
+        "retry:\n  max_attempts: 1.5\n",
+        &["2:17: retry.max_attempts: \"1.5\" isn't a whole number"],
+    );
+    assert_errors(
+        "retry:\n  base_delay: 9\n  max_delay: 8\n",
+        &["3:14: retry.max_delay: less than retry.base_delay"],
+    );
+    assert_eq!(from_yaml("stream: {keep_alive: 0}").unwrap().stream.keep_alive, None);
+}
+
+#[test]
+fn models_take_short_and_long_forms() {
+    let yaml = "
+models:
+  gpt-4o: us.anthropic.claude-x-v1:0
+  on: amazon.nova-lite-v1:0
+  gpt-3.5-turbo: {target: amazon.nova-micro-v1:0, region: eu-west-1, format: converse, strict: true, max_tokens: 9}
+  meta.llama3-8b-instruct-v1:0: {format: native}
+  house: {target: 'arn:aws:bedrock:us-east-1:123456789012:imported-model/abc', family: llama}
+";
+    let models = from_yaml(yaml).unwrap().models.entries;
+    assert_eq!(models["gpt-4o"].target, "us.anthropic.claude-x-v1:0");
+    assert_eq!(models["on"].target, "amazon.nova-lite-v1:0");
+    let turbo = &models["gpt-3.5-turbo"];
+    assert_eq!((turbo.region.as_deref(), turbo.format), (Some("eu-west-1"), Some(ModelFormat::Converse)));
+    assert_eq!((turbo.strict, turbo.max_tokens.map(std::num::NonZeroU32::get)), (Some(true), Some(9)));
+    let itself = &models["meta.llama3-8b-instruct-v1:0"];
+    assert_eq!(
+        (itself.target.as_str(), itself.format),
+        ("meta.llama3-8b-instruct-v1:0", Some(ModelFormat::Native))
+    );
+    assert_eq!(models["house"].family.as_deref(), Some("llama"));
+}
+
+#[test]
+fn mistakes_in_models() {
+    assert_errors(
+        "\
+models:
+  a: {target: amazon.x, regoin: x}
+  b: a
+  c: arn:aws:bedrock:us-east-1:1:application-inference-profile/x
+  d: {target: 'arn:aws:bedrock:us-east-1:1:provisioned-model/x'}
+  e: {target: amazon.x y}
+  f: {target: amazon.x, format: xml, max_tokens: 0, family: La Ma}
+  g: [amazon.x]
+  arn:aws:bedrock:us-east-1:1:custom-model/x: {}
+  list: {retird: true}
+",
+        &[
+            "2:25: models.a.regoin: unknown key; did you mean region?",
+            "3:6: models.b.target: \"a\" is another alias",
+            "4:6: models.c.target: the ARN arn:aws:bedrock:us-east-1:1:application-inference-profile/x doesn't say",
+            "5:15: models.d.target: the ARN arn:aws:bedrock:us-east-1:1:provisioned-model/x doesn't say",
+            "6:15: models.e.target: \"amazon.x y\" isn't a model id or ARN",
+            "7:33: models.f.format: \"xml\" isn't one of native, converse",
+            "7:50: models.f.max_tokens: must be more than 0",
+            "7:61: models.f.family: \"La Ma\" isn't the name of a family",
+            "8:6: models.g: expected a model id or a map of keys, found a list",
+            "9:47: models.arn:aws:bedrock:us-east-1:1:custom-model/x.target: the ARN",
+            "10:10: models.list.retird: unknown key; did you mean retired?",
+        ],
+    );
+}
+
+#[test]
+fn the_list_of_models_filters() {
+    let list =
+        from_yaml("models: {list: {include: ['us.*', gpt-4o], exclude: ['*nova*']}}").unwrap().models.list;
+    assert!(list.shows("us.anthropic.x") && list.shows("gpt-4o"));
+    assert!(!list.shows("us.amazon.nova-lite") && !list.shows("eu.anthropic.x"));
+}
+
+#[test]
+fn log_filters_are_checked() {
+    assert_errors("log:\n  level: outcrop=loud\n", &["2:10: log.level: \"outcrop=loud\" isn't a filter"]);
+    let both = load_with(
+        "log: {level: warn}",
+        &[("RUST_LOG", "trace"), ("OUTCROP_LOG__LEVEL", "debug")],
+        Overrides::default(),
+    );
+    assert_eq!(both.unwrap().log.level, "trace");
+}

@@ -1,0 +1,77 @@
+//! Patience with Bedrock: timeouts, retries, and the signs of life that clients get meanwhile.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::error::Problem;
+use super::scalar;
+use super::section::Section;
+
+/// How long to wait for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeout {
+    /// A request from beginning to end, retries included.
+    pub total: Duration,
+    /// From sending to the first event, or to the whole reply.
+    pub first_event: Duration,
+    /// Between two events of a stream.
+    pub idle: Duration,
+    /// For a connection to Bedrock.
+    pub connect: Duration,
+}
+
+impl Timeout {
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        let total = section.read("total", scalar::positive_seconds);
+        let first_event = section.read("first_event", scalar::positive_seconds);
+        let idle = section.read("idle", scalar::positive_seconds);
+        let connect = section.read("connect", scalar::positive_seconds);
+        Some(Self { total: total?, first_event: first_event?, idle: idle?, connect: connect? })
+    }
+}
+
+/// When to try again, before anything has reached the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts, the first one included.
+    pub max_attempts: NonZeroU32,
+    /// The wait before the second attempt; each later one doubles it.
+    pub base_delay: Duration,
+    /// The longest wait. Never below `base_delay`.
+    pub max_delay: Duration,
+    /// The longest `Retry-After` to wait out; a longer one goes to the client.
+    pub max_retry_after: Duration,
+}
+
+impl Retry {
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        let max_attempts = section.read("max_attempts", scalar::count);
+        let base_delay = section.read("base_delay", scalar::seconds);
+        let max_delay = section.read("max_delay", scalar::seconds);
+        let max_retry_after = section.read("max_retry_after", scalar::seconds);
+        if let (Some(base_delay), Some(max_delay)) = (base_delay, max_delay)
+            && max_delay < base_delay
+        {
+            section.fail("max_delay", Problem::BackoffOrder);
+        }
+        Some(Self {
+            max_attempts: max_attempts?,
+            base_delay: base_delay?,
+            max_delay: max_delay?,
+            max_retry_after: max_retry_after?,
+        })
+    }
+}
+
+/// What a streaming client gets besides events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// A comment goes out after this much silence; `None`: never.
+    pub keep_alive: Option<Duration>,
+}
+
+impl Stream {
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        Some(Self { keep_alive: section.read("keep_alive", scalar::seconds_or_off)? })
+    }
+}

@@ -1,0 +1,134 @@
+//! Anthropic: Claude. Its own Messages body can say everything that Converse can, and a few things more.
+
+use super::{Capabilities, Family, FormatKind, Sampling, StopSupport};
+use crate::bedrock::ModelId;
+use crate::chat::{Block, Request};
+use crate::formats::{ANTHROPIC_MESSAGES, ChatFormat};
+
+pub(super) struct Anthropic;
+
+impl Family for Anthropic {
+    fn name(&self) -> &'static str {
+        "anthropic"
+    }
+
+    fn claims(&self, model: &ModelId) -> bool {
+        model.base().starts_with("anthropic.claude")
+    }
+
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
+        let native = match format {
+            FormatKind::Native => true,
+            FormatKind::Converse => false,
+        };
+        let version = Version::of(model.base());
+        let talks_only = version < Version(3, 0);
+        Capabilities {
+            tools: !talks_only,
+            tool_choice_any: !talks_only && !version.chooses_tools_itself(model.base()),
+            tool_choice_named: !talks_only && !version.chooses_tools_itself(model.base()),
+            tool_choice_none: native,
+            single_call: true,
+            strict_tools: version.holds_to_schemas(),
+            mixed_tool_results: true,
+            images_in_tool_results: true,
+            tool_result_status: true,
+            images: !talks_only && !model.base().contains("claude-3-5-haiku"),
+            json_schema: version.holds_to_schemas(),
+            signed_reasoning: version >= Version(3, 7),
+            user: native,
+            prefill: version < Version(4, 6),
+            leading_assistant: true,
+            sampling: version.sampling(),
+            // The API takes thousands.
+            stop: StopSupport::Native(64),
+            max_output_tokens: version.max_output_tokens(model.base()),
+            default_max_tokens: Some(4096),
+            ..Capabilities::CAUTIOUS
+        }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&ANTHROPIC_MESSAGES)
+    }
+
+    /// Office files have a place in Converse only.
+    fn preferred(&self, _model: &ModelId, request: &Request) -> FormatKind {
+        let is_office = |block: &Block| match block {
+            Block::Document(document) => {
+                !["pdf", "txt", "md", "csv", "html"].contains(&document.format.as_str())
+            }
+            Block::Text(_)
+            | Block::Image(_)
+            | Block::ToolUse(_)
+            | Block::ToolResult(_)
+            | Block::Reasoning(_) => false,
+        };
+        if request.messages.iter().flat_map(|message| &message.content).any(is_office) {
+            FormatKind::Converse
+        } else {
+            FormatKind::Native
+        }
+    }
+}
+
+/// Major and minor: `claude-3-5-haiku-20241022-v1:0` is 3.5, `claude-opus-4-20250514-v1:0` is 4.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Version(u16, u16);
+
+impl Version {
+    /// Of an id that names none the strictest is assumed: it is a new one, or hides behind an ARN.
+    const NEWEST: Self = Self(u16::MAX, 0);
+
+    fn of(base: &str) -> Self {
+        let Some(name) = base.strip_prefix("anthropic.claude-") else { return Self::NEWEST };
+        // `claude-v2:1` and `claude-instant-v1`, before the Messages API.
+        if name.starts_with('v') || name.starts_with("instant") {
+            return Self(2, 0);
+        }
+        let mut parts = name.split('-').skip_while(|part| number(part).is_none());
+        match (parts.next().and_then(number), parts.next().and_then(number)) {
+            (Some(major), minor) => Self(major, minor.unwrap_or(0)),
+            (None, _) => Self::NEWEST,
+        }
+    }
+
+    /// Fable and Mythos 5.1, Opus and Sonnet 5.5 refuse to be told which tool to call.
+    fn chooses_tools_itself(self, base: &str) -> bool {
+        self >= Self(5, 1) && !base.contains("haiku")
+    }
+
+    /// Output formats and strict tools: seen to work for 4.5 and 4.6; sources disagree on all later ones.
+    fn holds_to_schemas(self) -> bool {
+        (Self(4, 5)..=Self(4, 6)).contains(&self)
+    }
+
+    fn sampling(self) -> Sampling {
+        if self >= Self(4, 7) {
+            Sampling::Refused
+        } else if self >= Self(4, 1) {
+            Sampling::Either
+        } else {
+            Sampling::Both
+        }
+    }
+
+    fn max_output_tokens(self, base: &str) -> Option<u32> {
+        let most = match self {
+            Self::NEWEST => return None,
+            Self(..=2, _) | Self(3, ..=4) => 4096,
+            Self(3, 5..=6) => 8192,
+            Self(4, 0..=4) if base.contains("opus") => 32_000,
+            Self(3, _) | Self(4, ..=5) => 64_000,
+            Self(4, 6) if base.contains("sonnet") => 64_000,
+            Self(4.., _) => 128_000,
+        };
+        Some(most)
+    }
+}
+
+/// A part of an id that counts generations. A date has eight digits.
+fn number(part: &str) -> Option<u16> {
+    let append = |number: u16, byte: u8| byte.is_ascii_digit().then(|| number * 10 + u16::from(byte - b'0'));
+    if (1..=2).contains(&part.len()) { part.bytes().try_fold(0, append) } else { None }
+}

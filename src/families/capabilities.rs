@@ -1,0 +1,175 @@
+//! The columns of the table that the families fill.
+
+use crate::chat::Shape;
+
+/// What one model can do: data, by family and generation, from which [`super::prepare`] bends a request.
+///
+/// Sources: AWS's user guide and model cards, live-tested tables of other projects, recorded traffic. Where
+/// they are silent or disagree the row says what is never refused: [`Capabilities::CAUTIOUS`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "a table row: each flag is a column of its own")]
+pub struct Capabilities {
+    /// System instructions have a place of their own; else they go before the first user text.
+    pub system: bool,
+    /// Tools at all.
+    pub tools: bool,
+    /// Tools in a streamed call; else the call is made whole and its stream is synthesised.
+    pub tools_while_streaming: bool,
+    /// "Some tool must be called."
+    pub tool_choice_any: bool,
+    /// "This tool must be called."
+    pub tool_choice_named: bool,
+    /// "No tool may be called", with the tools there.
+    pub tool_choice_none: bool,
+    /// "At most one call a turn."
+    pub single_call: bool,
+    /// A tool may be marked as strict.
+    pub strict_tools: bool,
+    /// A turn with tool results may hold text and images too.
+    pub mixed_tool_results: bool,
+    /// A tool result may hold images; else they follow it.
+    pub images_in_tool_results: bool,
+    /// A tool result may be marked as failed.
+    pub tool_result_status: bool,
+    /// Pictures in user messages.
+    pub images: bool,
+    /// Files in user messages.
+    pub documents: bool,
+    /// The reply can be held to a JSON Schema.
+    pub json_schema: bool,
+    /// Signed thoughts of earlier turns are taken back.
+    pub signed_reasoning: bool,
+    /// The client's name for its user is taken.
+    pub user: bool,
+    /// The conversation may end with the assistant's turn, which the model continues.
+    pub prefill: bool,
+    /// The conversation may start with the assistant.
+    pub leading_assistant: bool,
+    /// Which of `temperature` and `top_p` are accepted.
+    pub sampling: Sampling,
+    /// The least `top_p`; 0 where the range has no hole.
+    pub least_top_p: f64,
+    /// Where stop texts are watched for.
+    pub stop: StopSupport,
+    /// The least `max_tokens`.
+    pub least_max_tokens: u32,
+    /// The most tokens of one reply, where known and the catalogue doesn't say.
+    pub max_output_tokens: Option<u32>,
+    /// Sent when the client gives no limit, where the model's own is absent or very short.
+    pub default_max_tokens: Option<u32>,
+}
+
+impl Capabilities {
+    /// A chat model behind Converse of which nothing is known: everything that Converse itself stands for is
+    /// let through, nothing is relied on that only some models do.
+    pub const CAUTIOUS: Self = Self {
+        system: true,
+        tools: true,
+        tools_while_streaming: true,
+        tool_choice_any: false,
+        tool_choice_named: false,
+        tool_choice_none: false,
+        single_call: false,
+        strict_tools: false,
+        mixed_tool_results: false,
+        images_in_tool_results: false,
+        tool_result_status: false,
+        images: true,
+        documents: true,
+        json_schema: false,
+        signed_reasoning: false,
+        user: false,
+        prefill: false,
+        leading_assistant: false,
+        sampling: Sampling::Both,
+        least_top_p: 0.0,
+        stop: StopSupport::Emulated,
+        least_max_tokens: 1,
+        max_output_tokens: None,
+        default_max_tokens: None,
+    };
+
+    /// With what config says of the model instead.
+    #[must_use]
+    pub fn with(self, overrides: &Overrides) -> Self {
+        let Overrides {
+            system,
+            tools,
+            tools_while_streaming,
+            images,
+            documents,
+            json_schema,
+            prefill,
+            sampling,
+            max_output_tokens,
+        } = *overrides;
+        Self {
+            system: system.unwrap_or(self.system),
+            tools: tools.unwrap_or(self.tools),
+            tools_while_streaming: tools_while_streaming.unwrap_or(self.tools_while_streaming),
+            images: images.unwrap_or(self.images),
+            documents: documents.unwrap_or(self.documents),
+            json_schema: json_schema.unwrap_or(self.json_schema),
+            prefill: prefill.unwrap_or(self.prefill),
+            sampling: sampling.unwrap_or(self.sampling),
+            max_output_tokens: max_output_tokens.or(self.max_output_tokens),
+            ..self
+        }
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        Shape {
+            system: self.system,
+            leading_assistant: self.leading_assistant,
+            prefill: self.prefill,
+            mixed_tool_results: self.mixed_tool_results,
+            images_in_tool_results: self.images_in_tool_results,
+            tool_result_status: self.tool_result_status,
+        }
+    }
+}
+
+/// What config knows better about one model: a new one, or one that hides behind an ARN.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// See [`Capabilities::system`].
+    pub system: Option<bool>,
+    /// See [`Capabilities::tools`].
+    pub tools: Option<bool>,
+    /// See [`Capabilities::tools_while_streaming`].
+    pub tools_while_streaming: Option<bool>,
+    /// See [`Capabilities::images`].
+    pub images: Option<bool>,
+    /// See [`Capabilities::documents`].
+    pub documents: Option<bool>,
+    /// See [`Capabilities::json_schema`].
+    pub json_schema: Option<bool>,
+    /// See [`Capabilities::prefill`].
+    pub prefill: Option<bool>,
+    /// See [`Capabilities::sampling`].
+    pub sampling: Option<Sampling>,
+    /// See [`Capabilities::max_output_tokens`]; goes before the catalogue too.
+    pub max_output_tokens: Option<u32>,
+}
+
+/// Which sampling parameters a model accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sampling {
+    /// `temperature` and `top_p`.
+    Both,
+    /// Either, not both: temperature is kept.
+    Either,
+    /// Neither.
+    Refused,
+}
+
+/// Where stop texts are watched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopSupport {
+    /// By the model: at most this many, none blank. The gateway watches for the rest.
+    Native(usize),
+    /// By the model, but only bars (`|`, `||` …) and `User:`. The gateway watches for the rest.
+    BarsOrUser,
+    /// By the gateway, which cuts the reply itself.
+    Emulated,
+}

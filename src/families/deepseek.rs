@@ -1,0 +1,30 @@
+//! DeepSeek: R1, which only talks, and V3.x, which also calls tools. R1 takes up to 10 stop texts; V3 refuses any.
+
+use super::{Capabilities, Family, FormatKind, StopSupport};
+use crate::bedrock::ModelId;
+
+pub(super) struct DeepSeek;
+
+impl Family for DeepSeek {
+    fn name(&self) -> &'static str {
+        "deepseek"
+    }
+
+    fn claims(&self, model: &ModelId) -> bool {
+        model.base().starts_with("deepseek.")
+    }
+
+    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+        let rest = Capabilities { images: false, ..Capabilities::CAUTIOUS };
+        if model.base().starts_with("deepseek.r1") {
+            Capabilities {
+                tools: false,
+                stop: StopSupport::Native(10),
+                max_output_tokens: Some(32_768),
+                ..rest
+            }
+        } else {
+            Capabilities { tool_choice_any: true, ..rest }
+        }
+    }
+}

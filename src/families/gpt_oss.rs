@@ -1,0 +1,20 @@
+//! OpenAI: the open weights, gpt-oss. Converse refuses stop texts and knows no forced tools for them.
+
+use super::{Capabilities, Family, FormatKind};
+use crate::bedrock::ModelId;
+
+pub(super) struct GptOss;
+
+impl Family for GptOss {
+    fn name(&self) -> &'static str {
+        "gpt_oss"
+    }
+
+    fn claims(&self, model: &ModelId) -> bool {
+        model.base().starts_with("openai.gpt-oss")
+    }
+
+    fn capabilities(&self, _model: &ModelId, _format: FormatKind) -> Capabilities {
+        Capabilities { images: false, documents: false, ..Capabilities::CAUTIOUS }
+    }
+}

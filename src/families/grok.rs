@@ -1,0 +1,26 @@
+//! xAI: Grok. It sets its own sampling, refuses stop texts, and takes no limit below 16 tokens.
+
+use super::{Capabilities, Family, FormatKind, Sampling};
+use crate::bedrock::ModelId;
+
+pub(super) struct Grok;
+
+impl Family for Grok {
+    fn name(&self) -> &'static str {
+        "grok"
+    }
+
+    fn claims(&self, model: &ModelId) -> bool {
+        model.base().starts_with("xai.grok-")
+    }
+
+    fn capabilities(&self, _model: &ModelId, _format: FormatKind) -> Capabilities {
+        Capabilities {
+            tool_choice_any: true,
+            tool_choice_named: true,
+            sampling: Sampling::Refused,
+            least_max_tokens: 16,
+            ..Capabilities::CAUTIOUS
+        }
+    }
+}

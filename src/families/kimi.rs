@@ -1,0 +1,29 @@
+//! Moonshot: Kimi, under two prefixes. All but K2 Thinking see pictures; K3 takes no limit below 16 tokens.
+
+use super::{Capabilities, Family, FormatKind};
+use crate::bedrock::ModelId;
+
+pub(super) struct Kimi;
+
+impl Family for Kimi {
+    fn name(&self) -> &'static str {
+        "kimi"
+    }
+
+    fn claims(&self, model: &ModelId) -> bool {
+        ["moonshot.", "moonshotai."].iter().any(|prefix| model.base().starts_with(prefix))
+    }
+
+    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+        let base = model.base();
+        Capabilities {
+            tool_choice_named: true,
+            images: !base.contains("kimi-k2-thinking"),
+            documents: false,
+            json_schema: true,
+            leading_assistant: true,
+            least_max_tokens: if base.contains("kimi-k3") { 16 } else { 1 },
+            ..Capabilities::CAUTIOUS
+        }
+    }
+}

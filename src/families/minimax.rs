@@ -1,0 +1,20 @@
+//! MiniMax: M2.
+
+use super::{Capabilities, Family, FormatKind};
+use crate::bedrock::ModelId;
+
+pub(super) struct MiniMax;
+
+impl Family for MiniMax {
+    fn name(&self) -> &'static str {
+        "minimax"
+    }
+
+    fn claims(&self, model: &ModelId) -> bool {
+        model.base().starts_with("minimax.")
+    }
+
+    fn capabilities(&self, _model: &ModelId, _format: FormatKind) -> Capabilities {
+        Capabilities { images: false, documents: false, json_schema: true, ..Capabilities::CAUTIOUS }
+    }
+}

@@ -1,0 +1,31 @@
+//! Amazon: Nova 1 and 2. Micro reads text only.
+
+use super::{Capabilities, Family, FormatKind, StopSupport};
+use crate::bedrock::ModelId;
+
+pub(super) struct Nova;
+
+impl Family for Nova {
+    fn name(&self) -> &'static str {
+        "nova"
+    }
+
+    fn claims(&self, model: &ModelId) -> bool {
+        model.base().starts_with("amazon.nova-")
+    }
+
+    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+        let media = !model.base().contains("nova-micro");
+        Capabilities {
+            tool_choice_any: true,
+            tool_choice_named: true,
+            mixed_tool_results: true,
+            images_in_tool_results: media,
+            tool_result_status: true,
+            images: media,
+            documents: media,
+            stop: StopSupport::Native(4),
+            ..Capabilities::CAUTIOUS
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The body of a call of Claude. Texts, schemas and inputs pass through as the client wrote them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::chat::{
+    Block, Document, Image, ImageFormat, InvalidRequest, Json, Message, OutputFormat, Reasoning, Request,
+    Role, Text, Tool, ToolChoice, ToolResult, ToolUse,
+};
+use crate::formats::to_body;
+use crate::formats::tool_schema::ToolSchema;
+
+/// The only version that Bedrock takes.
+const VERSION: &str = "bedrock-2023-05-31";
+
+/// `max_tokens` is required. Families fill it in from what they know of a model; every Claude can do this much.
+const DEFAULT_MAX_TOKENS: u32 = 4096;
+
+/// Writes the body. Equal requests give equal bytes.
+pub(super) fn body(request: &Request) -> Result<Bytes, InvalidRequest> {
+    let Request {
+        messages,
+        tools,
+        tool_choice,
+        parallel_tool_calls,
+        max_tokens,
+        temperature,
+        top_p,
+        stop,
+        // How to ask for thoughts differs between generations, so the family has spoken before.
+        reasoning: _,
+        format,
+        user,
+    } = request;
+    let mut wire = Body {
+        anthropic_version: VERSION,
+        max_tokens: max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
+        system: Vec::new(),
+        messages: Vec::with_capacity(messages.len()),
+        temperature: *temperature,
+        top_p: *top_p,
+        stop_sequences: stop,
+        tools: tools.iter().enumerate().map(|(at, tool)| tool_entry(tool, at)).collect::<Result<_, _>>()?,
+        tool_choice: tool_choice_entry(tools, tool_choice.as_ref(), *parallel_tool_calls),
+        output_config: output_config(format)?,
+        metadata: user.as_deref().map(|user_id| Metadata { user_id }),
+    };
+    for message in messages {
+        let role = match message.role {
+            Role::System => {
+                wire.system.append(&mut system(message)?);
+                continue;
+            }
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        };
+        let content = blocks(&message.content, message.index)?;
+        wire.messages.push(Turn { role, content });
+    }
+    to_body(&wire)
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    anthropic_version: &'static str,
+    max_tokens: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    system: Vec<ContentBlock<'a>>,
+    messages: Vec<Turn<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    stop_sequences: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<ToolEntry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Choice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_config: Option<OutputConfig<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata<'a>>,
+}
+
+#[derive(Serialize)]
+struct Turn<'a> {
+    role: &'static str,
+    content: Vec<ContentBlock<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ContentBlock<'a> {
+    Text {
+        text: &'a Text,
+    },
+    Image {
+        source: Source<'a>,
+    },
+    Document {
+        source: Source<'a>,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        title: &'a str,
+    },
+    ToolUse {
+        id: &'a str,
+        name: &'a str,
+        input: &'a Json,
+    },
+    ToolResult {
+        tool_use_id: &'a str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        content: Vec<ContentBlock<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        is_error: Option<bool>,
+    },
+    Thinking {
+        thinking: &'a Text,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signature: Option<&'a Text>,
+    },
+    RedactedThinking {
+        data: &'a Text,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Source<'a> {
+    Base64 { media_type: &'static str, data: &'a Text },
+    Text { media_type: &'static str, data: Text },
+}
+
+#[derive(Serialize)]
+struct ToolEntry<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a Text>,
+    input_schema: ToolSchema<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disable_parallel_tool_use: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct OutputConfig<'a> {
+    format: Format<'a>,
+}
+
+#[derive(Serialize)]
+struct Format<'a> {
+    r#type: &'static str,
+    schema: &'a Json,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    user_id: &'a str,
+}
+
+fn tool_entry(tool: &Tool, at: usize) -> Result<ToolEntry<'_>, InvalidRequest> {
+    let Tool { name, description, schema, strict } = tool;
+    Ok(ToolEntry {
+        name,
+        description: description.as_ref(),
+        input_schema: ToolSchema::of(schema.as_ref(), at)?,
+        // Models without strict tools refuse the member, so only what asks for something is sent.
+        strict: strict.filter(|strict| *strict),
+    })
+}
+
+/// Claude refuses a choice where there are no tools.
+fn tool_choice_entry<'a>(
+    tools: &[Tool],
+    choice: Option<&'a ToolChoice>,
+    parallel_tool_calls: Option<bool>,
+) -> Option<Choice<'a>> {
+    if tools.is_empty() {
+        return None;
+    }
+    let disable_parallel_tool_use = (parallel_tool_calls == Some(false)).then_some(true);
+    let (r#type, name) = match choice {
+        None | Some(ToolChoice::Auto) if disable_parallel_tool_use.is_none() => return None,
+        None | Some(ToolChoice::Auto) => ("auto", None),
+        Some(ToolChoice::Required) => ("any", None),
+        Some(ToolChoice::Named(name)) => ("tool", Some(name.as_str())),
+        Some(ToolChoice::None) => {
+            return Some(Choice { r#type: "none", name: None, disable_parallel_tool_use: None });
+        }
+    };
+    Some(Choice { r#type, name, disable_parallel_tool_use })
+}
+
+fn output_config(format: &OutputFormat) -> Result<Option<OutputConfig<'_>>, InvalidRequest> {
+    match format {
+        OutputFormat::Text => Ok(None),
+        OutputFormat::JsonObject | OutputFormat::JsonSchema { schema: None, .. } => {
+            Err(InvalidRequest::unsupported(
+                "response_format",
+                "this model takes JSON output only with a schema: send one as response_format.json_schema.schema",
+            ))
+        }
+        // Claude has no place for the name and the description; neither says what the output must be.
+        OutputFormat::JsonSchema { name: _, description: _, schema: Some(schema), strict: _ } => {
+            Ok(Some(OutputConfig { format: Format { r#type: "json_schema", schema } }))
+        }
+    }
+}
+
+fn system(message: &Message) -> Result<Vec<ContentBlock<'_>>, InvalidRequest> {
+    let Message { role: _, content, index } = message;
+    content
+        .iter()
+        .map(|block| match block {
+            Block::Text(text) => Ok(ContentBlock::Text { text }),
+            Block::Image(_)
+            | Block::Document(_)
+            | Block::ToolUse(_)
+            | Block::ToolResult(_)
+            | Block::Reasoning(_) => Err(InvalidRequest::value(
+                format!("messages[{index}].content"),
+                "system messages hold text only",
+            )),
+        })
+        .collect()
+}
+
+/// Thoughts first: Claude refuses a turn that begins with anything else while it thinks.
+fn blocks(content: &[Block], message: usize) -> Result<Vec<ContentBlock<'_>>, InvalidRequest> {
+    let is_thought = |block: &&Block| matches!(block, Block::Reasoning(_));
+    let thoughts = content.iter().filter(is_thought);
+    let rest = content.iter().filter(|block| !is_thought(block));
+    thoughts.chain(rest).map(|block| content_block(block, message)).collect()
+}
+
+fn content_block(block: &Block, message: usize) -> Result<ContentBlock<'_>, InvalidRequest> {
+    Ok(match block {
+        Block::Text(text) => ContentBlock::Text { text },
+        Block::Image(Image { format, data }) => {
+            ContentBlock::Image { source: Source::Base64 { media_type: media_type(*format), data } }
+        }
+        Block::Document(document) => document_block(document, message)?,
+        Block::ToolUse(ToolUse { id, name, input }) => ContentBlock::ToolUse { id, name, input },
+        Block::ToolResult(ToolResult { id, content, is_error }) => ContentBlock::ToolResult {
+            tool_use_id: id,
+            content: content.iter().map(|block| result_block(block, message)).collect::<Result<_, _>>()?,
+            is_error: is_error.then_some(true),
+        },
+        Block::Reasoning(Reasoning { text: _, signature: _, redacted: Some(data) }) => {
+            ContentBlock::RedactedThinking { data }
+        }
+        Block::Reasoning(Reasoning { text, signature, redacted: None }) => {
+            ContentBlock::Thinking { thinking: text, signature: signature.as_ref() }
+        }
+    })
+}
+
+fn result_block(block: &Block, message: usize) -> Result<ContentBlock<'_>, InvalidRequest> {
+    match block {
+        Block::Text(_) | Block::Image(_) | Block::Document(_) => content_block(block, message),
+        Block::ToolUse(_) | Block::ToolResult(_) | Block::Reasoning(_) => Err(InvalidRequest::value(
+            format!("messages[{message}].content"),
+            "a tool's result holds text, images and files only",
+        )),
+    }
+}
+
+fn media_type(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Png => "image/png",
+        ImageFormat::Jpeg => "image/jpeg",
+        ImageFormat::Gif => "image/gif",
+        ImageFormat::Webp => "image/webp",
+    }
+}
+
+/// PDFs go as they are, texts in plain; for anything else the Messages API has no place.
+fn document_block(document: &Document, message: usize) -> Result<ContentBlock<'_>, InvalidRequest> {
+    let Document { name, format, data } = document;
+    let param = || format!("messages[{message}].content");
+    let source = match format.as_str() {
+        "pdf" => Source::Base64 { media_type: "application/pdf", data },
+        "txt" | "md" | "csv" | "html" => {
+            let bytes = STANDARD
+                .decode(&*data.decode())
+                .map_err(|_| InvalidRequest::value(param(), "a file's data is not base64"))?;
+            let plain = String::from_utf8(bytes)
+                .map_err(|_| InvalidRequest::value(param(), "a text file's data is not UTF-8"))?;
+            Source::Text { media_type: "text/plain", data: Text::new(&plain) }
+        }
+        other => {
+            return Err(InvalidRequest::unsupported(
+                param(),
+                format!("this model takes no files of the kind {other:?}: send a PDF or a text"),
+            ));
+        }
+    };
+    Ok(ContentBlock::Document { source, title: name })
+}
+
+#[cfg(test)]
+mod tests;

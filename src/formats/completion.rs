@@ -1,0 +1,156 @@
+//! A REPLY THAT IS ONE TEXT: what the native formats of Llama and Titan have in common once their fields are
+//! read. Not a format of its own.
+
+use super::ProtocolError;
+use super::bedrock_extras::BedrockExtras;
+use crate::chat::{BlockIndex, BlockKind, Delta, Event, StopReason, Text, Usage};
+
+const TEXT: BlockIndex = BlockIndex(0);
+
+/// A chunk of a stream, or a whole reply.
+pub(super) struct Piece {
+    pub(super) text: String,
+    pub(super) stop: Option<StopReason>,
+    pub(super) input_tokens: Option<u64>,
+    /// So far, not of this piece.
+    pub(super) output_tokens: Option<u64>,
+}
+
+/// Reads pieces:
+///
+/// ```text
+/// Waiting ──first piece──▶ Open ──piece with a stop reason──▶ Stopped
+/// ```
+pub(super) struct Completion {
+    state: State,
+    opening: Opening,
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    extras: BedrockExtras,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Open,
+    Stopped,
+}
+
+impl Completion {
+    /// The reply's text may begin with white space, then with `marker`, then with white space again: none of
+    /// it is the answer.
+    pub(super) fn new(marker: &'static str) -> Self {
+        Self {
+            state: State::Waiting,
+            opening: Opening { marker, held: String::new(), passed: false },
+            input_tokens: None,
+            output_tokens: None,
+            extras: BedrockExtras::default(),
+        }
+    }
+
+    /// `body` is the JSON that the piece was read from.
+    pub(super) fn push(
+        &mut self,
+        piece: Piece,
+        body: &[u8],
+        events: &mut Vec<Event>,
+    ) -> Result<(), ProtocolError> {
+        let Piece { text, stop, input_tokens, output_tokens } = piece;
+        self.input_tokens = input_tokens.or(self.input_tokens);
+        self.output_tokens = output_tokens.or(self.output_tokens);
+        self.extras.learn(body)?;
+        match self.state {
+            State::Waiting => {
+                self.state = State::Open;
+                events.extend([Event::Start, Event::BlockStart { block: TEXT, kind: BlockKind::Text }]);
+            }
+            State::Open => {}
+            State::Stopped if text.is_empty() && stop.is_none() => {
+                events.extend(self.usage().map(Event::Usage));
+                return Ok(());
+            }
+            State::Stopped => return Err(ProtocolError::Grammar("text after the stop reason")),
+        }
+        say(self.opening.pass(text), events);
+        if let Some(reason) = stop {
+            self.stop(reason, events);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
+        match self.state {
+            State::Stopped => Ok(()),
+            // A guardrail's own answer to a blocked prompt comes without a reason.
+            State::Open if self.extras.intervened() => {
+                self.stop(StopReason::ContentFiltered, events);
+                Ok(())
+            }
+            State::Open | State::Waiting => Err(ProtocolError::Truncated),
+        }
+    }
+
+    /// Bedrock's own count, else the model's.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let models = || {
+            (self.input_tokens.is_some() || self.output_tokens.is_some()).then(|| Usage {
+                input: self.input_tokens.unwrap_or(0),
+                output: self.output_tokens.unwrap_or(0),
+                ..Usage::default()
+            })
+        };
+        self.extras.usage().or_else(models)
+    }
+
+    fn stop(&mut self, reason: StopReason, events: &mut Vec<Event>) {
+        self.state = State::Stopped;
+        say(self.opening.rest(), events);
+        events.extend([Event::BlockStop { block: TEXT }, Event::Stop(self.extras.stop(reason))]);
+        events.extend(self.usage().map(Event::Usage));
+    }
+}
+
+fn say(text: String, events: &mut Vec<Event>) {
+    if !text.is_empty() {
+        events.push(Event::Delta { block: TEXT, delta: Delta::Text(Text::new(&text)) });
+    }
+}
+
+/// The beginning of the text, until the answer itself begins.
+struct Opening {
+    marker: &'static str,
+    /// White space and what may still become the marker.
+    held: String,
+    passed: bool,
+}
+
+impl Opening {
+    fn pass(&mut self, text: String) -> String {
+        if self.passed {
+            return text;
+        }
+        self.held.push_str(&text);
+        let after_space = self.held.trim_start();
+        let answer = match after_space.strip_prefix(self.marker) {
+            Some(after_marker) => after_marker.trim_start(),
+            None if self.marker.starts_with(after_space) => return String::new(),
+            None => after_space,
+        };
+        if answer.is_empty() {
+            return String::new();
+        }
+        self.passed = true;
+        answer.to_owned()
+    }
+
+    /// The text has ended: what looked like the marker's beginning was the answer.
+    fn rest(&mut self) -> String {
+        let held = std::mem::take(&mut self.held);
+        if self.passed || held.trim_start().starts_with(self.marker) {
+            return String::new();
+        }
+        self.passed = true;
+        held.trim_start().to_owned()
+    }
+}

@@ -1,0 +1,150 @@
+//! One try: send, decode, up to the commit point.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::drive::{EventStream, IdleClock};
+use super::retry::remaining;
+use super::{Deadlines, Fault, Phase, Target, Trail};
+use crate::bedrock::{Invocation, ReplyHead};
+use crate::catalog;
+use crate::chat::{Aliases, Event, Notes, Request, Response, StopCutter};
+use crate::families::{self, ModelLimits, StreamingMode};
+use crate::formats::ChatFormat;
+
+/// What every attempt at a target does: made once, however often it is tried.
+pub(super) struct Plan {
+    invocation: Invocation,
+    format: &'static dyn ChatFormat,
+    mode: StreamingMode,
+    aliases: Aliases,
+    local_stop: Vec<String>,
+}
+
+/// A committed attempt.
+pub(super) enum Answered {
+    /// The whole reply.
+    Whole(Response),
+    /// The first event is there; boxed, it is the larger by far.
+    Stream(Box<EventStream>),
+}
+
+impl Plan {
+    /// Bends the request to the target and writes it.
+    pub(super) fn new(
+        target: &Target,
+        request: Request,
+        streaming: bool,
+        notes: &mut Notes,
+    ) -> Result<Self, Fault> {
+        let facts = catalog::find_for(target.model.as_str());
+        let limits = ModelLimits {
+            max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
+            default_max_tokens: target.max_tokens,
+        };
+        if facts.is_some_and(|facts| facts.lifecycle.is_retired()) {
+            notes.add("model", crate::chat::Action::Emulated, "retired_by_aws");
+        }
+        let prepared =
+            families::prepare(target.family, &target.model, request, target.format, limits, streaming, notes)?;
+        let streamed = prepared.streaming == StreamingMode::Native;
+        let invocation = prepared.format.encode(&prepared.request, &target.model, streamed)?;
+        Ok(Self {
+            invocation,
+            format: prepared.format,
+            mode: prepared.streaming,
+            aliases: prepared.aliases,
+            local_stop: prepared.local_stop,
+        })
+    }
+
+    pub(super) async fn attempt(
+        &self,
+        target: &Target,
+        deadlines: &Deadlines,
+        deadline: Instant,
+        trail: &mut Trail,
+    ) -> Result<Answered, Fault> {
+        trail.upstream_request_id = None;
+        let left = remaining(deadline, deadlines.total)?;
+        let clock = || IdleClock::new(deadlines.idle, deadlines.total, deadline);
+        match self.mode {
+            StreamingMode::Native => {
+                let (wait, phase, limit) = if left < deadlines.first_event {
+                    (left, Phase::Total, deadlines.total)
+                } else {
+                    (deadlines.first_event, Phase::FirstEvent, deadlines.first_event)
+                };
+                let stream = self.open(target, clock(), trail);
+                let stream = timeout(wait, stream).await.map_err(|_| Fault::Deadline(phase, limit))??;
+                Ok(Answered::Stream(Box::new(stream)))
+            }
+            StreamingMode::Plain => {
+                let events = self.whole(target, left, deadlines.total, trail).await?;
+                Ok(Answered::Whole(Response::assemble(events)?))
+            }
+            StreamingMode::Synthesised => {
+                let events = self.whole(target, left, deadlines.total, trail).await?;
+                Ok(Answered::Stream(Box::new(EventStream::synthesised(events, clock()))))
+            }
+        }
+    }
+
+    async fn open(&self, target: &Target, clock: IdleClock, trail: &mut Trail) -> Result<EventStream, Fault> {
+        let streamed = target.transport.invoke_stream(self.invocation.clone()).await;
+        let streamed = streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
+        trail.answered(streamed.head);
+        let decoder = self.format.stream_decoder();
+        let mut stream =
+            EventStream::new(streamed.frames, decoder, self.aliases.clone(), self.cutter(), clock);
+        stream.first_event().await?;
+        Ok(stream)
+    }
+
+    async fn whole(
+        &self,
+        target: &Target,
+        left: Duration,
+        total: Duration,
+        trail: &mut Trail,
+    ) -> Result<Vec<Event>, Fault> {
+        let call = target.transport.invoke(self.invocation.clone());
+        let reply = timeout(left, call).await.map_err(|_| Fault::Deadline(Phase::Total, total))?;
+        let reply = reply.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
+        let mut events = Vec::new();
+        let decoded = self.format.decode(&reply, &mut events);
+        trail.answered(reply.head);
+        decoded?;
+        if let Some(mut cutter) = self.cutter() {
+            events = cut_whole(&mut cutter, events);
+        }
+        for event in &mut events {
+            self.aliases.restore(event);
+        }
+        Ok(events)
+    }
+
+    fn cutter(&self) -> Option<StopCutter> {
+        (!self.local_stop.is_empty()).then(|| StopCutter::new(self.local_stop.clone()))
+    }
+}
+
+/// What is left of a whole reply where a stop text cuts it. Its cost stays what it was.
+fn cut_whole(cutter: &mut StopCutter, events: Vec<Event>) -> Vec<Event> {
+    let usage = events.iter().rev().find(|event| matches!(event, Event::Usage(_))).cloned();
+    let mut kept = Vec::with_capacity(events.len());
+    let cut = events.into_iter().any(|event| cutter.push(event, &mut kept));
+    if cut {
+        kept.extend(usage);
+    } else {
+        cutter.finish(&mut kept);
+    }
+    kept
+}
+
+impl Trail {
+    fn answered(&mut self, head: ReplyHead) {
+        self.upstream_request_id = head.request_id;
+    }
+}

@@ -1,0 +1,178 @@
+//! Drives a stream's decoder: the only async code that touches one.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::stream::Stream;
+use tokio::time::{Instant, Sleep};
+
+use super::{Fault, Phase};
+use crate::bedrock::FrameStream;
+use crate::chat::{Aliases, Event, StopCutter, Usage};
+use crate::formats::StreamDecoder;
+
+/// A reply's events as they come. It ends after `Stop` and what belongs to it; a failure is its last item.
+/// Dropping it drops the upstream's connection.
+pub struct EventStream {
+    source: Source,
+    /// Decoded and not yet taken. Never more than one frame's worth.
+    ready: VecDeque<Event>,
+    scratch: Vec<Event>,
+    aliases: Aliases,
+    cutter: Option<StopCutter>,
+    clock: IdleClock,
+    usage: Option<Usage>,
+}
+
+enum Source {
+    /// Frames still come.
+    Open { frames: FrameStream, decoder: Box<dyn StreamDecoder> },
+    /// All there will be is in `ready`.
+    Over,
+}
+
+impl EventStream {
+    pub(super) fn new(
+        frames: FrameStream,
+        decoder: Box<dyn StreamDecoder>,
+        aliases: Aliases,
+        cutter: Option<StopCutter>,
+        clock: IdleClock,
+    ) -> Self {
+        Self {
+            source: Source::Open { frames, decoder },
+            ready: VecDeque::new(),
+            scratch: Vec::new(),
+            aliases,
+            cutter,
+            clock,
+            usage: None,
+        }
+    }
+
+    /// A stream of a reply that is already whole.
+    pub(super) fn synthesised(events: Vec<Event>, clock: IdleClock) -> Self {
+        let mut stream = Self {
+            source: Source::Over,
+            ready: VecDeque::new(),
+            scratch: events,
+            aliases: Aliases::default(),
+            cutter: None,
+            clock,
+            usage: None,
+        };
+        stream.hand_over();
+        stream
+    }
+
+    /// What is known of the cost so far, also when the stream is left before its end.
+    pub fn usage(&self) -> Option<Usage> {
+        match &self.source {
+            Source::Open { decoder, .. } => decoder.usage().or(self.usage),
+            Source::Over => self.usage,
+        }
+    }
+
+    /// Waits for the first event without taking it: the commit point.
+    pub(super) async fn first_event(&mut self) -> Result<(), Fault> {
+        std::future::poll_fn(|cx| self.poll_ready(cx)).await
+    }
+
+    /// Ready when an event can be taken, or the reply is over.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        while self.ready.is_empty() {
+            let Source::Open { frames, decoder } = &mut self.source else { return Poll::Ready(Ok(())) };
+            match Pin::new(frames).poll_next(cx) {
+                Poll::Pending => return self.clock.poll(cx).map(Err),
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.clock.progressed();
+                    decoder.push(&frame, &mut self.scratch)?;
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
+                Poll::Ready(None) => {
+                    decoder.finish(&mut self.scratch)?;
+                    self.usage = decoder.usage();
+                    self.source = Source::Over;
+                }
+            }
+            if let Some(cutter) = &mut self.cutter {
+                let mut kept = Vec::with_capacity(self.scratch.len());
+                let cut = self.scratch.drain(..).any(|event| cutter.push(event, &mut kept));
+                self.scratch.clear();
+                self.scratch.append(&mut kept);
+                if cut {
+                    // The model would go on: leave it, and say what it cost so far.
+                    self.usage = self.usage();
+                    self.source = Source::Over;
+                    self.scratch.extend(self.usage.map(Event::Usage));
+                }
+            }
+            self.hand_over();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn hand_over(&mut self) {
+        for mut event in self.scratch.drain(..) {
+            self.aliases.restore(&mut event);
+            if let Event::Usage(usage) = &event {
+                self.usage = Some(*usage);
+            }
+            self.ready.push_back(event);
+        }
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Event, Fault>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match std::task::ready!(self.poll_ready(cx)) {
+            Ok(()) => Poll::Ready(self.ready.pop_front().map(Ok)),
+            Err(fault) => {
+                self.usage = self.usage();
+                self.source = Source::Over;
+                Poll::Ready(Some(Err(fault)))
+            }
+        }
+    }
+}
+
+/// Bounds the wait for the next event, and the whole reply. Progress only notes the time; the timer is
+/// armed anew when it fires too early, not at each event.
+pub(super) struct IdleClock {
+    idle: Duration,
+    total: Duration,
+    deadline: Instant,
+    last: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl IdleClock {
+    /// `deadline` is where `total` ends.
+    pub(super) fn new(idle: Duration, total: Duration, deadline: Instant) -> Self {
+        Self { idle, total, deadline, last: Instant::now(), timer: None }
+    }
+
+    fn progressed(&mut self) {
+        self.last = Instant::now();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
+        loop {
+            let due = (self.last + self.idle).min(self.deadline);
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+            std::task::ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= due {
+                return Poll::Ready(if due == self.deadline {
+                    Fault::Deadline(Phase::Total, self.total)
+                } else {
+                    Fault::Deadline(Phase::Idle, self.idle)
+                });
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}

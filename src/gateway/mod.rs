@@ -1,0 +1,193 @@
+//! THE PIPELINE: which target, how often, how long. It decides and never translates.
+//!
+//! ```text
+//! Call ─ route ─ prepare ─ encode ─▶ retry( time-to-commit( attempt ) ) ─▶ Answer
+//!                                          └ up to the first event: status, retry, timeout are open
+//! events ─ drive: idle clock, aliases restored, stop texts cut ─▶ the edge
+//! ```
+//!
+//! No HTTP and no OpenAI here: the edge hands in a decoded request and encodes what comes out.
+
+mod attempt;
+mod drive;
+mod fault;
+mod models;
+mod retry;
+mod route;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use drive::EventStream;
+pub use fault::{Fault, Phase};
+pub use models::{Listing, ModelFacts};
+pub use retry::RetryPolicy;
+pub use route::{ResolveError, Routes, Target};
+
+use crate::bedrock::ModelId;
+use crate::chat::{InvalidRequest, Notes, Request, Response};
+use crate::telemetry::Metrics;
+
+/// Runs chats.
+pub struct Gateway {
+    routes: Routes,
+    deadlines: Deadlines,
+    retry: RetryPolicy,
+    metrics: Arc<Metrics>,
+    health: UpstreamHealth,
+    listing: Listing,
+}
+
+/// The longest waits. All run on one monotonic clock, and `total` covers every attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// From the call's beginning to its end.
+    pub total: Duration,
+    /// From an attempt's beginning to its first event, for streams.
+    pub first_event: Duration,
+    /// Between two events of a stream.
+    pub idle: Duration,
+}
+
+/// A chat as the edge hands it in.
+#[derive(Debug)]
+pub struct Call {
+    /// What the client calls the model; absent is the default model.
+    pub model: Option<String>,
+    /// What it asks.
+    pub request: Request,
+    /// What decoding it already changed.
+    pub notes: Notes,
+    /// Refuse what would be noted, whatever the configuration says.
+    pub strict: bool,
+}
+
+/// What is known of a call besides its content: for headers, logs and metrics. It exists for failed calls
+/// too, as far as they came.
+#[derive(Debug, Clone, Default)]
+pub struct Trail {
+    /// What the client asked for, or the default model's name.
+    pub requested: String,
+    /// The target that answered, or was tried last.
+    pub target: Option<ModelId>,
+    /// The target's name as a metric's label.
+    pub label: String,
+    /// How often the upstream was called.
+    pub attempts: u32,
+    /// The upstream's id of the last attempt.
+    pub upstream_request_id: Option<String>,
+    /// Everything that was changed on the way.
+    pub notes: Notes,
+}
+
+/// A call's outcome: the trail is there either way.
+pub struct Answer<T> {
+    /// What is known of it.
+    pub trail: Trail,
+    /// What came of it.
+    pub outcome: Result<T, Fault>,
+}
+
+impl Gateway {
+    /// A gateway over `routes`.
+    pub fn new(
+        routes: Routes,
+        listing: Listing,
+        deadlines: Deadlines,
+        retry: RetryPolicy,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { routes, listing, deadlines, retry, metrics, health: UpstreamHealth::default() }
+    }
+
+    /// Where names lead.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// Whether the upstream answered lately.
+    pub fn health(&self) -> &UpstreamHealth {
+        &self.health
+    }
+
+    /// Runs a chat to its end.
+    pub async fn chat(&self, call: Call) -> Answer<Response> {
+        let mut trail = Trail::default();
+        let outcome = self.run(call, false, &mut trail).await.and_then(|answered| match answered {
+            attempt::Answered::Whole(response) => Ok(response),
+            attempt::Answered::Stream(_) => Err(Fault::internal("a stream answered a plain call")),
+        });
+        Answer { trail, outcome }
+    }
+
+    /// Runs a chat to its commit point: the first event has decoded, the rest comes with the stream.
+    pub async fn chat_stream(&self, call: Call) -> Answer<EventStream> {
+        let mut trail = Trail::default();
+        let outcome = self.run(call, true, &mut trail).await.and_then(|answered| match answered {
+            attempt::Answered::Stream(events) => Ok(*events),
+            attempt::Answered::Whole(_) => Err(Fault::internal("a whole reply answered a streamed call")),
+        });
+        Answer { trail, outcome }
+    }
+
+    async fn run(&self, call: Call, streaming: bool, trail: &mut Trail) -> Result<attempt::Answered, Fault> {
+        let deadline = Instant::now() + self.deadlines.total;
+        let Call { model, request, notes, strict } = call;
+        trail.notes = notes;
+        let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
+        trail.target = Some(target.model.clone());
+        target.label().clone_into(&mut trail.label);
+        let plan = attempt::Plan::new(&target, request, streaming, &mut trail.notes)?;
+        if strict || target.strict {
+            refuse_noted(&trail.notes)?;
+        }
+        retry::run(self, &target, &plan, deadline, trail).await
+    }
+}
+
+/// In strict mode nothing is changed in silence, or at all.
+fn refuse_noted(notes: &Notes) -> Result<(), Fault> {
+    match notes.iter().next() {
+        None => Ok(()),
+        Some(note) => Err(Fault::Invalid(InvalidRequest {
+            param: Some(note.param.clone().into_owned()),
+            code: "unsupported_parameter",
+            message: format!(
+                "`{}` can't be sent as it is ({}: {}), and strict mode allows no change.",
+                note.param,
+                note.action.as_str(),
+                note.reason.replace('_', " ")
+            ),
+        })),
+    }
+}
+
+/// When the upstream last answered, and when it last failed to.
+#[derive(Debug, Default)]
+pub struct UpstreamHealth {
+    last: std::sync::Mutex<LastSeen>,
+}
+
+/// The two moments that tell an operator whether Bedrock answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LastSeen {
+    /// It answered: with a reply, or with an error about the request.
+    pub answered: Option<Instant>,
+    /// It failed or could not be reached.
+    pub failed: Option<Instant>,
+}
+
+impl UpstreamHealth {
+    /// The two moments.
+    pub fn last(&self) -> LastSeen {
+        *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn record(&self, answered: bool) {
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let moment = if answered { &mut last.answered } else { &mut last.failed };
+        *moment = Some(Instant::now());
+    }
+}

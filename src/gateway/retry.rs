@@ -1,0 +1,187 @@
+//! The one retry loop. The SDK's own is off, so that attempts don't multiply.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::{Answered, Plan};
+use super::{Fault, Gateway, Phase, Target, Trail};
+use crate::bedrock::{ErrorKind, Retry};
+use crate::telemetry::Label;
+
+/// How often, and after how long a pause, an attempt that failed before its commit point is repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included. At least 1.
+    pub max_attempts: u32,
+    /// The first pause is between 0 and this; each later one's bound is twice the one before.
+    pub base_delay: Duration,
+    /// No bound is above this.
+    pub max_delay: Duration,
+    /// A longer wait that the upstream asks for is not waited: the failure goes to the client, with it.
+    pub max_retry_after: Duration,
+}
+
+impl RetryPolicy {
+    /// The pause before attempt `made + 1`, or `None` if there shall be none. `jitter` is in `0.0..1.0`.
+    fn pause(&self, fault: &Fault, made: u32, jitter: f64) -> Option<Duration> {
+        let allowed = match fault.retry() {
+            Retry::No => 1,
+            Retry::Once => 2,
+            Retry::Yes => u32::MAX,
+        };
+        if made >= allowed.min(self.max_attempts) {
+            return None;
+        }
+        if let Some(asked) = fault.retry_after() {
+            // A little more than was asked: everybody else was asked the same.
+            return (asked <= self.max_retry_after).then(|| asked + self.base_delay.mul_f64(jitter));
+        }
+        let doublings = made.saturating_sub(1).min(20);
+        let bound = self.base_delay.saturating_mul(1 << doublings).min(self.max_delay);
+        Some(bound.mul_f64(jitter))
+    }
+}
+
+/// Makes attempts until one commits, the policy or the time ends.
+pub(super) async fn run(
+    gateway: &Gateway,
+    target: &Target,
+    plan: &Plan,
+    deadline: Instant,
+    trail: &mut Trail,
+) -> Result<Answered, Fault> {
+    loop {
+        trail.attempts += 1;
+        let fault = match plan.attempt(target, &gateway.deadlines, deadline, trail).await {
+            Ok(answered) => {
+                gateway.health.record(true);
+                gateway.metrics.model(target.label()).attempt(Label::from("ok"));
+                return Ok(answered);
+            }
+            Err(fault) => fault,
+        };
+        gateway.metrics.model(target.label()).attempt(Label::from(fault.label()));
+        gateway.health.record(answered(&fault));
+        let Some(pause) = gateway.retry.pause(&fault, trail.attempts, fastrand::f64()) else {
+            return Err(fault);
+        };
+        // A retry that can't end in time only keeps the client waiting for the same news.
+        if Instant::now() + pause >= deadline {
+            return Err(fault);
+        }
+        tracing::debug!(
+            target: "outcrop::retry",
+            model = target.model.as_str(),
+            attempt = trail.attempts,
+            kind = fault.label(),
+            pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            "attempt failed, trying again"
+        );
+        gateway.metrics.retry(Label::from(fault.label()));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Did Bedrock answer at all, if only to say no?
+fn answered(fault: &Fault) -> bool {
+    match fault.kind() {
+        Some(
+            ErrorKind::Unreachable
+            | ErrorKind::Timeout
+            | ErrorKind::Malformed
+            | ErrorKind::Internal
+            | ErrorKind::Unavailable
+            | ErrorKind::NoCredentials
+            | ErrorKind::Unsendable,
+        ) => false,
+        Some(
+            ErrorKind::CredentialsRefused
+            | ErrorKind::ClockSkew
+            | ErrorKind::AccessDenied
+            | ErrorKind::AccessPending
+            | ErrorKind::Validation
+            | ErrorKind::ContextLength
+            | ErrorKind::UnknownModel
+            | ErrorKind::ProfileRequired
+            | ErrorKind::UnsupportedFeature
+            | ErrorKind::NotFound
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::Throttled
+            | ErrorKind::DailyQuota
+            | ErrorKind::ModelNotReady
+            | ErrorKind::ModelTimeout
+            | ErrorKind::ModelRefused
+            | ErrorKind::ModelError
+            | ErrorKind::StreamError,
+        )
+        | None => true,
+    }
+}
+
+/// What is left of the whole call's time.
+pub(super) fn remaining(deadline: Instant, total: Duration) -> Result<Duration, Fault> {
+    match deadline.checked_duration_since(Instant::now()) {
+        Some(left) if !left.is_zero() => Ok(left),
+        Some(_) | None => Err(Fault::Deadline(Phase::Total, total)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bedrock::BedrockError;
+
+    const POLICY: RetryPolicy = RetryPolicy {
+        max_attempts: 3,
+        base_delay: Duration::from_millis(100),
+        max_delay: Duration::from_secs(5),
+        max_retry_after: Duration::from_secs(20),
+    };
+
+    fn fault(kind: ErrorKind, retry_after: Option<u64>) -> Fault {
+        let mut error = BedrockError::new(kind, "");
+        error.retry_after = retry_after.map(Duration::from_secs);
+        Fault::Upstream(error)
+    }
+
+    #[test]
+    fn three_attempts_and_no_more() {
+        let throttled = fault(ErrorKind::Throttled, None);
+        assert!(POLICY.pause(&throttled, 1, 0.5).is_some());
+        assert!(POLICY.pause(&throttled, 2, 0.5).is_some());
+        assert_eq!(POLICY.pause(&throttled, 3, 0.5), None);
+    }
+
+    #[test]
+    fn what_would_fail_again_is_not_tried_again() {
+        for kind in [ErrorKind::Validation, ErrorKind::AccessDenied, ErrorKind::NotFound, ErrorKind::DailyQuota] {
+            assert_eq!(POLICY.pause(&fault(kind, None), 1, 0.5), None, "{kind:?}");
+        }
+        let slow = fault(ErrorKind::ModelTimeout, None);
+        assert!(POLICY.pause(&slow, 1, 0.5).is_some());
+        assert_eq!(POLICY.pause(&slow, 2, 0.5), None);
+    }
+
+    #[test]
+    fn the_upstreams_wish_is_honoured_up_to_a_cap() {
+        let short = POLICY.pause(&fault(ErrorKind::Throttled, Some(7)), 1, 0.5).unwrap();
+        assert_eq!(short, Duration::from_millis(7050));
+        assert_eq!(POLICY.pause(&fault(ErrorKind::Throttled, Some(21)), 1, 0.5), None);
+    }
+
+    proptest! {
+        #[test]
+        fn pauses_stay_within_their_bounds(made in 1_u32..100, jitter in 0.0_f64..1.0, attempts in 1_u32..100) {
+            let policy = RetryPolicy { max_attempts: attempts, ..POLICY };
+            let pause = policy.pause(&fault(ErrorKind::Unavailable, None), made, jitter);
+            prop_assert_eq!(pause.is_some(), made < attempts);
+            if let Some(pause) = pause {
+                prop_assert!(pause <= policy.max_delay);
+                prop_assert!(pause <= policy.base_delay.saturating_mul(1 << (made - 1).min(20)));
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! From what a client calls a model to where it is called.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::bedrock::{ModelId, Transport};
+use crate::catalog::{self, Mode};
+use crate::families::{self, Family, FormatKind};
+
+/// Where a chat goes.
+#[derive(Clone)]
+pub struct Target {
+    /// The model, profile or ARN that is called.
+    pub model: ModelId,
+    /// The region, if it isn't the default one.
+    pub region: Option<String>,
+    /// The way there.
+    pub transport: Arc<dyn Transport>,
+    /// What its vendor's models accept.
+    pub family: &'static dyn Family,
+    /// A format that config forces.
+    pub format: Option<FormatKind>,
+    /// Sent when the client gives no limit.
+    pub max_tokens: Option<u32>,
+    /// Refuse what would be noted.
+    pub strict: bool,
+    /// It stands in the configuration or the catalogue, so its name may be a metric's label.
+    pub listed: bool,
+}
+
+impl Target {
+    /// The name under which it is counted: a client's own word never is one.
+    pub fn label(&self) -> &str {
+        if self.listed { self.model.as_str() } else { "other" }
+    }
+}
+
+/// Every configured name, and what any other name means.
+pub struct Routes {
+    aliases: HashMap<String, Target>,
+    default_model: String,
+    fallback: Arc<dyn Transport>,
+    strict: bool,
+}
+
+/// A name that leads nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// Neither an alias nor anything that could be a Bedrock id.
+    #[error(
+        "The model `{0}` does not exist here: it is neither a configured alias nor a Bedrock model id, inference profile id or ARN. GET /v1/models lists what this gateway serves."
+    )]
+    Unknown(String),
+    /// An ARN that hides its model, which config doesn't explain.
+    #[error(
+        "The ARN does not say which model is behind it. Its operator has to name the family under `models` in the configuration."
+    )]
+    Opaque,
+    /// A model for something else.
+    #[error("`{0}` is not a chat model.")]
+    NotChat(String),
+}
+
+impl Routes {
+    /// `default_model` is itself resolved like a client's word; `fallback` goes to the default region.
+    pub fn new(
+        aliases: HashMap<String, Target>,
+        default_model: String,
+        fallback: Arc<dyn Transport>,
+        strict: bool,
+    ) -> Self {
+        Self { aliases, default_model, fallback, strict }
+    }
+
+    /// The configured names with their targets, in no order.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &Target)> {
+        self.aliases.iter().map(|(name, target)| (name.as_str(), target))
+    }
+
+    /// What answers a request that names no model.
+    pub fn default_model(&self) -> &str {
+        &self.default_model
+    }
+
+    /// The target for a name. `requested` gets the name that was meant, also if it leads nowhere.
+    pub fn resolve(&self, name: Option<&str>, requested: &mut String) -> Result<Target, ResolveError> {
+        let name = match name {
+            Some(name) if !name.is_empty() => name,
+            Some(_) | None => &self.default_model,
+        };
+        name.clone_into(requested);
+        if let Some(target) = self.aliases.get(name) {
+            return Ok(target.clone());
+        }
+        let unknown = || ResolveError::Unknown(shortened(name));
+        let model = ModelId::parse(name).map_err(|_| unknown())?;
+        if model.is_opaque() {
+            return Err(ResolveError::Opaque);
+        }
+        // Every Bedrock id is `vendor.model`; `gpt-4o` is somebody's alias that isn't configured here.
+        if !model.base().contains('.') {
+            return Err(unknown());
+        }
+        if catalog::find(model.base()).is_some_and(|facts| facts.mode != Mode::Chat) {
+            return Err(ResolveError::NotChat(shortened(name)));
+        }
+        let listed = catalog::find_for(model.as_str()).is_some() && !model.is_arn();
+        let family = families::resolve(&model, None);
+        Ok(Target {
+            model,
+            region: None,
+            transport: Arc::clone(&self.fallback),
+            family,
+            format: None,
+            max_tokens: None,
+            strict: self.strict,
+            listed,
+        })
+    }
+}
+
+/// A client's word in an error, at a length that does no harm.
+fn shortened(name: &str) -> String {
+    const LONGEST: usize = 100;
+    let clean: String = name.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    clean
+}

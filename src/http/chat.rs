@@ -1,0 +1,89 @@
+//! `POST /v1/chat/completions`
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+
+use super::error::ApiError;
+use super::record::Ledger;
+use super::{Edge, extract, headers, sse};
+use crate::gateway::{Answer, Call, Trail};
+use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
+
+/// Decode, call, encode.
+pub(super) async fn completions(
+    State(edge): State<Arc<Edge>>,
+    Extension(ledger): Extension<Ledger>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let strict = headers::strict(request.headers());
+    let body = extract::body(request, &edge.limits).await?;
+    let openai::Decoded { request, model, stream, include_usage, notes } = openai::decode(&body)?;
+    drop(body);
+    let call = Call { model, request, notes, strict };
+    if stream {
+        ledger.streams();
+        let Answer { trail, outcome } = edge.gateway.chat_stream(call).await;
+        let answer = outcome.map_err(ApiError::from).map(|events| {
+            let encoder = ChunkEncoder::new(&head(&Id::new(), &trail.requested), StreamOptions { include_usage });
+            let in_flight = edge.metrics.stream_begun();
+            let body = sse::body(events, encoder, edge.limits.keep_alive, ledger.clone(), in_flight);
+            event_stream(body)
+        });
+        Ok(described(answer, trail, &ledger))
+    } else {
+        let Answer { trail, outcome } = edge.gateway.chat(call).await;
+        let answer = outcome.map_err(ApiError::from).and_then(|response| {
+            let completion = openai::completion(&head(&Id::new(), &trail.requested), &response)?;
+            ledger.replied(Some(completion.finish_reason), response.usage);
+            Ok(json(completion.body))
+        });
+        Ok(described(answer, trail, &ledger))
+    }
+}
+
+/// Success or not, the answer says which target it came from and what was changed.
+fn described(answer: Result<Response, ApiError>, trail: Trail, ledger: &Ledger) -> Response {
+    let mut response = answer.unwrap_or_else(ApiError::into_response);
+    headers::describe(response.headers_mut(), &trail);
+    ledger.trail(trail);
+    response
+}
+
+struct Id {
+    id: String,
+    created: u64,
+}
+
+impl Id {
+    fn new() -> Self {
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { id: format!("chatcmpl-{}", uuid::Uuid::now_v7().simple()), created }
+    }
+}
+
+fn head<'a>(id: &'a Id, model: &'a str) -> Head<'a> {
+    Head { id: &id.id, created: id.created, model }
+}
+
+fn json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn event_stream(body: Body) -> Response {
+    /// nginx would collect the stream before it passes it on.
+    const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}

@@ -1,0 +1,273 @@
+//! THE TABLE: what a failure looks like to an OpenAI client. The only place that knows status codes.
+//!
+//! Codes that OpenAI doesn't have are marked as ours in `docs/errors.md`. Every error is JSON in OpenAI's
+//! shape, and rendering one has no side effect: `record` logs it.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, StatusCode};
+
+use crate::auth;
+use crate::bedrock::ErrorKind;
+use crate::chat::InvalidRequest;
+use crate::gateway::{Fault, ResolveError};
+use crate::listener;
+use crate::openai::{EncodeError, ErrorBody, error_body};
+
+/// OpenAI's SDKs obey it before any status.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// As `retry-after`, in milliseconds; the SDKs read it first.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+/// An answer that is an error.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    code: Option<&'static str>,
+    param: Option<String>,
+    message: String,
+    retry_after: Option<Duration>,
+    label: &'static str,
+    close: bool,
+    allow: Option<&'static str>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            code,
+            param: None,
+            message: message.into(),
+            retry_after: None,
+            label: code.unwrap_or(kind),
+            close: false,
+            allow: None,
+        }
+    }
+
+    /// The client's fault, with a code.
+    fn client(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(status, "invalid_request_error", Some(code), message)
+    }
+
+    /// No such path.
+    pub(super) fn no_route(method: &Method, path: &str) -> Self {
+        let path: String = path.chars().filter(|c| !c.is_control()).take(200).collect();
+        let message = format!("Unknown request URL: {method} {path}. The API is under /v1; GET /openapi.yaml describes it.");
+        Self::client(StatusCode::NOT_FOUND, "unknown_url", message)
+    }
+
+    /// A path with another method.
+    pub(super) fn wrong_method(method: &Method, allow: &'static str) -> Self {
+        let message = format!("{method} is not allowed here; use {allow}.");
+        let mut error = Self::client(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        error.allow = Some(allow);
+        error
+    }
+
+    /// A body beyond the limit.
+    pub(super) fn too_large(limit: usize) -> Self {
+        let message = format!("The request body is larger than this gateway accepts ({limit} bytes).");
+        let mut error = Self::client(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message);
+        error.close = true;
+        error
+    }
+
+    /// A body that stopped coming.
+    pub(super) fn body(error: &listener::BodyError) -> Self {
+        let (status, code) = match error {
+            listener::BodyError::Idle => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            listener::BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "incomplete_body"),
+        };
+        let mut answer = Self::client(status, code, format!("{error}."));
+        answer.close = true;
+        answer
+    }
+
+    /// A body that could not be read, for a reason nobody knows.
+    pub(super) fn broken_body() -> Self {
+        let message = "The request body could not be read.";
+        let mut answer = Self::client(StatusCode::BAD_REQUEST, "incomplete_body", message);
+        answer.close = true;
+        answer
+    }
+
+    /// The whole body took too long.
+    pub(super) fn body_too_slow(limit: Duration) -> Self {
+        let message = format!("The request body was not complete within {} s.", limit.as_secs_f64());
+        let mut error = Self::client(StatusCode::REQUEST_TIMEOUT, "request_timeout", message);
+        error.close = true;
+        error
+    }
+
+    /// No such model in the list.
+    pub(super) fn no_model(id: &str) -> Self {
+        ResolveError::Unknown(id.chars().filter(|c| !c.is_control()).take(100).collect()).into()
+    }
+
+    /// A handler panicked.
+    pub(super) fn bug() -> Self {
+        Fault::Internal("panic").into()
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// For metrics and the log.
+    pub(super) fn label(&self) -> &'static str {
+        self.label
+    }
+
+    /// The body's object, also for an error inside a stream.
+    pub(super) fn wire(&self) -> ErrorBody<'_> {
+        ErrorBody { message: &self.message, r#type: self.kind, param: self.param.as_deref(), code: self.code }
+    }
+
+    /// Does the official client repeat it by itself?
+    fn would_be_repeated(&self) -> bool {
+        matches!(self.status.as_u16(), 408 | 409 | 429 | 500..)
+    }
+}
+
+impl From<InvalidRequest> for ApiError {
+    fn from(invalid: InvalidRequest) -> Self {
+        let InvalidRequest { param, code, message } = invalid;
+        Self { param, label: "invalid_request", ..Self::client(StatusCode::BAD_REQUEST, code, message) }
+    }
+}
+
+impl From<ResolveError> for ApiError {
+    fn from(error: ResolveError) -> Self {
+        let status = match error {
+            ResolveError::Unknown(_) => StatusCode::NOT_FOUND,
+            ResolveError::Opaque | ResolveError::NotChat(_) => StatusCode::BAD_REQUEST,
+        };
+        Self { param: Some("model".to_owned()), ..Self::client(status, "model_not_found", error.to_string()) }
+    }
+}
+
+impl From<auth::Refusal> for ApiError {
+    fn from(refusal: auth::Refusal) -> Self {
+        let mut error = Self::client(StatusCode::UNAUTHORIZED, "invalid_api_key", refusal.to_string());
+        error.label = refusal.label();
+        error
+    }
+}
+
+impl From<listener::Refusal> for ApiError {
+    fn from(refusal: listener::Refusal) -> Self {
+        let status = match refusal {
+            listener::Refusal::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            listener::Refusal::Connect
+            | listener::Refusal::AbsoluteTarget
+            | listener::Refusal::HostMissing
+            | listener::Refusal::HostRepeated => StatusCode::BAD_REQUEST,
+        };
+        let mut error = Self::client(status, "malformed_request", format!("{refusal}."));
+        error.close = true;
+        error
+    }
+}
+
+impl From<EncodeError> for ApiError {
+    fn from(error: EncodeError) -> Self {
+        let mut answer = upstream(ErrorKind::Malformed, error.to_string());
+        answer.label = ErrorKind::Malformed.label();
+        answer
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        let label = fault.label();
+        let retry_after = fault.retry_after();
+        let message = fault.public().into_owned();
+        let mut error = match fault {
+            Fault::Invalid(invalid) => invalid.into(),
+            Fault::Model(unknown) => unknown.into(),
+            Fault::Internal(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", None, message),
+            Fault::Upstream(_) | Fault::Protocol(_) | Fault::Assemble(_) | Fault::Deadline(..) => {
+                upstream(fault.kind().unwrap_or(ErrorKind::Malformed), message)
+            }
+        };
+        error.label = label;
+        error.retry_after = retry_after.or(error.retry_after);
+        error
+    }
+}
+
+/// Bedrock's failures. Statuses of 5xx blame the gateway's side, 4xx the request.
+fn upstream(kind: ErrorKind, message: String) -> ApiError {
+    const INVALID: &str = "invalid_request_error";
+    const SERVER: &str = "server_error";
+    let (status, type_, code, retry_after) = match kind {
+        ErrorKind::Validation => (400, INVALID, Some("invalid_value"), None),
+        ErrorKind::ContextLength => (400, INVALID, Some("context_length_exceeded"), None),
+        ErrorKind::UnsupportedFeature => (400, INVALID, Some("unsupported_parameter"), None),
+        ErrorKind::ProfileRequired => (400, INVALID, Some("model_not_found"), None),
+        ErrorKind::ModelRefused => (400, INVALID, Some("upstream_error"), None),
+        ErrorKind::UnknownModel | ErrorKind::NotFound => (404, INVALID, Some("model_not_found"), None),
+        ErrorKind::AccessDenied => (403, "permission_error", Some("model_access_denied"), None),
+        ErrorKind::AccessPending => (403, "permission_error", Some("model_access_pending"), Some(900)),
+        ErrorKind::QuotaExceeded | ErrorKind::DailyQuota => {
+            (429, "insufficient_quota", Some("insufficient_quota"), None)
+        }
+        ErrorKind::Throttled => (429, "rate_limit_error", Some("rate_limit_exceeded"), Some(5)),
+        ErrorKind::NoCredentials | ErrorKind::CredentialsRefused | ErrorKind::ClockSkew => {
+            (500, SERVER, Some("upstream_auth_error"), None)
+        }
+        ErrorKind::Unsendable => (500, SERVER, None, None),
+        ErrorKind::Internal => (502, SERVER, Some("server_error"), None),
+        ErrorKind::ModelError | ErrorKind::StreamError | ErrorKind::Malformed => {
+            (502, SERVER, Some("upstream_error"), None)
+        }
+        ErrorKind::Unreachable => (502, SERVER, Some("upstream_unreachable"), None),
+        ErrorKind::ModelNotReady => (503, SERVER, Some("model_not_ready"), Some(15)),
+        ErrorKind::Unavailable => (503, SERVER, Some("overloaded"), Some(5)),
+        ErrorKind::ModelTimeout | ErrorKind::Timeout => (504, SERVER, Some("timeout"), None),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut error = ApiError::new(status, type_, code, message);
+    error.retry_after = retry_after.map(Duration::from_secs);
+    error
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(axum::body::Body::from(error_body(&self.wire())));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64));
+            headers.insert(RETRY_AFTER_MS, HeaderValue::from(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+        }
+        if self.would_be_repeated() {
+            // The gateway has repeated what can be repeated; a client's own attempts would multiply it.
+            headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        response.extensions_mut().insert(Failed { label: self.label });
+        response
+    }
+}
+
+/// Rides in an error response, for the log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Failed {
+    pub(super) label: &'static str,
+}

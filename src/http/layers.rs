@@ -1,0 +1,65 @@
+//! The stack, outermost first, with a reason a line.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::Edge;
+use super::authenticate::authenticate;
+use super::error::ApiError;
+use super::record::record;
+
+/// For every path, the unknown ones too. The last layer added is the outermost.
+pub(super) fn everything(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router {
+    router
+        // Unknown paths are errors in OpenAI's shape, not axum's empty 404.
+        .fallback(no_route)
+        // Inside `record`, so that a panic is an answer which is logged and counted like any other.
+        .layer(CatchPanicLayer::custom(panicked))
+        // Outermost: it sees every outcome, and gives even a 401 its request id.
+        .layer(from_fn_with_state(Arc::clone(edge), record))
+        .with_state(Arc::clone(edge))
+}
+
+/// For the paths under /v1. Body limits come after it, in `extract`: nothing of a stranger's body is read.
+pub(super) fn authenticated(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router<Arc<Edge>> {
+    router.layer(from_fn_with_state(Arc::clone(edge), authenticate)).layer(from_fn(api_headers))
+}
+
+/// Nothing under /v1 may be kept by a cache on the way.
+async fn api_headers(request: Request, next: axum::middleware::Next) -> Response {
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .entry(http::header::CACHE_CONTROL)
+        .or_insert(http::HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn no_route(request: Request) -> ApiError {
+    ApiError::no_route(request.method(), request.uri().path())
+}
+
+pub(super) async fn get_only(request: Request) -> ApiError {
+    ApiError::wrong_method(request.method(), "GET")
+}
+
+pub(super) async fn post_only(request: Request) -> ApiError {
+    ApiError::wrong_method(request.method(), "POST")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature is tower-http's")]
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(target: "outcrop::panic", what, "a handler panicked");
+    ApiError::bug().into_response()
+}

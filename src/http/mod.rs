@@ -1,0 +1,87 @@
+//! THE EDGE: the only place with HTTP in it. Paths, headers, status codes; who may come in.
+//!
+//! Handlers decode, call the gateway, encode. No AWS here and no model formats.
+
+mod authenticate;
+mod chat;
+mod error;
+mod extract;
+mod headers;
+mod health;
+mod layers;
+mod models;
+mod record;
+mod spec;
+mod sse;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{any, get, post};
+
+pub use health::{CredentialState, Health};
+
+use crate::auth::Keys;
+use crate::gateway::Gateway;
+use crate::listener::Shutdown;
+use crate::telemetry::Metrics;
+
+/// What every handler can see.
+pub struct Edge {
+    /// Runs chats.
+    pub gateway: Gateway,
+    /// Who may come in; `None` lets everybody.
+    pub keys: Option<Keys>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What probes and operators are told.
+    pub health: Health,
+    /// Whether the process is on its way out.
+    pub shutdown: Shutdown,
+    /// The edge's bounds.
+    pub limits: Limits,
+}
+
+/// The edge's bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Longest request body, in bytes.
+    pub body: usize,
+    /// Longest wait for a whole request body.
+    pub body_time: Duration,
+    /// Silence in a stream after which a comment is sent; `None` sends none.
+    pub keep_alive: Option<Duration>,
+}
+
+/// Everything a client can ask. With `admin` apart, what is only for operators is not here.
+pub fn public(edge: &Arc<Edge>, admin_apart: bool) -> Router {
+    let api = Router::new()
+        .route("/v1/chat/completions", post(chat::completions).fallback(layers::post_only))
+        .route("/v1/models", get(models::list).fallback(layers::get_only))
+        .route("/v1/models/{*id}", get(models::retrieve).fallback(layers::get_only));
+    let api = layers::authenticated(api, edge);
+    let router = if admin_apart { api.merge(probes()) } else { api.merge(operations()) };
+    layers::everything(router, edge)
+}
+
+/// What operators and their machines ask, on a listener of its own.
+pub fn admin(edge: &Arc<Edge>) -> Router {
+    layers::everything(operations(), edge)
+}
+
+/// Open to everybody: health paths answer on both listeners.
+fn probes() -> Router<Arc<Edge>> {
+    Router::new()
+        .route("/health", get(health::health).fallback(layers::get_only))
+        .route("/livez", get(health::livez).fallback(layers::get_only))
+        .route("/readyz", get(health::readyz).fallback(layers::get_only))
+}
+
+fn operations() -> Router<Arc<Edge>> {
+    probes()
+        .route("/metrics", get(health::metrics).fallback(layers::get_only))
+        .route("/openapi.yaml", get(spec::yaml).fallback(layers::get_only))
+        .route("/openapi.json", get(spec::json).fallback(layers::get_only))
+        .route("/", any(spec::welcome))
+}

@@ -1,0 +1,48 @@
+//! `GET /v1/models` and `GET /v1/models/{id}`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+
+use super::Edge;
+use super::error::ApiError;
+use crate::gateway::ModelFacts;
+use crate::openai::{Model, ModelList};
+
+pub(super) async fn list(State(edge): State<Arc<Edge>>) -> Json<ModelList> {
+    Json(ModelList::new(edge.gateway.models().iter().map(model).collect()))
+}
+
+/// The id may hold `:`, `/` and `.`, percent-encoded or not: it is everything after the prefix.
+pub(super) async fn retrieve(
+    State(edge): State<Arc<Edge>>,
+    Path(id): Path<String>,
+) -> Result<Json<Model>, ApiError> {
+    match edge.gateway.model(&id) {
+        Some(facts) => Ok(Json(model(&facts))),
+        None => Err(ApiError::no_model(&id)),
+    }
+}
+
+/// AWS tells no date of a model's making, and OpenAI's SDKs insist on a number.
+const UNKNOWN: u64 = 0;
+
+fn model(facts: &ModelFacts) -> Model {
+    let mut model = Model::new(facts.id.clone(), UNKNOWN, facts.owned_by.clone());
+    model.shutdown_date = facts.shutdown_date.map(str::to_owned);
+    model.family = Some(facts.family.to_owned());
+    model.context_window = facts.context_window;
+    model.max_output_tokens = facts.max_output_tokens;
+    model.capabilities = facts.capabilities.iter().map(|name| (*name).to_owned()).collect();
+    model.lifecycle = facts.lifecycle.map(str::to_owned);
+    model.extra.insert("target".to_owned(), facts.target.clone().into());
+    model.extra.insert("format".to_owned(), facts.format.into());
+    if let Some(region) = &facts.region {
+        model.extra.insert("region".to_owned(), region.clone().into());
+    }
+    if !facts.profiles.is_empty() {
+        model.extra.insert("profiles".to_owned(), facts.profiles.clone().into());
+    }
+    model
+}

@@ -1,0 +1,305 @@
+//! What becomes of each request: the access line, the request metrics, the request id.
+//!
+//! It stands outside everything else, so that it sees every outcome: a 401, a panic, a client that left.
+//! A request is over when the body of its answer is, not when its head is; so the ledger rides in the body
+//! and is settled when that is dropped.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::Edge;
+use super::error::{ApiError, Failed};
+use crate::bedrock::ModelId;
+use crate::chat::Usage;
+use crate::gateway::Trail;
+use crate::listener::refuse_ambiguous;
+use crate::telemetry::{
+    AccessLine, Disconnect, Endpoint, InFlight, Label, Metrics, Operation, Outcome, TokenType,
+};
+
+/// The id under which a request is found in both sides' logs.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Wraps everything: gives the request its ledger, and its answer the means to settle it.
+pub(super) async fn record(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let ledger = Ledger::open(&edge.metrics, &id, &request);
+    let mut settle = Settle { ledger: ledger.clone(), status: None, ended: false };
+    let head_only = request.method() == Method::HEAD;
+    request.extensions_mut().insert(ledger.clone());
+
+    let (head, body) = request.into_parts();
+    let mut response = match refuse_ambiguous(&head) {
+        Some(refusal) => ApiError::from(refusal).into_response(),
+        None => next.run(Request::from_parts(head, body)).await,
+    };
+
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    if let Some(failed) = response.extensions_mut().remove::<Failed>() {
+        ledger.failed(failed.label);
+    }
+    settle.status = Some(response.status());
+    response.map(|inner| {
+        // Nobody will poll a body that has nothing to give, nor one of an answer to HEAD.
+        settle.ended = head_only || inner.is_end_stream();
+        Body::new(Recorded { inner, settle })
+    })
+}
+
+/// The caller's id if it is one that a header and a log can hold, else a new one.
+fn request_id(headers: &HeaderMap) -> Box<str> {
+    let given = headers.get(X_REQUEST_ID).map(HeaderValue::as_bytes);
+    if let Some(given) = given
+        && (1..=128).contains(&given.len())
+        && given.iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
+        && let Ok(given) = std::str::from_utf8(given)
+    {
+        return given.into();
+    }
+    format!("req_{}", uuid::Uuid::now_v7().simple()).into()
+}
+
+/// What is known of a request so far. Clones are the same ledger.
+#[derive(Clone)]
+pub(super) struct Ledger(Arc<Mutex<Entry>>);
+
+struct Entry {
+    metrics: Arc<Metrics>,
+    in_flight: Option<InFlight>,
+    started: Instant,
+    id: Box<str>,
+    method: Method,
+    path: Box<str>,
+    endpoint: Endpoint,
+    key_id: Option<Arc<str>>,
+    stream: bool,
+    trail: Trail,
+    usage: Option<Usage>,
+    finish_reason: Option<&'static str>,
+    first_token: Option<Duration>,
+    error: Option<&'static str>,
+    interrupted: bool,
+}
+
+impl Ledger {
+    fn open(metrics: &Arc<Metrics>, id: &str, request: &Request) -> Self {
+        let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let endpoint = match matched {
+            Some("/v1/chat/completions") => Endpoint::ChatCompletions,
+            Some(path) if path.starts_with("/v1/models") => Endpoint::Models,
+            Some(_) | None => Endpoint::Other,
+        };
+        Self(Arc::new(Mutex::new(Entry {
+            metrics: Arc::clone(metrics),
+            in_flight: Some(metrics.request_begun()),
+            started: Instant::now(),
+            id: id.into(),
+            method: request.method().clone(),
+            path: matched.unwrap_or(request.uri().path()).into(),
+            endpoint,
+            key_id: None,
+            stream: false,
+            trail: Trail::default(),
+            usage: None,
+            finish_reason: None,
+            first_token: None,
+            error: None,
+            interrupted: false,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entry> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose key it is.
+    pub(super) fn principal(&self, key_id: &str) {
+        self.lock().key_id = Some(key_id.into());
+    }
+
+    /// The answer is a stream.
+    pub(super) fn streams(&self) {
+        self.lock().stream = true;
+    }
+
+    /// What the gateway knows of the call.
+    pub(super) fn trail(&self, trail: Trail) {
+        self.lock().trail = trail;
+    }
+
+    /// The first piece of the answer is about to go out.
+    pub(super) fn first_token(&self) {
+        let mut entry = self.lock();
+        if entry.first_token.is_none() {
+            entry.first_token = Some(entry.started.elapsed());
+        }
+    }
+
+    /// How the reply ended, and what it cost.
+    pub(super) fn replied(&self, finish_reason: Option<&'static str>, usage: Option<Usage>) {
+        let mut entry = self.lock();
+        entry.finish_reason = finish_reason;
+        entry.usage = usage.or(entry.usage);
+    }
+
+    /// It failed.
+    pub(super) fn failed(&self, label: &'static str) {
+        self.lock().error = Some(label);
+    }
+
+    /// It failed after its answer had begun.
+    pub(super) fn interrupted(&self, label: &'static str) {
+        let mut entry = self.lock();
+        entry.error = Some(label);
+        entry.interrupted = true;
+    }
+}
+
+/// Settles a ledger when dropped, wherever the request ends.
+struct Settle {
+    ledger: Ledger,
+    /// Absent until there is an answer.
+    status: Option<StatusCode>,
+    /// The whole body was taken.
+    ended: bool,
+}
+
+impl Drop for Settle {
+    fn drop(&mut self) {
+        self.ledger.lock().settle(self.status, self.ended);
+    }
+}
+
+impl Entry {
+    fn settle(&mut self, status: Option<StatusCode>, ended: bool) {
+        // Taken once: what was settled stays settled.
+        let Some(in_flight) = self.in_flight.take() else { return };
+        drop(in_flight);
+        let outcome = match status {
+            _ if self.interrupted => Outcome::Interrupted,
+            Some(_) if !ended => Outcome::Abandoned,
+            None => Outcome::Abandoned,
+            Some(status) if status.is_server_error() => Outcome::Failed,
+            Some(status) if status.is_client_error() => Outcome::Refused,
+            Some(_) => Outcome::Completed,
+        };
+        let left = outcome == Outcome::Abandoned;
+        let client_closed = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
+        let shown = if left { client_closed } else { status.unwrap_or(client_closed) };
+        self.count(shown, outcome, status.is_some());
+        let notes = notes_line(&self.trail);
+        AccessLine {
+            id: &self.id,
+            method: self.method.as_str(),
+            path: &self.path,
+            key_id: self.key_id.as_deref(),
+            model: (!self.trail.requested.is_empty()).then_some(self.trail.requested.as_str()),
+            target: self.trail.target.as_ref().map(ModelId::as_str),
+            stream: self.stream,
+            status: shown.as_u16(),
+            outcome,
+            finish_reason: self.finish_reason,
+            input_tokens: self.usage.map(|usage| usage.input),
+            output_tokens: self.usage.map(|usage| usage.output),
+            cache_read_tokens: self.usage.map(|usage| usage.cache_read).filter(|n| *n > 0),
+            cache_write_tokens: self.usage.map(|usage| usage.cache_write).filter(|n| *n > 0),
+            first_token: self.first_token,
+            duration: self.started.elapsed(),
+            attempts: self.trail.attempts,
+            notes: notes.as_deref(),
+            upstream_request_id: self.trail.upstream_request_id.as_deref(),
+            error: self.error,
+        }
+        .emit();
+    }
+
+    fn count(&self, status: StatusCode, outcome: Outcome, answered: bool) {
+        let metrics = &self.metrics;
+        metrics.request_ended(self.endpoint, &self.method, status, outcome);
+        if let Some(label) = self.error {
+            metrics.error(Label::from(label));
+        }
+        if outcome == Outcome::Abandoned {
+            metrics.client_left(if answered { Disconnect::MidAnswer } else { Disconnect::BeforeAnswer });
+        }
+        for note in self.trail.notes.iter() {
+            metrics.note(note_label(&note.param), Label::from(note.action.as_str()));
+        }
+        if self.trail.target.is_none() {
+            return;
+        }
+        let model = metrics.model(&self.trail.label);
+        model.request_duration(Operation::Chat, self.error.map(Label::from), self.started.elapsed());
+        if let Some(first) = self.first_token
+            && self.stream
+        {
+            model.first_token(Operation::Chat, first);
+        }
+        if let Some(usage) = self.usage {
+            for (kind, count) in [
+                (TokenType::Input, usage.input),
+                (TokenType::Output, usage.output),
+                (TokenType::CacheRead, usage.cache_read),
+                (TokenType::CacheWrite, usage.cache_write),
+            ] {
+                if count > 0 {
+                    model.tokens(Operation::Chat, kind, count);
+                }
+            }
+        }
+    }
+}
+
+/// Paths inside lists would make a label each; names of unknown fields are the client's own words.
+fn note_label(param: &std::borrow::Cow<'static, str>) -> Label {
+    match param {
+        std::borrow::Cow::Borrowed(known) => Label::from(*known),
+        std::borrow::Cow::Owned(path) if path.starts_with("messages") => Label::from("messages"),
+        std::borrow::Cow::Owned(path) if path.starts_with("tools") => Label::from("tools"),
+        std::borrow::Cow::Owned(_) => Label::from("other"),
+    }
+}
+
+fn notes_line(trail: &Trail) -> Option<String> {
+    super::headers::notes_value(&trail.notes)
+}
+
+/// An answer's body with its settlement.
+struct Recorded {
+    inner: Body,
+    settle: Settle,
+}
+
+impl HttpBody for Recorded {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) || self.inner.is_end_stream() {
+            self.settle.ended = !matches!(frame, Some(Err(_)));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

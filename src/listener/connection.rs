@@ -1,0 +1,243 @@
+//! One connection from its first byte to its close: hyper's state machine, driven beside our clock.
+
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+use tower::ServiceExt;
+
+use super::body::{RequestBody, ResponseBody, Serving};
+use super::clock::{Expired, SharedClock};
+use super::{Closed, Settings, Shutdown, socket};
+
+/// hyper's read and write buffers per connection; also bounds a request's head.
+const MAX_BUFFER: usize = 64 * 1024;
+
+/// How long to go on reading a body that nobody wants after the response is out. Closing at once would reset the
+/// connection, and a client that is still sending would see the reset instead of our 413.
+const LINGER: Duration = Duration::from_secs(2);
+
+const HEAD_TIMED_OUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Serves a socket until it closes.
+pub(super) async fn serve<S, B>(
+    stream: TcpStream,
+    settings: Settings,
+    service: S,
+    shutdown: Shutdown,
+) -> Closed
+where
+    S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (closed, stream) = converse(stream, settings, service, shutdown).await;
+    if closed == Closed::WriteStalled {
+        socket::reset_on_close(&stream);
+    }
+    closed
+}
+
+/// The same on anything that carries bytes, and gives it back.
+pub(super) async fn converse<T, S, B>(
+    stream: T,
+    settings: Settings,
+    service: S,
+    shutdown: Shutdown,
+) -> (Closed, T)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let now = Instant::now();
+    let clock = SharedClock::new(settings, now);
+    let draining = shutdown.draining_token();
+    let timed = Timed { stream, clock: clock.clone(), write_blocked: false };
+    let mut conversation = http1::Builder::new().max_buf_size(MAX_BUFFER).serve_connection(
+        TokioIo::new(timed),
+        service_fn(|request: Request<Incoming>| {
+            let serving = Serving::begin(&clock);
+            let request = request.map(|body| RequestBody::new(body, clock.clone()));
+            let service = service.clone();
+            let shutdown = shutdown.clone();
+            async move {
+                let mut response = service.oneshot(request).await?;
+                if shutdown.is_leaving() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, S::Error>(response.map(|body| ResponseBody::new(body, serving)))
+            }
+        }),
+    );
+    let sleep = pin!(tokio::time::sleep_until(now));
+    let mut alarm = Alarm { clock: &clock, sleep, set_for: None };
+    let mut drain = pin!(draining.cancelled());
+    let mut told_to_drain = false;
+
+    let end = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(end) = Pin::new(&mut conversation).poll(cx) {
+                return Poll::Ready(Ok(end));
+            }
+            if !told_to_drain && drain.as_mut().poll(cx).is_ready() {
+                told_to_drain = true;
+                Pin::new(&mut conversation).graceful_shutdown();
+                continue;
+            }
+            return alarm.poll(cx).map(Err);
+        }
+    })
+    .await;
+
+    let mut stream = conversation.into_parts().io.into_inner().stream;
+    let closed = match end {
+        Ok(Ok(())) if clock.lock().body_left_unread() => {
+            discard(&mut stream).await;
+            Closed::Finished
+        }
+        Ok(Ok(())) => Closed::Finished,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, source = error.source(), "connection broke");
+            Closed::Broken
+        }
+        Err(Expired::Idle) => Closed::Idle,
+        Err(Expired::Head) => {
+            say(&mut stream, HEAD_TIMED_OUT).await;
+            Closed::HeadTimeout
+        }
+        Err(Expired::Write) => Closed::WriteStalled,
+    };
+    (closed, stream)
+}
+
+/// Reads and forgets until the peer closes or [`LINGER`] is over.
+async fn discard(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut scrap = [0; 4096];
+    let drained = async { while matches!(stream.read(&mut scrap).await, Ok(read) if read > 0) {} };
+    if tokio::time::timeout(LINGER, drained).await.is_err() {
+        tracing::debug!("the client was still sending when the connection closed");
+    }
+}
+
+/// Writes what the socket takes at once; the peer may not be listening.
+async fn say(stream: &mut (impl AsyncWrite + Unpin), words: &[u8]) {
+    let said = poll_fn(|cx| match Pin::new(&mut *stream).poll_write(cx, words) {
+        Poll::Ready(written) => Poll::Ready(written.is_ok()),
+        Poll::Pending => Poll::Ready(false),
+    });
+    if !said.await {
+        tracing::debug!("the client was not there to be told of its timeout");
+    }
+}
+
+/// Goes off when the clock says that a wait has lasted too long. One timer for all of them, moved only when the next
+/// deadline is earlier than the one it is set for; when it fires early it is set anew.
+struct Alarm<'a> {
+    clock: &'a SharedClock,
+    sleep: Pin<&'a mut Sleep>,
+    set_for: Option<Instant>,
+}
+
+impl Alarm<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
+        loop {
+            let Some(deadline) = self.clock.lock().next_deadline() else { return Poll::Pending };
+            if self.set_for.is_none_or(|set_for| deadline < set_for) {
+                self.sleep.as_mut().reset(deadline);
+                self.set_for = Some(deadline);
+            }
+            ready!(self.sleep.as_mut().poll(cx));
+            self.set_for = None;
+            if let Some(expired) = self.clock.lock().expire(Instant::now()) {
+                return Poll::Ready(expired);
+            }
+        }
+    }
+}
+
+/// A byte stream that tells the clock what it sees.
+struct Timed<T> {
+    stream: T,
+    clock: SharedClock,
+    /// What the clock was last told, so that a write that succeeds, like almost all, needn't tell it.
+    write_blocked: bool,
+}
+
+impl<T> Timed<T> {
+    fn note_write(&mut self, outcome: &Poll<io::Result<usize>>) {
+        if outcome.is_pending() {
+            self.write_blocked = true;
+            self.clock.lock().write_blocked();
+        } else if self.write_blocked {
+            self.write_blocked = false;
+            self.clock.lock().write_progressed();
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Timed<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            this.clock.lock().received();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Timed<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.note_write(&outcome);
+        outcome
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        this.note_write(&outcome);
+        outcome
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}

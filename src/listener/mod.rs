@@ -1,0 +1,243 @@
+//! The accept loop: sockets in, requests out, and nobody may hold a connection for free.
+//!
+//! `axum::serve` has no header timeout and leaves Nagle's algorithm and the kernel's send buffers alone, so a
+//! silent client keeps its socket for ever and a slow one keeps megabytes of kernel memory. This loop gives every
+//! connection a clock (`clock`), bounded buffers (`socket`) and a place in a bounded set, and ends in stages
+//! ([`Shutdown`]). HTTP/1.1 only.
+//!
+//! It isn't a router: it knows no path, no error body and no metric. It names nothing else in the crate; only
+//! `app` starts it.
+//!
+//! What hyper does about framing: 400 for conflicting or malformed lengths, obs-fold, NUL and spaces before a
+//! colon; 431 beyond 100 headers; the connection closes after any of them. Bare LF is accepted as a line end.
+//! [`refuse_ambiguous`] holds the rest of what the edge turns away.
+
+mod body;
+mod clock;
+mod connection;
+mod refuse;
+mod shutdown;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use body::{BodyError, RequestBody};
+pub use refuse::{MAX_HEADER_VALUE, Refusal, refuse_ambiguous};
+pub use shutdown::Shutdown;
+
+use std::error::Error;
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinSet};
+
+/// How long a client may keep us waiting, and how many clients there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// From the first byte of a request's head to its last. Then: 408 and close.
+    pub header_timeout: Duration,
+    /// Silence before a connection's first byte and between two requests. Longer than the idle timeout of the
+    /// load balancer in front, or it will send requests into connections that we are closing.
+    pub idle_timeout: Duration,
+    /// Between two reads of a request's body, while somebody waits for it. Then: [`BodyError::Idle`].
+    /// How long a whole body may take is for a layer to say.
+    pub body_timeout: Duration,
+    /// Without progress while bytes wait to be sent. Then: reset.
+    pub write_stall_timeout: Duration,
+    /// Open connections. At this number nothing is accepted until one ends; the kernel's backlog queues.
+    pub max_connections: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(10),
+            write_stall_timeout: Duration::from_secs(30),
+            max_connections: 10_000,
+        }
+    }
+}
+
+/// Hears of every connection. Called on the accept and close paths, so it must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// A connection was accepted.
+    fn opened(&self);
+    /// It ended. Every `opened` has its `closed`.
+    fn closed(&self, why: Closed);
+}
+
+/// For those who don't count connections.
+impl Observer for () {
+    fn opened(&self) {}
+    fn closed(&self, _: Closed) {}
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// In the way of HTTP: by the peer between requests, or after a response that said so.
+    Finished,
+    /// The peer vanished in the middle of something, or didn't speak HTTP.
+    Broken,
+    /// Silent for [`Settings::idle_timeout`].
+    Idle,
+    /// Began a head and didn't end it within [`Settings::header_timeout`].
+    HeadTimeout,
+    /// Took no bytes for [`Settings::write_stall_timeout`].
+    WriteStalled,
+    /// Cut by [`Shutdown::force`], or by a panic.
+    Aborted,
+}
+
+impl Closed {
+    /// The reason as a metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Broken => "broken",
+            Self::Idle => "idle",
+            Self::HeadTimeout => "head_timeout",
+            Self::WriteStalled => "write_stalled",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// A bound socket that isn't accepting yet.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    settings: Settings,
+}
+
+impl Listener {
+    /// Binds and listens; connections queue in the kernel until [`Listener::serve`].
+    pub async fn bind(address: SocketAddr, settings: Settings) -> io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address, settings })
+    }
+
+    /// Where it listens: the real port, also when port 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts and serves until `shutdown` has drained the last connection or forces the rest to end.
+    ///
+    /// Dropping the future drops every connection: none outlives it.
+    pub async fn serve<S, B>(self, service: S, shutdown: Shutdown, observer: Arc<dyn Observer>)
+    where
+        S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let slots = Arc::new(Semaphore::new(self.settings.max_connections));
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.draining() => break,
+                Some(ended) = connections.join_next() => report_panic(ended),
+                (stream, slot) = accept(&self.socket, &slots) => {
+                    let serving = connection::serve(stream, self.settings, service.clone(), shutdown.clone());
+                    let open = Open::new(Arc::clone(&observer));
+                    connections.spawn(async move {
+                        open.close(serving.await);
+                        drop(slot);
+                    });
+                }
+            }
+        }
+        drop(self.socket);
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.forced() => return connections.shutdown().await,
+                ended = connections.join_next() => match ended {
+                    Some(ended) => report_panic(ended),
+                    None => return,
+                },
+            }
+        }
+    }
+}
+
+/// How long to leave the listener alone when the machine has no more sockets or memory to give: `accept` fails at
+/// once then, and trying again at once would burn a core.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
+
+/// The next connection with its slot. The slot comes first: at the cap nothing is accepted.
+async fn accept(socket: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    let Ok(slot) = Arc::clone(slots).acquire_owned().await else { return pending().await };
+    loop {
+        match socket.accept().await {
+            Ok((stream, _)) => match socket::tune(&stream) {
+                Ok(()) => return (stream, slot),
+                Err(error) => tracing::debug!(%error, "connection went away while being accepted"),
+            },
+            Err(error) if concerns_one_connection(&error) => {
+                tracing::debug!(%error, "connection went away before being accepted");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// accept(2) also reports what had already gone wrong with the connection it would have returned.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn report_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection's task panicked");
+    }
+}
+
+/// Pairs each `opened` with one `closed`, also when the task is aborted.
+struct Open {
+    observer: Arc<dyn Observer>,
+    why: Closed,
+}
+
+impl Open {
+    fn new(observer: Arc<dyn Observer>) -> Self {
+        observer.opened();
+        Self { observer, why: Closed::Aborted }
+    }
+
+    fn close(mut self, why: Closed) {
+        self.why = why;
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.observer.closed(self.why);
+    }
+}

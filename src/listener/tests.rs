@@ -1,0 +1,387 @@
+//! Clocks on an in-memory stream under tokio's paused time; sockets, caps and shutdown on the loopback.
+
+use std::convert::Infallible;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::stream;
+use http_body_util::{BodyExt, Full, StreamBody};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tower::service_fn;
+
+use super::*;
+
+type TestBody = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+fn whole(text: &'static str) -> Response<TestBody> {
+    Response::new(Full::new(Bytes::from(text)).boxed_unsync())
+}
+
+fn streamed(chunks: impl futures_util::Stream<Item = Bytes> + Send + 'static) -> Response<TestBody> {
+    use futures_util::StreamExt;
+    let frames = chunks.map(|chunk| Ok(http_body::Frame::data(chunk)));
+    Response::new(StreamBody::new(Box::pin(frames)).boxed_unsync())
+}
+
+async fn greet(_: Request<RequestBody>) -> Result<Response<TestBody>, Infallible> {
+    Ok(whole("hello"))
+}
+
+/// Reads the body and says how that went.
+async fn read_body(request: Request<RequestBody>) -> Result<Response<TestBody>, Infallible> {
+    Ok(match request.into_body().collect().await {
+        Ok(_) => whole("complete"),
+        Err(BodyError::Idle) => whole("idle"),
+        Err(BodyError::Broken(_)) => whole("broken"),
+    })
+}
+
+/// Serves one in-memory connection; the handle gives why it closed.
+fn converse<F, R>(handler: F, shutdown: &Shutdown) -> (DuplexStream, JoinHandle<Closed>)
+where
+    F: Fn(Request<RequestBody>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Response<TestBody>, Infallible>> + Send + 'static,
+{
+    let (client, server) = duplex(16 * 1024);
+    let serving = connection::converse(server, Settings::default(), service_fn(handler), shutdown.clone());
+    (client, tokio::spawn(async move { serving.await.0 }))
+}
+
+async fn read_to_end(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Reads until what has come ends with `end`.
+async fn read_until(stream: &mut (impl AsyncReadExt + Unpin), end: &str) -> String {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(end.as_bytes()) {
+        bytes.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_closes_at_the_idle_timeout() {
+    let began = Instant::now();
+    let (mut client, closed) = converse(greet, &Shutdown::new());
+    assert_eq!(read_to_end(&mut client).await, "");
+    assert_eq!(closed.await.unwrap(), Closed::Idle);
+    assert_eq!(began.elapsed().as_secs(), 75);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_is_answered_408_at_the_header_timeout_however_it_trickles() {
+    let began = Instant::now();
+    let (mut client, closed) = converse(greet, &Shutdown::new());
+    for byte in b"GET / " {
+        client.write_all(&[*byte]).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(read_to_end(&mut client).await.starts_with("HTTP/1.1 408 "));
+    assert_eq!(closed.await.unwrap(), Closed::HeadTimeout);
+    assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_later_head_has_no_more_time_than_half_a_first() {
+    let (mut client, closed) = converse(greet, &Shutdown::new());
+    client.write_all(GET).await.unwrap();
+    read_until(&mut client, "hello").await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let began = Instant::now();
+    client.write_all(b"GET / ").await.unwrap();
+    assert!(read_to_end(&mut client).await.starts_with("HTTP/1.1 408 "));
+    assert_eq!(closed.await.unwrap(), Closed::HeadTimeout);
+    assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_keep_alive_closes_at_the_idle_timeout_and_not_the_header_timeout() {
+    let (mut client, closed) = converse(greet, &Shutdown::new());
+    for _ in 0..2 {
+        client.write_all(GET).await.unwrap();
+        read_until(&mut client, "hello").await;
+        tokio::time::sleep(Duration::from_secs(74)).await;
+    }
+    let began = Instant::now();
+    assert_eq!(read_to_end(&mut client).await, "");
+    assert_eq!(closed.await.unwrap(), Closed::Idle);
+    assert_eq!(began.elapsed().as_secs(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_take_as_long_as_it_likes() {
+    let slow = |_| async {
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        Ok(whole("late"))
+    };
+    let (mut client, _closed) = converse(slow, &Shutdown::new());
+    client.write_all(GET).await.unwrap();
+    assert!(read_until(&mut client, "late").await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_arriving_is_reported_to_its_reader() {
+    let began = Instant::now();
+    let (mut client, closed) = converse(read_body, &Shutdown::new());
+    client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nab").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    client.write_all(b"c").await.unwrap();
+    let reply = read_until(&mut client, "idle").await;
+    assert_eq!(began.elapsed().as_secs(), 19);
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    drop(client);
+    assert_eq!(closed.await.unwrap(), Closed::Finished);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_reading_is_cut_at_the_write_stall_timeout() {
+    let began = Instant::now();
+    let endless = |_| async { Ok(streamed(stream::repeat(Bytes::from_static(&[b'x'; 1024])))) };
+    let (mut client, closed) = converse(endless, &Shutdown::new());
+    client.write_all(GET).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let mut some = vec![0; 32 * 1024];
+    client.read_exact(&mut some).await.unwrap();
+    assert_eq!(closed.await.unwrap(), Closed::WriteStalled);
+    assert_eq!(began.elapsed().as_secs(), 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_stream_is_no_stall() {
+    let quiet = |_| async {
+        let chunks = stream::unfold(0, |n| async move {
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            (n < 3).then_some((Bytes::from_static(b"tick"), n + 1))
+        });
+        Ok(streamed(chunks))
+    };
+    let (mut client, _closed) = converse(quiet, &Shutdown::new());
+    client.write_all(GET).await.unwrap();
+    let reply = read_until(&mut client, "\r\n0\r\n\r\n").await;
+    assert_eq!(reply.matches("tick").count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_early_answer_reaches_a_client_that_is_still_sending() {
+    let refuse = |_| async { Ok(whole("too large")) };
+    let (mut client, closed) = converse(refuse, &Shutdown::new());
+    client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n").await.unwrap();
+    // Far more than all buffers on the way hold: this only ends if somebody reads it.
+    client.write_all(&vec![b'x'; 500_000]).await.unwrap();
+    assert!(read_to_end(&mut client).await.ends_with("too large"));
+    drop(client);
+    assert_eq!(closed.await.unwrap(), Closed::Finished);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_leaving_each_response_closes_its_connection() {
+    let shutdown = Shutdown::new();
+    let (mut client, closed) = converse(greet, &shutdown);
+    client.write_all(GET).await.unwrap();
+    assert!(!read_until(&mut client, "hello").await.contains("connection: close"));
+    shutdown.leave();
+    client.write_all(GET).await.unwrap();
+    assert!(read_to_end(&mut client).await.contains("connection: close"));
+    assert_eq!(closed.await.unwrap(), Closed::Finished);
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_closes_an_idle_connection_at_once() {
+    let shutdown = Shutdown::new();
+    let (mut client, closed) = converse(greet, &shutdown);
+    client.write_all(GET).await.unwrap();
+    read_until(&mut client, "hello").await;
+    let began = Instant::now();
+    shutdown.drain();
+    assert_eq!(read_to_end(&mut client).await, "");
+    assert_eq!(closed.await.unwrap(), Closed::Finished);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+/// Counts what is open, and wakes whoever waits for a change.
+#[derive(Default)]
+struct Door {
+    open: AtomicUsize,
+    most: AtomicUsize,
+    reasons: Mutex<Vec<Closed>>,
+    changed: Notify,
+}
+
+impl Observer for Door {
+    fn opened(&self) {
+        let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(open, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    fn closed(&self, why: Closed) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
+        self.reasons.lock().unwrap().push(why);
+        self.changed.notify_one();
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    shutdown: Shutdown,
+    door: Arc<Door>,
+    serving: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start<F, R>(settings: Settings, handler: F) -> Self
+    where
+        F: Fn(Request<RequestBody>) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Result<Response<TestBody>, Infallible>> + Send + 'static,
+    {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), settings).await.unwrap();
+        let address = listener.address();
+        let shutdown = Shutdown::new();
+        let door = Arc::new(Door::default());
+        let observer: Arc<dyn Observer> = Arc::clone(&door) as Arc<dyn Observer>;
+        let serving = tokio::spawn(listener.serve(service_fn(handler), shutdown.clone(), observer));
+        Self { address, shutdown, door, serving }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_axum_router_fits() {
+    let router = axum::Router::new().route("/", axum::routing::get(|| async { "routed" }));
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Settings::default()).await.unwrap();
+    let address = listener.address();
+    tokio::spawn(listener.serve(router, Shutdown::new(), Arc::new(())));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(GET).await.unwrap();
+    assert!(read_until(&mut client, "routed").await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn at_the_cap_a_connection_waits_until_another_ends() {
+    let settings = Settings { max_connections: 2, ..Settings::default() };
+    let server = Server::start(settings, greet).await;
+    let mut seated = Vec::new();
+    for _ in 0..2 {
+        let mut client = server.connect().await;
+        client.write_all(GET).await.unwrap();
+        read_until(&mut client, "hello").await;
+        seated.push(client);
+    }
+    let mut third = server.connect().await;
+    third.write_all(GET).await.unwrap();
+    seated.pop();
+    read_until(&mut third, "hello").await;
+    assert_eq!(server.door.most.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_stream_in_flight_outlives_the_drain_and_then_serve_returns() {
+    let (more, chunks) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let chunks = Arc::new(Mutex::new(Some(chunks)));
+    let handler = move |_| {
+        let chunks = chunks.lock().unwrap().take().unwrap();
+        async { Ok(streamed(stream::unfold(chunks, |mut c| async { Some((c.recv().await?, c)) }))) }
+    };
+    let server = Server::start(Settings::default(), handler).await;
+    let mut client = server.connect().await;
+    client.write_all(GET).await.unwrap();
+    more.send("first".into()).await.unwrap();
+    read_until(&mut client, "first\r\n").await;
+
+    server.shutdown.drain();
+    // The listening socket is gone as soon as the drain has been noticed.
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!server.serving.is_finished());
+    more.send("second".into()).await.unwrap();
+    drop(more);
+
+    assert!(read_to_end(&mut client).await.ends_with("second\r\n0\r\n\r\n"));
+    server.serving.await.unwrap();
+    assert_eq!(*server.door.reasons.lock().unwrap(), [Closed::Finished]);
+}
+
+#[tokio::test]
+async fn force_ends_what_will_not_end() {
+    let server = Server::start(Settings::default(), |_| pending()).await;
+    let mut client = server.connect().await;
+    client.write_all(GET).await.unwrap();
+    server.door.changed.notified().await;
+    server.shutdown.force();
+    server.serving.await.unwrap();
+    assert_eq!(*server.door.reasons.lock().unwrap(), [Closed::Aborted]);
+    assert_eq!(server.door.open.load(Ordering::SeqCst), 0);
+}
+
+/// Tells when it is dropped.
+struct Tell(Option<oneshot::Sender<()>>);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        self.0.take().unwrap().send(()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_the_response_body_with_it() {
+    let (gone, dropped) = oneshot::channel();
+    let tell = Arc::new(Mutex::new(Some(Tell(Some(gone)))));
+    let handler = move |_| {
+        let tell = tell.lock().unwrap().take().unwrap();
+        async {
+            let chunks = stream::unfold((tell, false), |(tell, told)| async move {
+                if told {
+                    pending::<()>().await;
+                }
+                Some((Bytes::from_static(b"first"), (tell, true)))
+            });
+            Ok(streamed(chunks))
+        }
+    };
+    let server = Server::start(Settings::default(), handler).await;
+    let mut client = server.connect().await;
+    client.write_all(GET).await.unwrap();
+    read_until(&mut client, "first\r\n").await;
+    drop(client);
+    dropped.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_the_handler_with_it() {
+    let (gone, dropped) = oneshot::channel();
+    let (called, begun) = oneshot::channel();
+    let once = Arc::new(Mutex::new(Some((Tell(Some(gone)), called))));
+    let handler = move |_| {
+        let (tell, called) = once.lock().unwrap().take().unwrap();
+        async move {
+            let _tell = tell;
+            called.send(()).unwrap();
+            pending().await
+        }
+    };
+    let server = Server::start(Settings::default(), handler).await;
+    let mut client = server.connect().await;
+    client.write_all(GET).await.unwrap();
+    begun.await.unwrap();
+    drop(client);
+    dropped.await.unwrap();
+}
+
+#[test]
+fn only_errors_of_one_connection_are_retried_at_once() {
+    assert!(concerns_one_connection(&io::Error::from(io::ErrorKind::ConnectionAborted)));
+    let too_many_open_files = io::Error::from_raw_os_error(24);
+    assert!(!concerns_one_connection(&too_many_open_files));
+}

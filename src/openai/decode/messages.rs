@@ -1,0 +1,300 @@
+//! The conversation: messages of OpenAI's six roles → messages of three.
+//!
+//! Order and number stay as the client sent them; giving a conversation the shape that a target needs
+//! (merging, hoisting, pairing results) is not done here.
+
+use serde_json::value::RawValue;
+
+use super::ledger::Ledger;
+use super::object::Array;
+use super::path::Path;
+use super::{invalid, media, missing, not_one_of, parse, tools, unsupported, wire};
+use crate::chat::{Block, InvalidRequest, Message, Reasoning, Role, Text, ToolResult};
+
+pub(super) fn messages(
+    wire: Array<wire::Message<'_>, 16_384>,
+    ledger: &mut Ledger,
+) -> Result<Vec<Message>, InvalidRequest> {
+    let root = Path::Root;
+    let list = root.member("messages");
+    if wire.is_empty() {
+        return Err(invalid(&list, "at least one message is needed"));
+    }
+    let mut reader = Reader { ledger, function_call: None };
+    let mut messages = Vec::with_capacity(wire.len());
+    for (index, message) in wire.0.into_iter().enumerate() {
+        messages.push(reader.message(message, index, &list.item(index))?);
+    }
+    Ok(messages)
+}
+
+struct Reader<'l> {
+    ledger: &'l mut Ledger,
+    /// Id given to the last deprecated `function_call`: the answer to it carries a name only.
+    function_call: Option<String>,
+}
+
+/// Where content stands, and so which parts it may have.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Instructions,
+    User,
+    Assistant,
+    ToolResult,
+}
+
+impl Reader<'_> {
+    fn message(
+        &mut self,
+        mut wire: wire::Message<'_>,
+        index: usize,
+        path: &Path<'_>,
+    ) -> Result<Message, InvalidRequest> {
+        let role = wire.role.take().ok_or_else(|| missing(&path.member("role")))?;
+        let (role, content) = match &*role {
+            "system" | "developer" => (Role::System, self.required(&mut wire, Place::Instructions, path)?),
+            "user" => (Role::User, self.required(&mut wire, Place::User, path)?),
+            "assistant" => (Role::Assistant, self.assistant(&mut wire, index, path)?),
+            "tool" => {
+                let id = wire.tool_call_id.take().ok_or_else(|| missing(&path.member("tool_call_id")))?;
+                let content = self.required(&mut wire, Place::ToolResult, path)?;
+                let result = ToolResult { id: id.into_owned(), content, is_error: false };
+                (Role::User, vec![Block::ToolResult(result)])
+            }
+            "function" => (Role::User, vec![Block::ToolResult(self.function_result(&mut wire, path)?)]),
+            _ => {
+                let roles = ["developer", "system", "user", "assistant", "tool", "function"];
+                return Err(not_one_of(&path.member("role"), &roles));
+            }
+        };
+        self.note_leftovers(&wire, path);
+        Ok(Message { role, content, index })
+    }
+
+    /// Content that must be there.
+    fn required(
+        &mut self,
+        wire: &mut wire::Message<'_>,
+        place: Place,
+        path: &Path<'_>,
+    ) -> Result<Vec<Block>, InvalidRequest> {
+        let path = path.member("content");
+        let raw = wire.content.take().ok_or_else(|| missing(&path))?;
+        let mut blocks = Vec::new();
+        self.content(raw, place, &path, &mut blocks)?;
+        Ok(blocks)
+    }
+
+    fn assistant(
+        &mut self,
+        wire: &mut wire::Message<'_>,
+        index: usize,
+        path: &Path<'_>,
+    ) -> Result<Vec<Block>, InvalidRequest> {
+        let mut blocks = Vec::new();
+        let thoughts = wire.reasoning_content.take();
+        match (wire.reasoning_details.take(), thoughts) {
+            // The details say the same as `reasoning_content`, with the proofs.
+            (Some(details), _) => self.reasoning(details, &path.member("reasoning_details"), &mut blocks)?,
+            (None, Some(raw)) => {
+                let path = path.member("reasoning_content");
+                if !parse::text(raw, &path)?.is_empty() {
+                    self.ledger.dropped(&path, "unsigned");
+                }
+            }
+            (None, None) => {}
+        }
+        let mut said = false;
+        if let Some(raw) = wire.content.take() {
+            self.content(raw, Place::Assistant, &path.member("content"), &mut blocks)?;
+            said = true;
+        }
+        if let Some(raw) = wire.refusal.take() {
+            blocks.push(Block::Text(parse::text(raw, &path.member("refusal"))?));
+            said = true;
+        }
+        let calls_path = path.member("tool_calls");
+        if let Some(calls) = wire.tool_calls.take() {
+            for (index, call) in calls.0.into_iter().enumerate() {
+                let call = tools::call(call, &calls_path.item(index), self.ledger)?;
+                blocks.push(Block::ToolUse(call));
+                said = true;
+            }
+        }
+        if let Some(call) = wire.function_call.take() {
+            let path = path.member("function_call");
+            self.ledger.rewritten(&path, "deprecated");
+            let id = format!("call_{index}");
+            self.function_call = Some(id.clone());
+            blocks.push(Block::ToolUse(tools::function_call(id, call, &path, self.ledger)?));
+            said = true;
+        }
+        if said { Ok(blocks) } else { Err(missing(&path.member("content"))) }
+    }
+
+    /// What an earlier answer of ours carried in `reasoning_details`, on its way back to the model.
+    fn reasoning(
+        &mut self,
+        details: Array<wire::ReasoningDetail<'_>, 1_024>,
+        list: &Path<'_>,
+        blocks: &mut Vec<Block>,
+    ) -> Result<(), InvalidRequest> {
+        for (index, detail) in details.0.into_iter().enumerate() {
+            let path = &list.item(index);
+            let wire::ReasoningDetail { kind, index: _, text, signature, data, rest } = detail;
+            self.ledger.unknown(path, &rest);
+            let text = text.map(|raw| parse::text(raw, &path.member("text"))).transpose()?;
+            let signature = signature.map(|raw| parse::text(raw, &path.member("signature"))).transpose()?;
+            let data = data.map(|raw| parse::text(raw, &path.member("data"))).transpose()?;
+            match kind.as_deref() {
+                Some("reasoning.text") => match signature {
+                    Some(signature) => blocks.push(Block::Reasoning(Reasoning {
+                        text: text.unwrap_or_else(|| Text::new("")),
+                        signature: Some(signature),
+                        redacted: None,
+                    })),
+                    None => self.ledger.dropped(path, "unsigned"),
+                },
+                Some("reasoning.encrypted") => blocks.push(Block::Reasoning(Reasoning {
+                    text: Text::new(""),
+                    signature: None,
+                    redacted: Some(data.ok_or_else(|| missing(&path.member("data")))?),
+                })),
+                // Other gateways write kinds of their own, such as summaries.
+                Some(_) | None => self.ledger.dropped(path, "no_equivalent"),
+            }
+        }
+        Ok(())
+    }
+
+    fn function_result(
+        &mut self,
+        wire: &mut wire::Message<'_>,
+        path: &Path<'_>,
+    ) -> Result<ToolResult, InvalidRequest> {
+        // The call it answers already has the name.
+        wire.name.take().ok_or_else(|| missing(&path.member("name")))?;
+        let Some(id) = self.function_call.clone() else {
+            return Err(invalid(
+                path,
+                "a message with role 'function' must answer an earlier 'function_call'",
+            ));
+        };
+        self.ledger.rewritten(&path.member("role"), "deprecated");
+        let mut content = Vec::new();
+        if let Some(raw) = wire.content.take() {
+            self.content(raw, Place::ToolResult, &path.member("content"), &mut content)?;
+        }
+        Ok(ToolResult { id, content, is_error: false })
+    }
+
+    fn content(
+        &mut self,
+        raw: &RawValue,
+        place: Place,
+        path: &Path<'_>,
+        blocks: &mut Vec<Block>,
+    ) -> Result<(), InvalidRequest> {
+        match raw.get().as_bytes().first() {
+            Some(b'"') => blocks.push(Block::Text(parse::text(raw, path)?)),
+            Some(b'[') => {
+                let parts: Array<wire::Part<'_>, 16_384> = parse::island(raw, path)?;
+                for (index, part) in parts.0.into_iter().enumerate() {
+                    blocks.push(self.part(part, place, &path.item(index))?);
+                }
+            }
+            Some(_) | None => {
+                let expected = "a string or an array of content parts";
+                return Err(parse::wrong_type(path.to_string(), expected, parse::kind_of(raw)));
+            }
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, part: wire::Part<'_>, place: Place, path: &Path<'_>) -> Result<Block, InvalidRequest> {
+        let wire::Part { kind, text, refusal, image_url, file, input_audio, prompt_cache_breakpoint, rest } =
+            part;
+        self.ledger.unknown(path, &rest);
+        let kind = kind.ok_or_else(|| missing(&path.member("type")))?;
+        for (name, given) in [
+            ("text", text.is_some()),
+            ("refusal", refusal.is_some()),
+            ("image_url", image_url.is_some()),
+            ("file", file.is_some()),
+            ("input_audio", input_audio.is_some()),
+        ] {
+            if given && name != &*kind {
+                self.ledger.dropped(&path.member(name), "not_of_this_type");
+            }
+        }
+        if prompt_cache_breakpoint.is_some() {
+            self.ledger.dropped(&path.member("prompt_cache_breakpoint"), "no_equivalent");
+        }
+        match (&*kind, place) {
+            ("text", _) => {
+                let path = path.member("text");
+                Ok(Block::Text(parse::text(text.ok_or_else(|| missing(&path))?, &path)?))
+            }
+            ("refusal", Place::Assistant) => {
+                let path = path.member("refusal");
+                Ok(Block::Text(parse::text(refusal.ok_or_else(|| missing(&path))?, &path)?))
+            }
+            ("image_url", Place::User | Place::ToolResult) => {
+                let path = path.member("image_url");
+                media::image(image_url.ok_or_else(|| missing(&path))?, &path, self.ledger).map(Block::Image)
+            }
+            ("file", Place::User) => {
+                let path = path.member("file");
+                media::file(file.ok_or_else(|| missing(&path))?, &path, self.ledger)
+            }
+            ("input_audio", Place::User) => {
+                Err(unsupported(&path.member("type"), "audio input is not supported"))
+            }
+            (_, place) => {
+                let kinds: &[&str] = match place {
+                    Place::Instructions => &["text"],
+                    Place::User => &["text", "image_url", "file"],
+                    Place::Assistant => &["text", "refusal"],
+                    Place::ToolResult => &["text", "image_url"],
+                };
+                Err(not_one_of(&path.member("type"), kinds))
+            }
+        }
+    }
+
+    /// What the message's role had no use for.
+    fn note_leftovers(&mut self, wire: &wire::Message<'_>, path: &Path<'_>) {
+        let wire::Message {
+            role: _,
+            content: _,
+            name,
+            refusal,
+            tool_calls,
+            tool_call_id,
+            function_call,
+            reasoning_content,
+            reasoning_details,
+            annotations,
+            audio,
+            rest,
+        } = wire;
+        self.ledger.unknown(path, rest);
+        // An SDK that sends an answer back as it got it writes an empty list.
+        let annotations = annotations.is_some_and(|raw| raw.get() != "[]");
+        for (name, given, reason) in [
+            ("name", name.is_some(), "no_equivalent"),
+            ("annotations", annotations, "no_equivalent"),
+            ("audio", audio.is_some(), "no_equivalent"),
+            ("refusal", refusal.is_some(), "not_of_this_role"),
+            ("tool_calls", tool_calls.is_some(), "not_of_this_role"),
+            ("tool_call_id", tool_call_id.is_some(), "not_of_this_role"),
+            ("function_call", function_call.is_some(), "not_of_this_role"),
+            ("reasoning_content", reasoning_content.is_some(), "not_of_this_role"),
+            ("reasoning_details", reasoning_details.is_some(), "not_of_this_role"),
+        ] {
+            if given {
+                self.ledger.dropped(&path.member(name), reason);
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! How wire objects are read: known members into fields, the names of the others into [`Unknown`].
+//!
+//! serde's own `flatten` would buffer every object that has a catch-all, and its derive accepts an array in
+//! the place of an object. The [`object!`] macro writes the visitor that does neither.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Declares a wire object: `"name on the wire" => field: Type`. Each field is an `Option`: absent and `null`
+/// are the same; a member given twice is an error, because two readers of such a body would disagree.
+/// What takes the other members is named last.
+macro_rules! object {
+    (
+        $(#[$meta:meta])*
+        struct $name:ident<$life:lifetime> {
+            $($(#[$field_meta:meta])* $key:literal => $field:ident: $ty:ty,)*
+            ..$rest:ty
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        pub(super) struct $name<$life> {
+            $($(#[$field_meta])* pub(super) $field: Option<$ty>,)*
+            pub(super) rest: $rest,
+        }
+
+        impl<$life> serde::Deserialize<$life> for $name<$life> {
+            fn deserialize<D: serde::Deserializer<$life>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Members;
+
+                impl<$life> serde::de::Visitor<$life> for Members {
+                    type Value = $name<$life>;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an object")
+                    }
+
+                    fn visit_map<A: serde::de::MapAccess<$life>>(
+                        self,
+                        mut map: A,
+                    ) -> Result<Self::Value, A::Error> {
+                        $(let mut $field: Option<Option<$ty>> = None;)*
+                        let mut rest = <$rest>::default();
+                        while let Some(key) = map.next_key::<$crate::openai::decode::object::Str<$life>>()? {
+                            match &*key {
+                                $($key => {
+                                    if $field.is_some() {
+                                        return Err(serde::de::Error::duplicate_field($key));
+                                    }
+                                    $field = Some(map.next_value()?);
+                                })*
+                                _ => $crate::openai::decode::object::Others::take(&mut rest, key, &mut map)?,
+                            }
+                        }
+                        Ok($name { $($field: $field.flatten(),)* rest })
+                    }
+                }
+
+                deserializer.deserialize_map(Members)
+            }
+        }
+    };
+}
+pub(super) use object;
+
+/// Takes the members of an object that have no field.
+pub(super) trait Others<'a> {
+    fn take<A: MapAccess<'a>>(&mut self, key: Str<'a>, map: &mut A) -> Result<(), A::Error>;
+}
+
+/// Names of members that aren't known here: the first few, and whether there were more.
+#[derive(Debug, Default)]
+pub(super) struct Unknown<'a> {
+    pub(super) keys: Vec<Str<'a>>,
+    pub(super) more: bool,
+}
+
+/// Unknown members of one object that are named.
+const MOST_NAMED: usize = 16;
+
+impl<'a> Others<'a> for Unknown<'a> {
+    fn take<A: MapAccess<'a>>(&mut self, key: Str<'a>, map: &mut A) -> Result<(), A::Error> {
+        map.next_value::<IgnoredAny>()?;
+        if self.keys.len() < MOST_NAMED {
+            self.keys.push(key);
+        } else {
+            self.more = true;
+        }
+        Ok(())
+    }
+}
+
+/// A string, borrowed from the body unless it has escapes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Str<'a>(Cow<'a, str>);
+
+impl Str<'_> {
+    pub(super) fn into_owned(self) -> String {
+        self.0.into_owned()
+    }
+}
+
+impl Deref for Str<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a> Deserialize<'a> for Str<'a> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct StrVisitor;
+
+        impl<'a> Visitor<'a> for StrVisitor {
+            type Value = Str<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Str(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(StrVisitor)
+    }
+}
+
+/// An array of at most `MOST` items: a few bytes of `{},` would otherwise become hundreds in memory each.
+#[derive(Debug)]
+pub(super) struct Array<T, const MOST: usize>(pub(super) Vec<T>);
+
+impl<T, const MOST: usize> Deref for Array<T, MOST> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<'a, T: Deserialize<'a>, const MOST: usize> Deserialize<'a> for Array<T, MOST> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items<T, const MOST: usize>(PhantomData<T>);
+
+        impl<'a, T: Deserialize<'a>, const MOST: usize> Visitor<'a> for Items<T, MOST> {
+            type Value = Array<T, MOST>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    if items.len() == MOST {
+                        return Err(A::Error::custom(format_args!("at most {MOST} items are allowed")));
+                    }
+                    items.push(item);
+                }
+                Ok(Array(items))
+            }
+        }
+
+        deserializer.deserialize_seq(Items(PhantomData))
+    }
+}

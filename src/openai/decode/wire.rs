@@ -1,0 +1,219 @@
+//! The request as it stands on the wire. Source of each member: OpenAI's API reference and SDK types.
+//!
+//! `&RawValue` marks what is passed on without being read, and what may have more than one shape.
+
+use serde_json::value::RawValue;
+
+use super::object::{Array, Str, Unknown, object};
+use super::parameters::Rest;
+
+object! {
+    struct Body<'a> {
+        "model" => model: Str<'a>,
+        "messages" => messages: Array<Message<'a>, 16_384>,
+        "stream" => stream: bool,
+        "stream_options" => stream_options: StreamOptions<'a>,
+        "n" => n: i64,
+        "temperature" => temperature: f64,
+        "top_p" => top_p: f64,
+        "max_completion_tokens" => max_completion_tokens: i64,
+        "max_tokens" => max_tokens: i64,
+        "stop" => stop: &'a RawValue,
+        "tools" => tools: Array<Tool<'a>, 4_096>,
+        "tool_choice" => tool_choice: &'a RawValue,
+        "parallel_tool_calls" => parallel_tool_calls: bool,
+        "functions" => functions: Array<Function<'a>, 4_096>,
+        "function_call" => function_call: &'a RawValue,
+        "response_format" => response_format: ResponseFormat<'a>,
+        "reasoning_effort" => reasoning_effort: Str<'a>,
+        "modalities" => modalities: Array<Str<'a>, 16>,
+        "user" => user: Str<'a>,
+        "safety_identifier" => safety_identifier: Str<'a>,
+        ..Rest<'a>
+    }
+}
+
+object! {
+    struct StreamOptions<'a> {
+        "include_usage" => include_usage: bool,
+        "include_obfuscation" => include_obfuscation: bool,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct ResponseFormat<'a> {
+        "type" => kind: Str<'a>,
+        "json_schema" => json_schema: JsonSchema<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct JsonSchema<'a> {
+        "name" => name: Str<'a>,
+        "description" => description: &'a RawValue,
+        "schema" => schema: &'a RawValue,
+        "strict" => strict: bool,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    /// One message of any role; which members a role takes is decided by `messages`.
+    struct Message<'a> {
+        "role" => role: Str<'a>,
+        "content" => content: &'a RawValue,
+        "name" => name: Str<'a>,
+        "refusal" => refusal: &'a RawValue,
+        "tool_calls" => tool_calls: Array<ToolCall<'a>, 4_096>,
+        "tool_call_id" => tool_call_id: Str<'a>,
+        "function_call" => function_call: FunctionCall<'a>,
+        "reasoning_content" => reasoning_content: &'a RawValue,
+        "reasoning_details" => reasoning_details: Array<ReasoningDetail<'a>, 1_024>,
+        "annotations" => annotations: &'a RawValue,
+        "audio" => audio: &'a RawValue,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct Part<'a> {
+        "type" => kind: Str<'a>,
+        "text" => text: &'a RawValue,
+        "refusal" => refusal: &'a RawValue,
+        "image_url" => image_url: ImageUrl<'a>,
+        "file" => file: FilePart<'a>,
+        "input_audio" => input_audio: &'a RawValue,
+        "prompt_cache_breakpoint" => prompt_cache_breakpoint: &'a RawValue,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct ImageUrl<'a> {
+        "url" => url: Str<'a>,
+        "detail" => detail: Str<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct FilePart<'a> {
+        "file_data" => file_data: Str<'a>,
+        "file_id" => file_id: &'a RawValue,
+        "filename" => name: Str<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct ToolCall<'a> {
+        "id" => id: Str<'a>,
+        "type" => kind: Str<'a>,
+        "function" => function: FunctionCall<'a>,
+        "custom" => custom: CustomCall<'a>,
+        #[expect(dead_code, reason = "numbers the pieces of a stream; clients that joined them send it back")]
+        "index" => index: i64,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct FunctionCall<'a> {
+        "name" => name: Str<'a>,
+        "arguments" => arguments: &'a RawValue,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct CustomCall<'a> {
+        "name" => name: Str<'a>,
+        "input" => input: &'a RawValue,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    /// Our own extension, as `encode` writes it.
+    struct ReasoningDetail<'a> {
+        "type" => kind: Str<'a>,
+        #[expect(dead_code, reason = "numbers the pieces of a stream; clients that joined them send it back")]
+        "index" => index: i64,
+        "text" => text: &'a RawValue,
+        "signature" => signature: &'a RawValue,
+        "data" => data: &'a RawValue,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct Tool<'a> {
+        "type" => kind: Str<'a>,
+        "function" => function: Function<'a>,
+        "custom" => custom: CustomTool<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct Function<'a> {
+        "name" => name: Str<'a>,
+        "description" => description: &'a RawValue,
+        "parameters" => parameters: &'a RawValue,
+        "strict" => strict: bool,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct CustomTool<'a> {
+        "name" => name: Str<'a>,
+        "description" => description: &'a RawValue,
+        "format" => format: CustomFormat<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct CustomFormat<'a> {
+        "type" => kind: Str<'a>,
+        "grammar" => grammar: &'a RawValue,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct ToolChoice<'a> {
+        "type" => kind: Str<'a>,
+        "function" => function: Named<'a>,
+        "custom" => custom: Named<'a>,
+        "allowed_tools" => allowed_tools: AllowedTools<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct Named<'a> {
+        "name" => name: Str<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct AllowedTools<'a> {
+        "mode" => mode: Str<'a>,
+        "tools" => tools: Array<AllowedTool<'a>, 4_096>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct AllowedTool<'a> {
+        "type" => kind: Str<'a>,
+        "function" => function: Named<'a>,
+        "custom" => custom: Named<'a>,
+        ..Unknown<'a>
+    }
+}

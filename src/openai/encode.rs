@@ -1,0 +1,278 @@
+//! [`Response`] → a `chat.completion` object.
+
+use serde::Serialize;
+
+use super::finish::finish_reason;
+use crate::chat::{Reasoning, Response, Text, ToolCall, Usage};
+
+/// What an answer carries that no model says.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// `chatcmpl-…`, unique.
+    pub id: &'a str,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// The model as the client named it.
+    pub model: &'a str,
+}
+
+/// A reply that can't be shown to a client as an answer. The edge answers 502, or ends the stream in-band.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The model broke its own format before it said anything of use.
+    #[error("the model's output was malformed and holds nothing usable")]
+    Malformed,
+    /// An event out of its place.
+    #[error("{0}")]
+    Grammar(&'static str),
+    /// The stream ended before the model did.
+    #[error("the stream ended before the model's stop event")]
+    Truncated,
+    /// The object can't be written as JSON.
+    #[error("the answer can't be written: {0}")]
+    Write(#[from] serde_json::Error),
+}
+
+/// Writes a whole reply. `content` and `refusal` are always there, as OpenAI has it; thoughts are in
+/// `reasoning_content`, and those that must come back to the model, with their proofs, in `reasoning_details`.
+pub fn completion(head: &Head<'_>, response: &Response) -> Result<Vec<u8>, EncodeError> {
+    let Response { text, reasoning, tool_calls, stop, usage } = response;
+    let spoken = text.as_ref().filter(|text| !text.is_empty());
+    let empty;
+    let content = match spoken {
+        Some(text) => Some(text),
+        None if !tool_calls.is_empty() => None,
+        None => {
+            empty = Text::new("");
+            Some(&empty)
+        }
+    };
+    let has_content = spoken.is_some() || !tool_calls.is_empty();
+    let thoughts = Text::concat(reasoning.iter().map(|reasoning| &reasoning.text));
+    let completion = Completion {
+        id: head.id,
+        object: "chat.completion",
+        created: head.created,
+        model: head.model,
+        choices: [Choice {
+            index: 0,
+            message: Message {
+                role: "assistant",
+                content,
+                refusal: None,
+                reasoning_content: (!thoughts.is_empty()).then_some(&thoughts),
+                reasoning_details: reasoning_details(reasoning),
+                tool_calls: tool_calls.iter().map(wire_call).collect(),
+            },
+            logprobs: None,
+            finish_reason: finish_reason(stop, !tool_calls.is_empty(), has_content)?,
+        }],
+        usage: usage.as_ref().map(wire_usage),
+    };
+    Ok(serde_json::to_vec(&completion)?)
+}
+
+fn wire_call(call: &ToolCall) -> WireToolCall<'_> {
+    let ToolCall { id, name, arguments } = call;
+    WireToolCall { id, r#type: "function", function: Function { name, arguments } }
+}
+
+/// Thoughts with a proof. The others say no more than `reasoning_content` does.
+fn reasoning_details(reasoning: &[Reasoning]) -> Vec<ReasoningDetail<'_>> {
+    let mut details = Vec::new();
+    for Reasoning { text, signature, redacted } in reasoning {
+        if let Some(signature) = signature {
+            details.push(ReasoningDetail::signed(details.len(), text, signature));
+        }
+        if let Some(data) = redacted {
+            details.push(ReasoningDetail::encrypted(details.len(), data));
+        }
+    }
+    details
+}
+
+/// OpenAI's `prompt_tokens` hold what a cache served or kept.
+pub(super) fn wire_usage(usage: &Usage) -> WireUsage {
+    let Usage { input: _, output, cache_read, cache_write, reasoning } = *usage;
+    let prompt = usage.prompt();
+    WireUsage {
+        prompt_tokens: prompt,
+        completion_tokens: output,
+        total_tokens: prompt.saturating_add(output),
+        prompt_tokens_details: PromptDetails { cached_tokens: cache_read, cache_write_tokens: cache_write },
+        completion_tokens_details: reasoning.map(|reasoning_tokens| CompletionDetails { reasoning_tokens }),
+    }
+}
+
+#[derive(Serialize)]
+struct Completion<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: [Choice<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<WireUsage>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    message: Message<'a>,
+    logprobs: Option<()>,
+    finish_reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<&'a Text>,
+    refusal: Option<()>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a Text>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasoning_details: Vec<ReasoningDetail<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<WireToolCall<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireToolCall<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    arguments: &'a Text,
+}
+
+/// Our extension, in the shape that `OpenRouter` made known: what a client sends back for the model to trust.
+/// `index` is there for SDKs that join the pieces of a stream by it.
+#[derive(Serialize)]
+pub(super) struct ReasoningDetail<'a> {
+    r#type: &'static str,
+    index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<&'a Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Text>,
+}
+
+impl<'a> ReasoningDetail<'a> {
+    pub(super) fn signed(index: usize, text: &'a Text, signature: &'a Text) -> Self {
+        Self { r#type: "reasoning.text", index, text: Some(text), signature: Some(signature), data: None }
+    }
+
+    pub(super) fn encrypted(index: usize, data: &'a Text) -> Self {
+        Self { r#type: "reasoning.encrypted", index, text: None, signature: None, data: Some(data) }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct WireUsage {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: PromptDetails,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completion_tokens_details: Option<CompletionDetails>,
+}
+
+#[derive(Serialize)]
+struct PromptDetails {
+    cached_tokens: u64,
+    cache_write_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct CompletionDetails {
+    reasoning_tokens: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::chat::StopReason;
+
+    const HEAD: Head<'static> = Head { id: "chatcmpl-1", created: 1_700_000_000, model: "m" };
+
+    fn silent(stop: StopReason) -> Response {
+        Response { text: None, reasoning: Vec::new(), tool_calls: Vec::new(), stop, usage: None }
+    }
+
+    fn encoded(response: &Response) -> Value {
+        serde_json::from_slice(&completion(&HEAD, response).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_full_reply_has_every_member_in_its_place() {
+        let response = Response {
+            text: Some(Text::new("hé\n")),
+            reasoning: vec![
+                Reasoning { text: Text::new("a"), signature: Some(Text::new("sig")), redacted: None },
+                Reasoning { text: Text::new(""), signature: None, redacted: Some(Text::new("data")) },
+                Reasoning { text: Text::new("b"), signature: None, redacted: None },
+            ],
+            tool_calls: vec![ToolCall {
+                id: "t".into(),
+                name: "f".into(),
+                arguments: Text::new("{\"a\":1}"),
+            }],
+            stop: StopReason::EndTurn,
+            usage: Some(Usage { input: 3, output: 5, cache_read: 7, cache_write: 11, reasoning: Some(2) }),
+        };
+        assert_eq!(
+            encoded(&response),
+            json!({
+                "id": "chatcmpl-1", "object": "chat.completion", "created": 1_700_000_000, "model": "m",
+                "choices": [{
+                    "index": 0, "logprobs": null, "finish_reason": "tool_calls",
+                    "message": {
+                        "role": "assistant", "content": "hé\n", "refusal": null, "reasoning_content": "ab",
+                        "reasoning_details": [
+                            {"type": "reasoning.text", "index": 0, "text": "a", "signature": "sig"},
+                            {"type": "reasoning.encrypted", "index": 1, "data": "data"},
+                        ],
+                        "tool_calls": [
+                            {"id": "t", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}},
+                        ],
+                    },
+                }],
+                "usage": {
+                    "prompt_tokens": 21, "completion_tokens": 5, "total_tokens": 26,
+                    "prompt_tokens_details": {"cached_tokens": 7, "cache_write_tokens": 11},
+                    "completion_tokens_details": {"reasoning_tokens": 2},
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn content_is_null_beside_calls_and_empty_without_them() {
+        let mut response = silent(StopReason::EndTurn);
+        let message = encoded(&response)["choices"][0]["message"].clone();
+        assert_eq!(message, json!({"role": "assistant", "content": "", "refusal": null}));
+        response.tool_calls = vec![ToolCall { id: "t".into(), name: "f".into(), arguments: Text::new("{}") }];
+        assert_eq!(encoded(&response)["choices"][0]["message"]["content"], Value::Null);
+    }
+
+    #[test]
+    fn usage_that_nobody_told_is_absent() {
+        assert_eq!(encoded(&silent(StopReason::EndTurn)).get("usage"), None);
+    }
+
+    #[test]
+    fn a_malformed_reply_is_an_answer_only_if_it_says_something() {
+        let mut response = silent(StopReason::Malformed);
+        assert!(matches!(completion(&HEAD, &response), Err(EncodeError::Malformed)));
+        response.text = Some(Text::new("half"));
+        assert_eq!(encoded(&response)["choices"][0]["finish_reason"], "stop");
+    }
+}

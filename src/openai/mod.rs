@@ -1,0 +1,22 @@
+//! THE DOWNSTREAM PROTOCOL: how OpenAI's Chat Completions API looks on the wire, both ways.
+//!
+//! [`decode`] reads a request into the canonical model, [`completion`] writes a whole reply, and
+//! [`ChunkEncoder`] writes a streamed one. Everything here is pure: ids and times are passed in, nothing
+//! waits, and nothing knows who answers the request. It may name `chat` and nothing else in the crate;
+//! the HTTP edge is its only caller.
+
+mod chunk;
+mod decode;
+mod encode;
+mod error;
+mod finish;
+mod models;
+
+pub use chunk::{ChunkEncoder, StreamOptions};
+pub use decode::{Decision, Decoded, PARAMETERS, Parameter, Shape, decode, fuzz_decode};
+pub use encode::{EncodeError, Head, completion};
+pub use error::{ErrorBody, error_body, error_event};
+pub use models::{Model, ModelList};
+
+#[cfg(test)]
+mod properties;

@@ -1,0 +1,134 @@
+//! What the generations of Claude refuse, natively and behind Converse alike.
+
+use crate::simulator::models::{Model, Sampling, Thinking};
+use serde_json::Value;
+
+/// The parameters that depend on each other, wherever they were found.
+#[derive(Debug, Default)]
+pub(super) struct Parameters<'a> {
+    pub(super) temperature: Option<f64>,
+    pub(super) top_p: Option<f64>,
+    pub(super) top_k: Option<&'a Value>,
+    pub(super) thinking: Option<&'a Value>,
+    pub(super) effort: Option<&'a Value>,
+    pub(super) max_tokens: Option<u64>,
+    /// A tool must be called.
+    pub(super) forced: bool,
+    /// The assistant has the last word.
+    pub(super) prefilled: bool,
+    /// Tokens of thinking may exceed those of the answer.
+    pub(super) interleaved: bool,
+}
+
+/// Checks them; the error is the model's own text.
+pub(super) fn check(model: &Model, parameters: &Parameters<'_>) -> Result<(), String> {
+    match model.facts.sampling {
+        Sampling::Any => {}
+        Sampling::OneOf if parameters.temperature.is_some() && parameters.top_p.is_some() => {
+            return Err(
+                "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+                    .to_owned(),
+            );
+        }
+        Sampling::OneOf => {}
+        Sampling::Refused => {
+            for (name, given) in [
+                ("temperature", parameters.temperature.is_some()),
+                ("top_p", parameters.top_p.is_some()),
+                ("top_k", parameters.top_k.is_some()),
+            ] {
+                if given {
+                    return Err(format!("`{name}` is deprecated for this model."));
+                }
+            }
+        }
+    }
+    if let Some(effort) = parameters.effort
+        && !["low", "medium", "high", "xhigh", "max"].iter().any(|known| effort == known)
+    {
+        return Err(
+            "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'".to_owned()
+        );
+    }
+    match parameters.thinking {
+        Some(thinking) => check_thinking(model, thinking, parameters),
+        None => Ok(()),
+    }
+}
+
+fn check_thinking(model: &Model, thinking: &Value, parameters: &Parameters<'_>) -> Result<(), String> {
+    let rule = model.facts.thinking;
+    let unsupported = |kind: &str| Err(format!("thinking.type: '{kind}' is not supported by this model"));
+    if let Some(extra) = thinking.as_object().and_then(|members| {
+        members.keys().find(|key| !["type", "budget_tokens", "display"].contains(&key.as_str()))
+    }) {
+        return Err(format!("thinking.{extra}: Extra inputs are not permitted"));
+    }
+    let budgeted = match thinking["type"].as_str() {
+        Some("disabled") => {
+            return match rule {
+                Thinking::Always => unsupported("disabled"),
+                Thinking::None
+                | Thinking::Budget
+                | Thinking::BudgetOrAdaptive
+                | Thinking::Adaptive
+                | Thinking::BetweenTools => Ok(()),
+            };
+        }
+        Some("between_tools") if rule == Thinking::BetweenTools => return Ok(()),
+        Some("between_tools") => return unsupported("between_tools"),
+        Some("adaptive") => match rule {
+            Thinking::None | Thinking::Budget => return unsupported("adaptive"),
+            Thinking::BudgetOrAdaptive | Thinking::Adaptive | Thinking::Always | Thinking::BetweenTools => {
+                false
+            }
+        },
+        Some("enabled") => match rule {
+            Thinking::Budget | Thinking::BudgetOrAdaptive => true,
+            Thinking::None | Thinking::Adaptive | Thinking::Always | Thinking::BetweenTools => {
+                return unsupported("enabled");
+            }
+        },
+        _ => {
+            return Err(
+                "thinking: Input tag does not match any of the expected tags: 'adaptive', 'disabled', \
+                        'enabled'"
+                    .to_owned(),
+            );
+        }
+    };
+    if budgeted {
+        let budget = thinking["budget_tokens"].as_u64();
+        let Some(budget) = budget else {
+            return Err("thinking.enabled.budget_tokens: Field required".to_owned());
+        };
+        if budget < 1024 {
+            return Err(
+                "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024".to_owned()
+            );
+        }
+        if !parameters.interleaved && parameters.max_tokens.is_some_and(|limit| limit <= budget) {
+            return Err("`max_tokens` must be greater than `thinking.budget_tokens`.".to_owned());
+        }
+        if parameters.forced {
+            return Err("Thinking may not be enabled when tool_choice forces tool use.".to_owned());
+        }
+    }
+    if parameters.temperature.is_some_and(|temperature| temperature < 1.0) {
+        return Err("`temperature` may only be set to 1 when thinking is enabled.".to_owned());
+    }
+    if parameters.top_p.is_some_and(|top_p| top_p < 0.95) {
+        return Err(
+            "`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.".to_owned()
+        );
+    }
+    if parameters.top_k.is_some() {
+        return Err("`top_k` must be unset when thinking is enabled.".to_owned());
+    }
+    if parameters.prefilled {
+        return Err(
+            "Expected the last message to be from the user: thinking does not allow prefill.".to_owned()
+        );
+    }
+    Ok(())
+}

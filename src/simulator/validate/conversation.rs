@@ -1,0 +1,440 @@
+//! Messages, system text and tools, in the blocks that Converse and Nova's native format share.
+
+use super::media;
+use crate::simulator::answer::signature;
+use crate::simulator::converse::list;
+use crate::simulator::fault::Fault;
+use crate::simulator::models::{Can, Format, Model, Stop};
+use crate::simulator::shape::{array, named, object, one_of, only, required, string, union};
+use serde_json::{Map, Value};
+
+const BLOCKS: [&str; 11] = [
+    "text",
+    "image",
+    "document",
+    "video",
+    "audio",
+    "toolUse",
+    "toolResult",
+    "guardContent",
+    "cachePoint",
+    "reasoningContent",
+    "citationsContent",
+];
+const ID_MARKS: &str = "_.:-";
+const NAME_MARKS: &str = "_-";
+
+/// `system`: texts, guarded texts and cache points.
+pub(super) fn system(model: &Model, system: &Value) -> Result<(), Fault> {
+    let blocks = array(system, "/system")?;
+    if !blocks.is_empty() && !model.can(Can::System) {
+        return Err(Fault::validation(
+            "This model doesn't support system messages. Try again without a system message or use a model that \
+             supports system messages.",
+        ));
+    }
+    for (index, block) in blocks.iter().enumerate() {
+        let at = format!("/system/{index}");
+        let (kind, value) = union(block, &at, &["text", "guardContent", "cachePoint"])?;
+        match kind {
+            "text" if string(value, &at)?.trim().is_empty() => {
+                return Err(Fault::validation(format!(
+                    "The text field in the SystemContentBlock object at system.{index} is blank. Add text to the \
+                     text field, and try again."
+                )));
+            }
+            "cachePoint" => cache_point(model, value, &at)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// `messages`: roles, blocks, and which tool result answers which tool use.
+pub(super) fn messages(model: &Model, messages: &Value) -> Result<(), Fault> {
+    let messages = array(messages, "/messages")?;
+    let mut before: Option<&str> = None;
+    let mut asked: Vec<&str> = Vec::new();
+    for (index, message) in messages.iter().enumerate() {
+        let at = format!("/messages/{index}");
+        let members = object(message, &at)?;
+        only(members, &at, &["role", "content"])?;
+        let role = required(members, &at, "role")?;
+        one_of(role, &format!("{at}/role"), &["user", "assistant"])?;
+        let role = string(role, &at)?;
+        if before.is_none() && role == "assistant" && !model.can(Can::AssistantFirst) {
+            return Err(starts_with_user());
+        }
+        if before == Some(role) {
+            return Err(Fault::validation(
+                "A conversation must alternate between user and assistant roles. Make sure the conversation \
+                 alternates between user and assistant roles and try again.",
+            ));
+        }
+        let content = array(required(members, &at, "content")?, &at)?;
+        if content.is_empty() {
+            return Err(Fault::validation(format!(
+                "The content field in the Message object at messages.{index} is empty. Add a ContentBlock object \
+                 to the content field and try again."
+            )));
+        }
+        for (place, block) in content.iter().enumerate() {
+            self::block(model, block, role, &Place { message: index, block: place })?;
+        }
+        pairing(model, index, content, role, &mut asked)?;
+        media::turn(content)?;
+        before = Some(role);
+    }
+    if before.is_none() {
+        return Err(starts_with_user());
+    }
+    if !asked.is_empty() {
+        return Err(unanswered(messages.len(), &asked));
+    }
+    media::conversation(messages)?;
+    last_turn(model, messages)
+}
+
+fn starts_with_user() -> Fault {
+    Fault::validation(
+        "A conversation must start with a user message. Try again with a conversation that starts with a user \
+         message.",
+    )
+}
+
+/// Where a block is.
+struct Place {
+    message: usize,
+    block: usize,
+}
+
+impl Place {
+    fn pointer(&self) -> String {
+        format!("/messages/{}/content/{}", self.message, self.block)
+    }
+
+    fn dotted(&self) -> String {
+        format!("messages.{}.content.{}", self.message, self.block)
+    }
+}
+
+fn block(model: &Model, block: &Value, role: &str, place: &Place) -> Result<(), Fault> {
+    let at = place.pointer();
+    let (kind, value) = union(block, &at, &BLOCKS)?;
+    match kind {
+        "text" if string(value, &at)?.trim().is_empty() => Err(Fault::validation(format!(
+            "The text field in the ContentBlock object at {} is blank. Add text to the text field, and try again.",
+            place.dotted()
+        ))),
+        "image" | "document" | "video" | "audio" => media::block(model, kind, value, role, &at),
+        "toolUse" => tool_use(value, role, &at),
+        "toolResult" => tool_result(model, value, role, &at),
+        "cachePoint" => cache_point(model, value, &at),
+        "reasoningContent" => reasoning(model, value, role, place),
+        "citationsContent" if !model.can(Can::Citations) => {
+            Err(Fault::validation("This model doesn't support citations."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn tool_use(value: &Value, role: &str, at: &str) -> Result<(), Fault> {
+    let members = object(value, at)?;
+    only(members, at, &["toolUseId", "name", "input", "type"])?;
+    named(required(members, at, "toolUseId")?, &format!("{at}/toolUse/toolUseId"), 64, ID_MARKS)?;
+    named(required(members, at, "name")?, &format!("{at}/toolUse/name"), 64, NAME_MARKS)?;
+    if !required(members, at, "input")?.is_object() {
+        let path = at.trim_start_matches('/').replace('/', ".");
+        return Err(Fault::validation(format!(
+            "The format of the value at {path}.toolUse.input is invalid. Provide a json object for the field and \
+             try again."
+        )));
+    }
+    if role == "user" {
+        return Err(Fault::validation("User messages cannot contain toolUse content blocks."));
+    }
+    Ok(())
+}
+
+fn tool_result(model: &Model, value: &Value, role: &str, at: &str) -> Result<(), Fault> {
+    let members = object(value, at)?;
+    only(members, at, &["toolUseId", "content", "status", "type"])?;
+    named(required(members, at, "toolUseId")?, &format!("{at}/toolResult/toolUseId"), 64, ID_MARKS)?;
+    if let Some(status) = members.get("status") {
+        one_of(status, &format!("{at}/toolResult/status"), &["success", "error"])?;
+        if !model.can(Can::ResultStatus) {
+            return Err(unsupported("status field"));
+        }
+    }
+    if role == "assistant" {
+        return Err(Fault::validation("Assistant messages cannot contain toolResult content blocks."));
+    }
+    let content = array(required(members, at, "content")?, at)?;
+    for (index, part) in content.iter().enumerate() {
+        let at = format!("{at}/toolResult/content/{index}");
+        let (kind, value) =
+            union(part, &at, &["json", "text", "image", "document", "video", "searchResult"])?;
+        match kind {
+            "text" if string(value, &at)?.trim().is_empty() => {
+                let path = at.trim_start_matches('/').replace('/', ".");
+                return Err(Fault::validation(format!(
+                    "The text field in the ToolResultContentBlock object at {path} is blank. Add text to the text \
+                     field, and try again."
+                )));
+            }
+            "image" | "document" | "video" => media::block(model, kind, value, role, &at)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn reasoning(model: &Model, value: &Value, role: &str, place: &Place) -> Result<(), Fault> {
+    let at = place.pointer();
+    if role == "user" {
+        return Err(Fault::validation("User messages cannot contain reasoning content"));
+    }
+    if !model.can(Can::Reasoning) {
+        return Err(unsupported("reasoningContent content block that you provided"));
+    }
+    let (kind, value) = union(value, &at, &["reasoningText", "redactedContent"])?;
+    if kind == "redactedContent" {
+        return string(value, &at).map(|_| ());
+    }
+    let members = object(value, &at)?;
+    only(members, &at, &["text", "signature"])?;
+    let text = string(required(members, &at, "text")?, &at)?;
+    if model.facts.format == Format::Claude {
+        signed(text, members.get("signature").and_then(Value::as_str), place.message, place.block)
+            .map_err(|why| from_model(&why))?;
+    }
+    Ok(())
+}
+
+/// Claude takes back its reasoning only with the signature it gave it.
+pub(super) fn signed(text: &str, given: Option<&str>, message: usize, block: usize) -> Result<(), String> {
+    match given {
+        None | Some("") => {
+            Err(format!("messages.{message}.content.{block}.thinking.signature: Field required"))
+        }
+        Some(given) if given == signature(text) => Ok(()),
+        Some(_) => {
+            Err(format!("messages.{message}.content.{block}: Invalid `signature` in `thinking` block"))
+        }
+    }
+}
+
+fn cache_point(model: &Model, value: &Value, at: &str) -> Result<(), Fault> {
+    let members = object(value, at)?;
+    only(members, at, &["type", "ttl"])?;
+    one_of(required(members, at, "type")?, at, &["default"])?;
+    if let Some(ttl) = members.get("ttl") {
+        one_of(ttl, at, &["5m", "1h"])?;
+    }
+    if model.can(Can::CachePoints) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        403,
+        "AccessDeniedException",
+        "You invoked an unsupported model or your request did not allow prompt caching. See the documentation for \
+         more information.",
+    ))
+}
+
+/// Checks that a turn answers exactly the tool uses of the turn before it.
+fn pairing<'a>(
+    model: &Model,
+    index: usize,
+    content: &'a [Value],
+    role: &str,
+    asked: &mut Vec<&'a str>,
+) -> Result<(), Fault> {
+    let ids = |kind: &'static str| content.iter().filter_map(move |block| block[kind]["toolUseId"].as_str());
+    if role == "assistant" {
+        *asked = ids("toolUse").collect();
+        if let Some(id) =
+            asked.iter().enumerate().find_map(|(n, id)| asked.get(..n)?.contains(id).then_some(id))
+        {
+            return Err(Fault::validation(format!(
+                "The toolUse blocks at messages.{index}.content contain duplicate Ids: {id}"
+            )));
+        }
+        return Ok(());
+    }
+    let answered: Vec<&str> = ids("toolResult").collect();
+    let missing: Vec<&str> = asked.iter().copied().filter(|id| !answered.contains(id)).collect();
+    if !missing.is_empty() {
+        return Err(unanswered(index, &missing));
+    }
+    if answered.len() > asked.len() {
+        return Err(Fault::validation(format!(
+            "The number of toolResult blocks at messages.{index}.content exceeds the number of toolUse blocks of \
+             previous turn."
+        )));
+    }
+    if !answered.is_empty() && answered.len() < content.len() && !model.can(Can::MixResults) {
+        return Err(Fault::validation(
+            "Conversation blocks and tool result blocks cannot be provided in the same turn.",
+        ));
+    }
+    asked.clear();
+    Ok(())
+}
+
+fn unanswered(index: usize, ids: &[&str]) -> Fault {
+    Fault::validation(format!(
+        "Expected toolResult blocks at messages.{index}.content for the following Ids: {}",
+        ids.join(", ")
+    ))
+}
+
+/// What the last turn of a conversation may be.
+fn last_turn(model: &Model, messages: &[Value]) -> Result<(), Fault> {
+    let Some(last) = messages.last().filter(|last| last["role"] == "assistant") else { return Ok(()) };
+    if model.facts.format == Format::Claude {
+        if !model.can(Can::Prefill) {
+            return Err(from_model(
+                "This model does not support assistant message prefill. The conversation must end with a user \
+                 message.",
+            ));
+        }
+        let text = list(&last["content"]).last().and_then(|block| block["text"].as_str()).unwrap_or_default();
+        if text.ends_with(char::is_whitespace) {
+            return Err(from_model("messages: final assistant content cannot end with trailing whitespace"));
+        }
+    }
+    Ok(())
+}
+
+/// `toolConfig`: its shape, and whether the model takes it at all.
+pub(super) fn tools(model: &Model, body: &Value, streaming: bool) -> Result<(), Fault> {
+    let used = list(&body["messages"])
+        .iter()
+        .flat_map(|message| list(&message["content"]))
+        .any(|block| block.get("toolUse").is_some() || block.get("toolResult").is_some());
+    let Some(config) = body.get("toolConfig") else {
+        if used {
+            return Err(Fault::validation(
+                "The toolConfig field must be defined when using toolUse and toolResult content blocks.",
+            ));
+        }
+        return Ok(());
+    };
+    let config = object(config, "/toolConfig")?;
+    only(config, "/toolConfig", &["tools", "toolChoice"])?;
+    let tools = array(required(config, "/toolConfig", "tools")?, "/toolConfig/tools")?;
+    if tools.is_empty() {
+        return Err(Fault::validation(
+            "1 validation error detected: Value '[]' at 'toolConfig.tools' failed to satisfy constraint: Member \
+             must have length greater than or equal to 1",
+        ));
+    }
+    if !model.can(Can::Tools) {
+        return Err(Fault::validation("This model doesn't support tool use."));
+    }
+    if streaming && !model.can(Can::StreamTools) {
+        return Err(Fault::validation("This model doesn't support tool use in streaming mode."));
+    }
+    let mut names = Vec::new();
+    for (index, tool) in tools.iter().enumerate() {
+        let at = format!("/toolConfig/tools/{index}");
+        match union(tool, &at, &["toolSpec", "systemTool", "cachePoint"])? {
+            ("toolSpec", spec) => {
+                let name = tool_spec(object(spec, &at)?, &format!("{at}/toolSpec"))?;
+                if names.contains(&name) {
+                    return Err(from_model("tools: Tool names must be unique."));
+                }
+                names.push(name);
+            }
+            ("cachePoint", _) if model.facts.format == Format::Nova => {
+                return Err(unsupported("cachePoint field in toolConfig"));
+            }
+            ("cachePoint", point) => cache_point(model, point, &at)?,
+            _ => {}
+        }
+    }
+    match config.get("toolChoice") {
+        Some(choice) => tool_choice(model, choice, &names),
+        None => Ok(()),
+    }
+}
+
+fn tool_spec<'a>(spec: &'a Map<String, Value>, at: &str) -> Result<&'a str, Fault> {
+    only(spec, at, &["name", "description", "inputSchema", "strict"])?;
+    let name = named(required(spec, at, "name")?, &format!("{at}/name"), 64, NAME_MARKS)?;
+    if let Some(description) = spec.get("description")
+        && string(description, at)?.is_empty()
+    {
+        let path = at.trim_start_matches('/').replace('/', ".");
+        return Err(Fault::validation(format!(
+            "1 validation error detected: Value '' at '{path}.description' failed to satisfy constraint: Member \
+             must have length greater than or equal to 1"
+        )));
+    }
+    let (_, schema) = union(required(spec, at, "inputSchema")?, &format!("{at}/inputSchema"), &["json"])?;
+    if schema["type"] != "object" {
+        let path = at.trim_start_matches('/').replace('/', ".");
+        return Err(Fault::validation(format!(
+            "The value at {path}.inputSchema.json.type must be one of the following: object."
+        )));
+    }
+    Ok(name)
+}
+
+fn tool_choice(model: &Model, choice: &Value, names: &[&str]) -> Result<(), Fault> {
+    let (kind, value) = union(choice, "/toolConfig/toolChoice", &["auto", "any", "tool"])?;
+    let refused = match kind {
+        "any" => !model.can(Can::ForceAny),
+        "tool" => !model.can(Can::ForceTool),
+        _ => false,
+    };
+    if refused {
+        return Err(Fault::validation(format!(
+            "This model doesn't support the toolConfig.toolChoice.{kind} field. Remove toolConfig.toolChoice.{kind} \
+             and try again."
+        )));
+    }
+    if kind == "tool" && !value["name"].as_str().is_some_and(|name| names.contains(&name)) {
+        return Err(from_model("tool_choice: Tool not found in provided tools"));
+    }
+    Ok(())
+}
+
+/// Stop sequences, which some models restrict or refuse.
+pub(super) fn stops(model: &Model, value: &Value, at: &str) -> Result<(), Fault> {
+    let stops = array(value, at)?;
+    for stop in stops {
+        let stop = string(stop, at)?;
+        if stop.is_empty() {
+            return Err(Fault::malformed(at, "expected minLength: 1, actual: 0"));
+        }
+        if model.facts.format == Format::Claude && stop.trim().is_empty() {
+            return Err(from_model("stop_sequences: each stop sequence must contain non-whitespace"));
+        }
+        if model.facts.stop == Stop::Bars && stop != "User:" && !stop.chars().all(|c| c == '|') {
+            return Err(Fault::malformed(
+                &format!("{at}/0"),
+                &format!("string [{stop}] does not match pattern ^(\\|+|User:)$"),
+            ));
+        }
+    }
+    if !stops.is_empty() && model.facts.stop == Stop::Refused {
+        return Err(Fault::validation(
+            "This model doesn't support the stopSequences field. Remove stopSequences and try again.",
+        ));
+    }
+    Ok(())
+}
+
+/// `This model doesn't support the …`
+pub(super) fn unsupported(what: &str) -> Fault {
+    Fault::validation(format!(
+        "This model doesn't support the {what}. Update the content block and try again."
+    ))
+}
+
+/// A refusal by the model itself, as Converse hands it on.
+pub(super) fn from_model(why: &str) -> Fault {
+    Fault::validation(format!("The model returned the following errors: {why}"))
+}

@@ -1,0 +1,137 @@
+//! Log lines to standard error: one event, one line, one write.
+//!
+//! The AWS SDK's crates never log below INFO, whatever the filter says: at TRACE they have printed credentials
+//! (RUSTSEC-2023-0125). There is no switch for that.
+
+use std::io::{self, IsTerminal};
+
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, Registry};
+
+use super::escape::OneLine;
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// [`Format::Human`] on a terminal, else [`Format::Json`].
+    #[default]
+    Auto,
+    /// One JSON object a line, fields at its top level.
+    Json,
+    /// For eyes; coloured on a terminal only.
+    Human,
+}
+
+/// Why logging could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum LogsError {
+    /// Not a filter in the syntax of `tracing_subscriber::EnvFilter`.
+    #[error("the log filter is invalid: {0}")]
+    Filter(#[from] ParseError),
+    /// Called twice.
+    #[error("logging has already begun")]
+    AlreadyBegun,
+}
+
+/// Begins to log, for the rest of the process. `filter` is as in `RUST_LOG`: `info`, or
+/// `info,outcrop::gateway=debug,outcrop::access=off`.
+pub fn init(format: Format, filter: &str) -> Result<(), LogsError> {
+    let terminal = io::stderr().is_terminal();
+    let format = match format {
+        Format::Auto if terminal => Format::Human,
+        Format::Auto => Format::Json,
+        Format::Json | Format::Human => format,
+    };
+    let subscriber = subscriber(format, filter, terminal, io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogsError::AlreadyBegun)
+}
+
+pub(super) fn subscriber<F, W>(
+    format: Format,
+    filter: &str,
+    ansi: bool,
+    writer: F,
+) -> Result<impl Subscriber + Send + Sync, LogsError>
+where
+    F: Fn() -> W + Send + Sync + 'static,
+    W: io::Write + 'static,
+{
+    let filter = EnvFilter::builder().parse(filter)?;
+    let lines: Box<dyn Layer<_> + Send + Sync> = match format {
+        Format::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_writer(move || OneLine(writer()))
+            .boxed(),
+        Format::Auto | Format::Human => fmt::layer().with_ansi(ansi).with_writer(writer).boxed(),
+    };
+    Ok(Registry::default().with(lines).with(filter).with(filter_fn(keeps_secrets)))
+}
+
+/// Whether this can be logged without risk to a credential.
+fn keeps_secrets(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || !metadata.target().starts_with("aws_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::access::tests::Captured;
+    use super::*;
+
+    fn lines(format: Format, filter: &str, ansi: bool, log: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let subscriber = subscriber(format, filter, ansi, captured.writer()).unwrap();
+        tracing::subscriber::with_default(subscriber, log);
+        captured.text()
+    }
+
+    #[test]
+    fn the_sdk_never_logs_below_info() {
+        for filter in ["trace", "aws_smithy_runtime=trace", "aws_smithy_runtime::client=debug,info"] {
+            let text = lines(Format::Json, filter, false, || {
+                tracing::trace!(target: "aws_smithy_runtime::client", "credential");
+                tracing::debug!(target: "aws_smithy_runtime::client", "credential");
+                tracing::debug!(target: "aws_config::profile", "credential");
+                tracing::info!(target: "aws_smithy_runtime::client", "harmless");
+            });
+            assert!(!text.contains("credential"), "{filter}: {text}");
+            assert!(text.contains("harmless"), "{filter}: {text}");
+        }
+    }
+
+    #[test]
+    fn others_log_what_the_filter_says() {
+        let text = lines(Format::Json, "info,outcrop::x=debug", false, || {
+            tracing::debug!(target: "outcrop::x", "wanted");
+            tracing::debug!(target: "outcrop::y", "unwanted");
+        });
+        assert!(text.contains("wanted") && !text.contains("unwanted"), "{text}");
+    }
+
+    #[test]
+    fn colour_is_for_terminals() {
+        let log = || tracing::info!(field = "a", "message");
+        assert!(!lines(Format::Human, "info", false, log).contains('\x1b'));
+        assert!(lines(Format::Human, "info", true, log).contains('\x1b'));
+    }
+
+    #[test]
+    fn control_characters_reach_no_terminal() {
+        let text = lines(Format::Human, "info", true, || {
+            tracing::info!(field = "a\x1b]0;title\x07\r\nforged line", "message");
+        });
+        assert_eq!(text.lines().count(), 1, "{text:?}");
+        assert!(!text.contains("\x1b]0;"), "{text:?}");
+    }
+
+    #[test]
+    fn a_bad_filter_is_an_error() {
+        let error = subscriber(Format::Json, "info,=loud=", false, io::sink).map(drop).unwrap_err();
+        assert!(error.to_string().starts_with("the log filter is invalid"), "{error}");
+    }
+}

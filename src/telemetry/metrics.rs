@@ -1,0 +1,567 @@
+//! Every metric there is, each a method. Prometheus stays inside: only [`Metrics::render`] speaks its text.
+//!
+//! Names: OpenTelemetry's `GenAI` conventions in Prometheus spelling (dots to underscores, unit appended) where one
+//! exists, `process_*` for the process, `outcrop_*` for the rest. The conventions were still in development when
+//! this was written (as of semantic conventions 1.42, May 2026).
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use http::Method;
+use prometheus::core::Collector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+use super::labels::{Disconnect, Endpoint, Label, Operation, Outcome, TokenType};
+use super::process;
+
+/// Distinct model labels; further ones share [`OTHER_MODEL`]. Twenty or so series hang on each.
+const MAX_MODELS: usize = 200;
+const OTHER_MODEL: &str = "other";
+
+/// `0.01 * 2^n`, the conventions' choice for durations, with a tail for generations of many minutes. Seconds.
+const DURATIONS: [f64; 17] = [
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68,
+    655.36,
+];
+
+/// The conventions' choice for the time per output token. Seconds.
+const TOKEN_GAPS: [f64; 13] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5];
+
+/// `4^n`, the conventions' choice for token counts.
+const TOKEN_COUNTS: [f64; 12] =
+    [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
+
+const MODEL: &str = "gen_ai_request_model";
+const OPERATION: &str = "gen_ai_operation_name";
+
+/// The process's metrics, in a registry of their own. One for the whole process, behind an `Arc`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    started: SystemTime,
+    requests: IntCounterVec,
+    errors: IntCounterVec,
+    requests_in_flight: IntGauge,
+    streams_in_flight: IntGauge,
+    retries: IntCounterVec,
+    retries_refused: IntCounterVec,
+    fallbacks: IntCounterVec,
+    notes: IntCounterVec,
+    disconnects: IntCounterVec,
+    connections: IntCounter,
+    connections_open: IntGauge,
+    connections_closed: IntCounterVec,
+    by_model: Arc<ByModel>,
+    models: RwLock<HashMap<Box<str>, ModelMetrics>>,
+    other_models: ModelMetrics,
+}
+
+impl Metrics {
+    /// All metrics, at zero. `version` and `revision` (a commit) are shown in `outcrop_build_info`.
+    pub fn new(version: &str, revision: &str) -> Self {
+        let make = Maker(Registry::new());
+        make.gauge(
+            Opts::new("outcrop_build_info", "What is running; always 1.")
+                .const_label("version", version)
+                .const_label("revision", revision),
+        )
+        .set(1);
+        let by_model = Arc::new(ByModel::new(&make));
+        Self {
+            started: SystemTime::now(),
+            requests: make.counters(
+                "outcrop_http_requests_total",
+                "Requests that have ended.",
+                &["endpoint", "method", "status", "outcome"],
+            ),
+            errors: make.counters("outcrop_errors_total", "Errors, by kind.", &["kind"]),
+            requests_in_flight: make.gauge(Opts::new(
+                "outcrop_http_requests_in_flight",
+                "Requests that have begun and whose last byte isn't out.",
+            )),
+            streams_in_flight: make
+                .gauge(Opts::new("outcrop_streams_in_flight", "Streamed answers being written.")),
+            retries: make.counters(
+                "outcrop_upstream_retries_total",
+                "Attempts that followed a failed one on the same target, by why it failed.",
+                &["reason"],
+            ),
+            retries_refused: make.counters(
+                "outcrop_upstream_retries_refused_total",
+                "Failures that could have been retried and weren't, by what forbade it.",
+                &["reason"],
+            ),
+            fallbacks: make.counters(
+                "outcrop_upstream_fallbacks_total",
+                "Attempts that moved on to the next target, by why the one before failed.",
+                &["reason"],
+            ),
+            notes: make.counters(
+                "outcrop_notes_total",
+                "Request parameters that were dropped, clamped, renamed or emulated.",
+                &["param", "action"],
+            ),
+            disconnects: make.counters(
+                "outcrop_client_disconnects_total",
+                "Requests whose client left before the end.",
+                &["when"],
+            ),
+            connections: make.counter("outcrop_connections_total", "Connections accepted."),
+            connections_open: make.gauge(Opts::new("outcrop_connections_open", "Connections open now.")),
+            connections_closed: make.counters(
+                "outcrop_connections_closed_total",
+                "Connections that have ended, by why.",
+                &["reason"],
+            ),
+            models: RwLock::default(),
+            other_models: ModelMetrics::new(OTHER_MODEL, &by_model),
+            by_model,
+            registry: make.0,
+        }
+    }
+
+    /// A request has begun. It is in flight until the guard drops: put it in the response's body.
+    #[must_use = "the request is in flight for as long as the guard lives"]
+    pub fn request_begun(&self) -> InFlight {
+        InFlight::new(&self.requests_in_flight)
+    }
+
+    /// A streamed answer has begun; as [`Metrics::request_begun`].
+    #[must_use = "the stream is in flight for as long as the guard lives"]
+    pub fn stream_begun(&self) -> InFlight {
+        InFlight::new(&self.streams_in_flight)
+    }
+
+    /// A request has ended, with the status its client saw (or would have: 499 for one that left).
+    pub fn request_ended(
+        &self,
+        endpoint: Endpoint,
+        method: &Method,
+        status: http::StatusCode,
+        outcome: Outcome,
+    ) {
+        self.requests
+            .with_label_values(&[endpoint.as_str(), method_label(method), status.as_str(), outcome.as_str()])
+            .inc();
+    }
+
+    /// Something went wrong and was answered or logged as `kind`.
+    pub fn error(&self, kind: Label) {
+        self.errors.with_label_values(&[kind.as_str()]).inc();
+    }
+
+    /// An attempt is repeated because the one before failed with `reason`.
+    pub fn retry(&self, reason: Label) {
+        self.retries.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// An attempt could have been repeated; `reason` (budget, deadline, …) forbade it.
+    pub fn retry_refused(&self, reason: Label) {
+        self.retries_refused.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// The route's next target is tried because the one before failed with `reason`.
+    pub fn fallback(&self, reason: Label) {
+        self.fallbacks.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// A parameter wasn't passed on as it came.
+    pub fn note(&self, param: Label, action: Label) {
+        self.notes.with_label_values(&[param.as_str(), action.as_str()]).inc();
+    }
+
+    /// A client left before the end of its answer.
+    pub fn client_left(&self, when: Disconnect) {
+        self.disconnects.with_label_values(&[when.as_str()]).inc();
+    }
+
+    /// The listener accepted a connection.
+    pub fn connection_opened(&self) {
+        self.connections.inc();
+        self.connections_open.inc();
+    }
+
+    /// It ended.
+    pub fn connection_closed(&self, reason: Label) {
+        self.connections_open.dec();
+        self.connections_closed.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// The metrics of one model. `name` must come from the configuration or the catalogue, never from a request;
+    /// should it grow all the same, everything after the first 200 names counts as `other`.
+    ///
+    /// Look it up once a request and keep it: recording on it needs no further look-up.
+    pub fn model(&self, name: &str) -> ModelMetrics {
+        if let Some(known) = self.models.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return known.clone();
+        }
+        let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = models.get(name) {
+            return known.clone();
+        }
+        if models.len() >= MAX_MODELS {
+            return self.other_models.clone();
+        }
+        let new = ModelMetrics::new(name, &self.by_model);
+        models.insert(name.into(), new.clone());
+        new
+    }
+
+    /// Everything in the Prometheus text format, version 0.0.4 (`text/plain; version=0.0.4`).
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(16 * 1024);
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "cannot write all metrics");
+        }
+        process::render(self.started, &mut text);
+        text
+    }
+}
+
+/// Counts one thing in flight until it drops.
+#[derive(Debug)]
+pub struct InFlight(IntGauge);
+
+impl InFlight {
+    fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The metrics of one model; a clone is the same.
+#[derive(Clone, Debug)]
+pub struct ModelMetrics(Arc<ModelSeries>);
+
+#[derive(Debug)]
+struct ModelSeries {
+    name: Box<str>,
+    by_model: Arc<ByModel>,
+    first_byte: OnceLock<Histogram>,
+    chat: OperationSeries,
+    embeddings: OperationSeries,
+}
+
+/// Handles of one model and operation, each made when first needed, so that a model which never streams has no
+/// empty histogram for it.
+#[derive(Debug, Default)]
+struct OperationSeries {
+    duration: OnceLock<Histogram>,
+    first_token: OnceLock<Histogram>,
+    token_gap: OnceLock<Histogram>,
+    input: OnceLock<Histogram>,
+    output: OnceLock<Histogram>,
+    cache_read: OnceLock<Histogram>,
+    cache_write: OnceLock<Histogram>,
+}
+
+impl ModelMetrics {
+    fn new(name: &str, by_model: &Arc<ByModel>) -> Self {
+        Self(Arc::new(ModelSeries {
+            name: name.into(),
+            by_model: Arc::clone(by_model),
+            first_byte: OnceLock::new(),
+            chat: OperationSeries::default(),
+            embeddings: OperationSeries::default(),
+        }))
+    }
+
+    /// An attempt upstream ended: `ok`, or the fault's label.
+    pub fn attempt(&self, outcome: Label) {
+        self.0.by_model.attempts.with_label_values(&[&*self.0.name, outcome.as_str()]).inc();
+    }
+
+    /// From sending an attempt to the first byte of its answer's body.
+    pub fn upstream_first_byte(&self, took: Duration) {
+        let series = &self.0;
+        let make = || series.by_model.first_byte.with_label_values(&[&*series.name]);
+        series.first_byte.get_or_init(make).observe(took.as_secs_f64());
+    }
+
+    /// From a request's arrival to the end of its answer; `error` is why it failed, if it did.
+    pub fn request_duration(&self, operation: Operation, error: Option<Label>, took: Duration) {
+        let histogram =
+            |error| self.0.by_model.duration.with_label_values(&[operation.as_str(), &*self.0.name, error]);
+        match error {
+            None => self.series(operation).duration.get_or_init(|| histogram("")).observe(took.as_secs_f64()),
+            Some(error) => histogram(error.as_str()).observe(took.as_secs_f64()),
+        }
+    }
+
+    /// From a request's arrival to the first content of its streamed answer.
+    pub fn first_token(&self, operation: Operation, took: Duration) {
+        let make = || self.0.by_model.first_token.with_label_values(&[operation.as_str(), &*self.0.name]);
+        self.series(operation).first_token.get_or_init(make).observe(took.as_secs_f64());
+    }
+
+    /// The mean gap between a streamed answer's tokens after the first.
+    pub fn time_per_output_token(&self, operation: Operation, mean: Duration) {
+        let make = || self.0.by_model.token_gap.with_label_values(&[operation.as_str(), &*self.0.name]);
+        self.series(operation).token_gap.get_or_init(make).observe(mean.as_secs_f64());
+    }
+
+    /// Tokens that one request used. Types that a request didn't use needn't be reported.
+    pub fn tokens(&self, operation: Operation, kind: TokenType, count: u64) {
+        let series = self.series(operation);
+        let slot = match kind {
+            TokenType::Input => &series.input,
+            TokenType::Output => &series.output,
+            TokenType::CacheRead => &series.cache_read,
+            TokenType::CacheWrite => &series.cache_write,
+        };
+        let make =
+            || self.0.by_model.tokens.with_label_values(&[operation.as_str(), &*self.0.name, kind.as_str()]);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a histogram is made of floats; exact up to 2^53 tokens"
+        )]
+        slot.get_or_init(make).observe(count as f64);
+    }
+
+    fn series(&self, operation: Operation) -> &OperationSeries {
+        match operation {
+            Operation::Chat => &self.0.chat,
+            Operation::Embeddings => &self.0.embeddings,
+        }
+    }
+}
+
+/// The families that [`ModelMetrics`] takes its handles from.
+#[derive(Debug)]
+struct ByModel {
+    attempts: IntCounterVec,
+    first_byte: HistogramVec,
+    duration: HistogramVec,
+    first_token: HistogramVec,
+    token_gap: HistogramVec,
+    tokens: HistogramVec,
+}
+
+impl ByModel {
+    fn new(make: &Maker) -> Self {
+        Self {
+            attempts: make.counters(
+                "outcrop_upstream_attempts_total",
+                "Attempts upstream, by how they ended.",
+                &["model", "outcome"],
+            ),
+            first_byte: make.histograms(
+                HistogramOpts::new(
+                    "outcrop_upstream_first_byte_seconds",
+                    "From sending an attempt to the first byte of its answer.",
+                )
+                .buckets(DURATIONS.into()),
+                &["model"],
+            ),
+            duration: make.histograms(
+                gen_ai(
+                    "gen_ai_server_request_duration_seconds",
+                    "From a request's arrival to the end of its answer.",
+                )
+                .buckets(DURATIONS.into()),
+                &[OPERATION, MODEL, "error_type"],
+            ),
+            first_token: make.histograms(
+                gen_ai(
+                    "gen_ai_server_time_to_first_token_seconds",
+                    "From a request's arrival to the first content of its streamed answer.",
+                )
+                .buckets(DURATIONS.into()),
+                &[OPERATION, MODEL],
+            ),
+            token_gap: make.histograms(
+                gen_ai(
+                    "gen_ai_server_time_per_output_token_seconds",
+                    "The mean gap between a streamed answer's tokens after the first.",
+                )
+                .buckets(TOKEN_GAPS.into()),
+                &[OPERATION, MODEL],
+            ),
+            tokens: make.histograms(
+                gen_ai("gen_ai_client_token_usage", "Tokens used by a request.").buckets(TOKEN_COUNTS.into()),
+                &[OPERATION, MODEL, "gen_ai_token_type"],
+            ),
+        }
+    }
+}
+
+fn gen_ai(name: &str, help: &str) -> HistogramOpts {
+    HistogramOpts::new(name, help).const_label("gen_ai_provider_name", "aws.bedrock")
+}
+
+/// Methods are free text to HTTP, so only those we route by are told apart.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        _ => "other",
+    }
+}
+
+/// Makes metrics and registers them. Names, help and labels are constants of this file, so a mistake in them shows
+/// in the first test that makes a [`Metrics`].
+struct Maker(Registry);
+
+impl Maker {
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.register(IntCounter::new(name, help))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.register(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauge(&self, opts: Opts) -> IntGauge {
+        self.register(IntGauge::with_opts(opts))
+    }
+
+    fn histograms(&self, opts: HistogramOpts, labels: &[&str]) -> HistogramVec {
+        self.register(HistogramVec::new(opts, labels))
+    }
+
+    fn register<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+        let metric = made.expect("names and labels are valid constants");
+        self.0.register(Box::new(metric.clone())).expect("each name is used once");
+        metric
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::StatusCode;
+
+    fn metrics() -> Metrics {
+        Metrics::new("1.2.3", "abc")
+    }
+
+    #[track_caller]
+    fn assert_line(metrics: &Metrics, line: &str) {
+        let text = metrics.render();
+        assert!(text.lines().any(|l| l == line), "no {line:?} in:\n{text}");
+    }
+
+    #[test]
+    fn a_request_is_counted_by_what_it_was_and_how_it_ended() {
+        let metrics = metrics();
+        metrics.request_ended(Endpoint::ChatCompletions, &Method::POST, StatusCode::OK, Outcome::Completed);
+        let line = r#"outcrop_http_requests_total{endpoint="chat_completions",method="POST",outcome="completed",status="200"} 1"#;
+        assert_line(&metrics, line);
+    }
+
+    #[test]
+    fn invented_methods_are_one_label() {
+        let metrics = metrics();
+        for method in ["BREW", "WHEN"] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            metrics.request_ended(Endpoint::Other, &method, StatusCode::NOT_FOUND, Outcome::Refused);
+        }
+        let line = r#"outcrop_http_requests_total{endpoint="other",method="other",outcome="refused",status="404"} 2"#;
+        assert_line(&metrics, line);
+    }
+
+    #[test]
+    fn in_flight_is_for_as_long_as_the_guard_lives() {
+        let metrics = metrics();
+        let (request, stream) = (metrics.request_begun(), metrics.stream_begun());
+        assert_line(&metrics, "outcrop_http_requests_in_flight 1");
+        assert_line(&metrics, "outcrop_streams_in_flight 1");
+        drop((request, stream));
+        assert_line(&metrics, "outcrop_http_requests_in_flight 0");
+        assert_line(&metrics, "outcrop_streams_in_flight 0");
+    }
+
+    #[test]
+    fn tokens_follow_the_conventions_names() {
+        let metrics = metrics();
+        let model = metrics.model("claude");
+        model.tokens(Operation::Chat, TokenType::Input, 1000);
+        model.tokens(Operation::Chat, TokenType::CacheRead, 5);
+        let labels = |kind| {
+            format!(
+                r#"{{gen_ai_operation_name="chat",gen_ai_provider_name="aws.bedrock",gen_ai_request_model="claude",gen_ai_token_type="{kind}"}}"#
+            )
+        };
+        assert_line(&metrics, &format!("gen_ai_client_token_usage_sum{} 1000", labels("input")));
+        assert_line(&metrics, &format!("gen_ai_client_token_usage_sum{} 5", labels("cache_read")));
+    }
+
+    #[test]
+    fn a_ten_minute_generation_still_has_a_bucket() {
+        let metrics = metrics();
+        metrics.model("m").request_duration(Operation::Chat, None, Duration::from_mins(10));
+        let labels =
+            r#"gen_ai_operation_name="chat",gen_ai_provider_name="aws.bedrock",gen_ai_request_model="m""#;
+        let bucket = |le| {
+            format!(r#"gen_ai_server_request_duration_seconds_bucket{{error_type="",{labels},le="{le}"}}"#)
+        };
+        assert_line(&metrics, &format!("{} 0", bucket("327.68")));
+        assert_line(&metrics, &format!("{} 1", bucket("655.36")));
+    }
+
+    #[test]
+    fn a_failed_request_has_its_own_duration() {
+        let metrics = metrics();
+        let error = Some(Label::new("throttled"));
+        metrics.model("m").request_duration(Operation::Chat, error, Duration::from_secs(1));
+        let line = r#"gen_ai_server_request_duration_seconds_count{error_type="throttled",gen_ai_operation_name="chat",gen_ai_provider_name="aws.bedrock",gen_ai_request_model="m"} 1"#;
+        assert_line(&metrics, line);
+    }
+
+    #[test]
+    fn model_labels_are_bounded() {
+        let metrics = metrics();
+        for n in 0..MAX_MODELS + 50 {
+            metrics.model(&format!("m{n}")).attempt(Label::new("ok"));
+        }
+        metrics.model("m0").attempt(Label::new("ok"));
+        assert_line(&metrics, r#"outcrop_upstream_attempts_total{model="m0",outcome="ok"} 2"#);
+        assert_line(&metrics, r#"outcrop_upstream_attempts_total{model="other",outcome="ok"} 50"#);
+        assert_eq!(metrics.render().matches("outcrop_upstream_attempts_total{").count(), MAX_MODELS + 1);
+    }
+
+    #[test]
+    fn every_method_shows_in_the_text() {
+        let metrics = metrics();
+        let why = Label::new("why");
+        metrics.error(why);
+        metrics.retry(why);
+        metrics.retry_refused(why);
+        metrics.fallback(why);
+        metrics.note(Label::new("top_k"), Label::new("dropped"));
+        metrics.client_left(Disconnect::MidAnswer);
+        metrics.connection_opened();
+        metrics.connection_opened();
+        metrics.connection_closed(why);
+        let model = metrics.model("m");
+        model.upstream_first_byte(Duration::from_millis(30));
+        model.first_token(Operation::Chat, Duration::from_millis(300));
+        model.time_per_output_token(Operation::Chat, Duration::from_millis(20));
+        for line in [
+            r#"outcrop_build_info{revision="abc",version="1.2.3"} 1"#,
+            r#"outcrop_errors_total{kind="why"} 1"#,
+            r#"outcrop_upstream_retries_total{reason="why"} 1"#,
+            r#"outcrop_upstream_retries_refused_total{reason="why"} 1"#,
+            r#"outcrop_upstream_fallbacks_total{reason="why"} 1"#,
+            r#"outcrop_notes_total{action="dropped",param="top_k"} 1"#,
+            r#"outcrop_client_disconnects_total{when="mid_answer"} 1"#,
+            "outcrop_connections_total 2",
+            "outcrop_connections_open 1",
+            r#"outcrop_connections_closed_total{reason="why"} 1"#,
+            r#"outcrop_upstream_first_byte_seconds_bucket{model="m",le="0.04"} 1"#,
+            r#"gen_ai_server_time_to_first_token_seconds_bucket{gen_ai_operation_name="chat",gen_ai_provider_name="aws.bedrock",gen_ai_request_model="m",le="0.32"} 1"#,
+            r#"gen_ai_server_time_per_output_token_seconds_bucket{gen_ai_operation_name="chat",gen_ai_provider_name="aws.bedrock",gen_ai_request_model="m",le="0.025"} 1"#,
+        ] {
+            assert_line(&metrics, line);
+        }
+    }
+}
