@@ -1,13 +1,34 @@
-"""What Schemathesis can't know from the document: which models there are, and what the simulator takes for a directive."""
+"""What Schemathesis can't know from the document.
+
+Every generated body gets a model that exists, and no text in it is a directive of the simulator. Bodies that are meant to be
+accepted also get what JSON Schema can't say: real pictures and files, and names that refer to something.
+"""
 
 import schemathesis
+from schemathesis import GenerationMode
 
-MODELS = [
-    "amazon.nova-pro-v1:0",
-    "anthropic.claude-3-haiku-20240307-v1:0",
-    "amazon.titan-text-express-v1",
-    "meta.llama3-1-8b-instruct-v1:0",
-]
+MODELS = ["amazon.nova-pro-v1:0", "anthropic.claude-3-haiku-20240307-v1:0"]
+PNG = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+)
+TEXT = "data:text/plain;base64,aGVsbG8="
+
+
+@schemathesis.hook
+def map_body(context, body):
+    if not isinstance(body, dict):
+        return body
+    body = without_directives(body)
+    if isinstance(body.get("model"), str):
+        body["model"] = MODELS[len(body["model"]) % len(MODELS)]
+    return body
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    if case.meta and case.meta.generation.mode == GenerationMode.POSITIVE and isinstance(case.body, dict):
+        case.body = consistent(case.body)
 
 
 def without_directives(value):
@@ -20,13 +41,45 @@ def without_directives(value):
     return value
 
 
-@schemathesis.hook
-def map_body(context, body):
-    """A model that exists, wherever the generated body names one at all."""
-    if not isinstance(body, dict):
-        return body
-    body = without_directives(body)
-    model = body.get("model")
-    if isinstance(model, str):
-        body["model"] = MODELS[len(model) % len(MODELS)]
+def consistent(body):
+    body = {**body, "messages": [message(item) for item in body["messages"]]}
+    answers_nothing = not any(item.get("function_call") for item in body["messages"])
+    if answers_nothing:
+        body["messages"] = [
+            {"role": "user", "content": "hello"} if item["role"] == "function" else item for item in body["messages"]
+        ]
+    if body.get("tools"):
+        body.pop("functions", None)
+    tools = body.get("tools") or body.get("functions") or []
+    for number, tool in enumerate(tools):
+        function = tool.get(tool.get("type"), tool) if "type" in tool else tool
+        function["name"] = f"tool_{number}"
+    for name in ("tool_choice", "function_call"):
+        if isinstance(body.get(name), dict) or body.get(name) == "required":
+            body[name] = referring(body[name], "tool_0") if tools else None
     return body
+
+
+def message(item):
+    parts = item.get("content")
+    if isinstance(parts, list):
+        for part in parts:
+            if part["type"] == "image_url":
+                part["image_url"]["url"] = PNG
+            if part["type"] == "file":
+                part["file"]["file_data"] = TEXT
+    return item
+
+
+def referring(choice, name):
+    """A choice of tools in which every name is `name`."""
+    if not isinstance(choice, dict):
+        return choice
+    renamed = {key: referring(value, name) for key, value in choice.items()}
+    if "name" in renamed:
+        renamed["name"] = name
+    if isinstance(renamed.get("tools"), list):
+        renamed["tools"] = [referring(item, name) for item in renamed["tools"]]
+        if not renamed["tools"]:
+            renamed["mode"] = "auto"
+    return renamed
