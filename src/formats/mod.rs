@@ -23,7 +23,6 @@ pub use converse::CONVERSE;
 pub use llama_prompt::LLAMA_PROMPT;
 pub use titan_text::TITAN_TEXT;
 
-
 use bytes::Bytes;
 
 use crate::bedrock::{Frame, Invocation, ModelId, Reply};

@@ -9,7 +9,7 @@ use super::retry::remaining;
 use super::{Deadlines, Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ReplyHead};
 use crate::catalog;
-use crate::chat::{Aliases, Event, Notes, Request, Response, StopCutter};
+use crate::chat::{Action, Aliases, Event, Notes, Request, Response, StopCutter};
 use crate::families::{self, ModelLimits, Overrides, StreamingMode, Terms};
 use crate::formats::ChatFormat;
 
@@ -48,7 +48,7 @@ impl Plan {
             streaming,
         };
         if facts.is_some_and(|facts| facts.lifecycle.is_retired()) {
-            notes.add("model", crate::chat::Action::Emulated, "retired_by_aws");
+            notes.add("model", Action::Warned, "retired_by_aws");
         }
         let prepared = families::prepare(&terms, request, notes)?;
         let streamed = prepared.streaming == StreamingMode::Native;
@@ -96,7 +96,8 @@ impl Plan {
 
     async fn open(&self, target: &Target, clock: IdleClock, trail: &mut Trail) -> Result<EventStream, Fault> {
         let streamed = target.transport.invoke_stream(self.invocation.clone()).await;
-        let streamed = streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
+        let streamed =
+            streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
         trail.answered(streamed.head);
         let decoder = self.format.stream_decoder();
         let mut stream =

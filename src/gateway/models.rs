@@ -48,7 +48,8 @@ pub struct Listing {
 impl Gateway {
     /// The models to show: configured names first, then the catalogue, each by name.
     pub fn models(&self) -> Vec<ModelFacts> {
-        let mut configured: Vec<_> = self.routes.aliases().map(|(name, target)| facts(name, target)).collect();
+        let mut configured: Vec<_> =
+            self.routes.aliases().map(|(name, target)| facts(name, target)).collect();
         configured.sort_by(|a, b| a.id.cmp(&b.id));
         let mut known = Vec::new();
         if self.listing.catalogue {
@@ -74,7 +75,8 @@ impl Gateway {
 
 fn facts(name: &str, target: &Target) -> ModelFacts {
     let known = catalog::find_for(target.model.as_str());
-    let (kind, format) = families::chat_format(target.family, &target.model, &Request::default(), target.format);
+    let (kind, format) =
+        families::chat_format(target.family, &target.model, &Request::default(), target.format);
     let capabilities = target.family.capabilities(&target.model, kind);
     ModelFacts {
         id: name.to_owned(),
