@@ -11,15 +11,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
-use outcrop::bedrock::{Frame, Reply, ReplyHead};
+use outcrop::bedrock::{Frame, ModelId, Operation, Reply, ReplyHead};
 use outcrop::chat::{BlockKind, Delta, Event, Response, StopReason, Usage};
+use outcrop::families::{self, FormatKind, ModelLimits, Overrides, Prepared, StreamingMode, Terms};
 use outcrop::formats::{CHAT_FORMATS, ChatFormat, ProtocolError};
+use outcrop::openai;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// What a case's files turn into.
 const STEPS: &[Step] = &[
+    Step { given: "request.json", expected: "call.json", turn: request_into_call },
     Step { given: "reply.json", expected: "reply.events.json", turn: reply_into_events },
     Step { given: "frames.jsonl", expected: "frames.events.json", turn: frames_into_events },
 ];
@@ -39,9 +42,8 @@ struct Case {
     /// When it was written.
     #[serde(rename = "date")]
     _date: String,
-    /// The model that speaks so.
-    #[serde(rename = "model")]
-    _model: String,
+    /// The model that is asked, or that speaks so.
+    model: String,
     /// A [`ChatFormat::name`].
     format: String,
 }
@@ -101,6 +103,40 @@ fn no_file_of_a_case_goes_unread() -> Result<()> {
         assert!(steps > 0, "{} holds nothing to check", folder.display());
     }
     Ok(())
+}
+
+/// What a client of OpenAI's API sends, and the call of Bedrock that comes of it.
+fn request_into_call(case: &Case, request: &str) -> Result<String> {
+    let openai::Decoded { request, stream, mut notes, model: _, include_usage: _ } =
+        openai::decode(request.as_bytes())?;
+    let model = ModelId::parse(&case.model)?;
+    let terms = Terms {
+        family: families::resolve(&model, None),
+        model: &model,
+        forced: Some(if case.format == "converse" { FormatKind::Converse } else { FormatKind::Native }),
+        overrides: Overrides::default(),
+        limits: ModelLimits::default(),
+        streaming: stream,
+    };
+    let Prepared { request, format, streaming, aliases: _, local_stop } =
+        families::prepare(&terms, request, &mut notes)?;
+    assert_eq!(format.name(), case.format, "the family speaks another format");
+    let call = format.encode(&request, &model, streaming == StreamingMode::Native)?;
+    let operation = match call.operation {
+        Operation::Converse => "Converse",
+        Operation::ConverseStream => "ConverseStream",
+        Operation::InvokeModel => "InvokeModel",
+        Operation::InvokeModelWithResponseStream => "InvokeModelWithResponseStream",
+    };
+    let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+    // The body stays on its line: the order of its keys and every byte of it count.
+    Ok(format!(
+        "{{\n  \"operation\": {},\n  \"notes\": {},\n  \"local_stop\": {},\n  \"body\": {}\n}}\n",
+        json!(operation),
+        json!(notes),
+        json!(local_stop),
+        std::str::from_utf8(&call.body)?,
+    ))
 }
 
 fn reply_into_events(case: &Case, body: &str) -> Result<String> {
