@@ -173,6 +173,14 @@ mod tests {
     }
 
     #[test]
+    fn the_stop_text_that_is_whole_first_ends_the_reply() {
+        for deltas in [&["xabcd"][..], &["xab", "cd"], &["x", "a", "b", "c", "d"]] {
+            assert_eq!(said(run(deltas, &["abcd", "b"])), ("xa".into(), StopReason::StopSequence));
+            assert_eq!(said(run(deltas, &["b", "ab"])), ("x".into(), StopReason::StopSequence));
+        }
+    }
+
+    #[test]
     fn only_a_possible_beginning_is_held_back() {
         let mut cutter = StopCutter::new(vec!["END".into()]);
         let mut out = Vec::new();
@@ -253,8 +261,8 @@ mod tests {
     proptest! {
         #[test]
         fn however_the_text_is_cut_the_reply_is_the_same(
-            deltas in prop::collection::vec("[abé]{0,4}", 0..12),
-            stops in prop::collection::vec("[abé]{1,4}", 0..4),
+            deltas in prop::collection::vec("[abé]{0,7}", 0..6),
+            stops in prop::collection::vec("[abé]{1,3}", 0..4),
         ) {
             let pieces: Vec<&str> = deltas.iter().map(String::as_str).collect();
             let watched: Vec<&str> = stops.iter().map(String::as_str).collect();
