@@ -125,7 +125,7 @@ fn first_stop(text: &str, stops: &[String]) -> Option<usize> {
 /// How many bytes at the end of `text` are the true beginning of a stop text: the most.
 fn beginning(text: &str, stops: &[String]) -> usize {
     let longest = |stop: &String| {
-        (1..stop.len())
+        (1..stop.len().min(text.len() + 1))
             .rev()
             .find(|&length| stop.get(..length).is_some_and(|beginning| text.ends_with(beginning)))
             .unwrap_or(0)

@@ -458,4 +458,7 @@ fn what_a_native_format_rewrites_is_noted() {
     assert_eq!(says(LLAMA, "<|eot_id|>"), "messages[0]:rewritten;reason=control_tokens");
     assert_eq!(says(TITAN, "a\nBot: b"), "messages[0]:rewritten;reason=turn_markers");
     assert_eq!(says(NOVA, "<|eot_id|>\nBot: b"), "");
+    let mut request = hello();
+    request.messages.push(message(1, Role::User, vec![words("<|eot_id|>")]));
+    assert_eq!(on(LLAMA).good(request).1, ["messages[1]:rewritten;reason=control_tokens"]);
 }
