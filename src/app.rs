@@ -9,7 +9,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::{KeyId, Keys};
-use crate::bedrock::{Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials, Transport};
+use crate::bedrock::{
+    Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials, Transport,
+};
 use crate::config::{Auth, Config, ModelFormat};
 use crate::families::{self, FormatKind};
 use crate::gateway::{Deadlines, Gateway, Listing, RetryPolicy, Routes, Target};
@@ -22,7 +24,7 @@ use crate::telemetry::{Label, Metrics};
 const CREDENTIALS_AGAIN: Duration = Duration::from_secs(5);
 
 /// How often they are looked at once they are there: the SDK renews them by itself.
-const CREDENTIALS_LOOK: Duration = Duration::from_secs(60);
+const CREDENTIALS_LOOK: Duration = Duration::from_mins(1);
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -245,9 +247,11 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
             ModelFormat::Native => FormatKind::Native,
             ModelFormat::Converse => FormatKind::Converse,
         });
-        if format == Some(FormatKind::Native) && !family.supports_native() {
+        if format == Some(FormatKind::Native) && !families::supports_native(family, &model) {
             let family = family.name();
-            return Err(problem(format!("the family `{family}` has no native format here; use `format: converse`")));
+            return Err(problem(format!(
+                "the family `{family}` has no native format here; use `format: converse`"
+            )));
         }
         let transport = match entry.region.as_deref() {
             None => &here,
@@ -316,7 +320,9 @@ async fn watch_credentials(aws: Aws, edge: Arc<Edge>) {
                     tracing::info!(source = %identity.source, "credentials resolved");
                     told = true;
                 }
-                let expires = identity.expires.and_then(|at| at.duration_since(UNIX_EPOCH).map_or(None, |d| Some(d.as_secs())));
+                let since_epoch =
+                    identity.expires.map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default());
+                let expires = since_epoch.map(|since| since.as_secs());
                 edge.health.credentials(CredentialState::Resolved { source: identity.source, expires });
                 CREDENTIALS_LOOK
             }

@@ -27,6 +27,8 @@ pub enum Action {
     Emulated,
     /// Sent in another shape with the same meaning for the model.
     Rewritten,
+    /// Sent as it is, though it may not work much longer.
+    Warned,
 }
 
 impl Action {
@@ -38,6 +40,15 @@ impl Action {
             Self::Renamed => "renamed",
             Self::Emulated => "emulated",
             Self::Rewritten => "rewritten",
+            Self::Warned => "warned",
+        }
+    }
+
+    /// Does strict mode refuse it? A warning changes nothing.
+    pub fn is_change(self) -> bool {
+        match self {
+            Self::Dropped | Self::Clamped | Self::Renamed | Self::Emulated | Self::Rewritten => true,
+            Self::Warned => false,
         }
     }
 }

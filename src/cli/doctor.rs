@@ -6,10 +6,9 @@ use serde::Deserialize;
 
 use super::{Outcome, print};
 use crate::app::{App, Parts};
-use crate::bedrock::ErrorKind;
 use crate::chat::{Block, Message, Notes, Request, Role, Text};
 use crate::config::{Config, Origin};
-use crate::gateway::{Answer, Call, Fault};
+use crate::gateway::{Answer, Call, ErrorKind, Fault};
 
 /// Of `ListFoundationModels`, only how many there are.
 #[derive(Deserialize)]
@@ -53,8 +52,7 @@ pub(super) async fn run(config: Config) -> Outcome {
 }
 
 async fn list_models(parts: &Parts) -> Result<String, (String, &'static str)> {
-    const ADVICE: &str =
-        "The IAM permission bedrock:ListFoundationModels is only needed here; chats need bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream.";
+    const ADVICE: &str = "The IAM permission bedrock:ListFoundationModels is only needed here; chats need bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream.";
     let reply = parts.aws.control_get("/foundation-models").await.map_err(|error| {
         (format!("ListFoundationModels: {error}"), advice(Some(error.kind)).unwrap_or(ADVICE))
     })?;
@@ -111,8 +109,12 @@ fn advice(kind: Option<ErrorKind>) -> Option<&'static str> {
         }
         ErrorKind::AccessPending => "The subscription is being made; try again in 15 minutes.",
         ErrorKind::UnknownModel => "Check the id, and that its geo prefix belongs to the region.",
-        ErrorKind::ProfileRequired => "Use an inference profile id: `us.`, `eu.`, `global.` … before the model id.",
-        ErrorKind::NotFound => "The model has reached its end of life here, or its form was not submitted: see the message.",
+        ErrorKind::ProfileRequired => {
+            "Use an inference profile id: `us.`, `eu.`, `global.` … before the model id."
+        }
+        ErrorKind::NotFound => {
+            "The model has reached its end of life here, or its form was not submitted: see the message."
+        }
         ErrorKind::Unreachable => "Check DNS, proxy, VPC endpoint and security groups for bedrock-runtime.",
         ErrorKind::Throttled | ErrorKind::DailyQuota | ErrorKind::QuotaExceeded => {
             "The account's quota for this model is used up: Service Quotas, Amazon Bedrock."

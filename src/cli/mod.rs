@@ -3,7 +3,8 @@
 mod doctor;
 mod healthcheck;
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -159,11 +160,11 @@ fn complain(text: &str) {
 
 async fn serve_command(config: Config, simulate: bool) -> Outcome {
     let format = match config.log.format {
-        LogFormat::Auto => telemetry::Format::Auto,
-        LogFormat::Json => telemetry::Format::Json,
-        LogFormat::Human => telemetry::Format::Human,
+        LogFormat::Auto => telemetry::logs::Format::Auto,
+        LogFormat::Json => telemetry::logs::Format::Json,
+        LogFormat::Human => telemetry::logs::Format::Human,
     };
-    telemetry::init(format, &config.log.level)?;
+    telemetry::logs::init(format, &config.log.level)?;
     let app = App::start(&config, simulate).await?;
     if config.default_model.origin == Origin::Default {
         tracing::warn!(
@@ -191,13 +192,16 @@ fn greeting(config: &Config, app: &App, source: &str) -> String {
     };
     let model = match app.simulator() {
         Some(_) => "anthropic.claude-3-5-sonnet-20241022-v2:0",
-        None => config.models.entries.keys().next().map_or(config.default_model.value.as_str(), String::as_str),
+        None => {
+            config.models.entries.keys().next().map_or(config.default_model.value.as_str(), String::as_str)
+        }
     };
     let upstream = match app.simulator() {
         Some(simulator) => format!("the built-in simulator at {} (nothing goes to AWS)", simulator.url()),
         None => format!("{} ({})", config.aws.region.value, config.aws.region.origin),
     };
-    let admin = app.admin_address().map_or_else(String::new, |admin| format!("  admin        http://{admin}\n"));
+    let admin =
+        app.admin_address().map_or_else(String::new, |admin| format!("  admin        http://{admin}\n"));
     format!(
         "Outcrop {version} is listening on http://{address}\n{admin}  bedrock      {upstream}\n  credentials  {source}\n\nTry it:\n\ncurl -s http://{address}/v1/chat/completions \\\n  -H 'Content-Type: application/json'{key} \\\n  -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n",
         version = env!("CARGO_PKG_VERSION"),
@@ -210,15 +214,15 @@ async fn models(config: Config) -> Outcome {
     for model in app.gateway.models() {
         let target = if model.target == model.id { String::new() } else { format!(" -> {}", model.target) };
         let lifecycle = model.lifecycle.filter(|state| *state != "active").unwrap_or_default();
-        text.push_str(&format!("{}{target}\t{}\t{}\t{lifecycle}\n", model.id, model.family, model.format));
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "{}{target}\t{}\t{}\t{lifecycle}", model.id, model.family, model.format);
     }
     print(&text);
     Ok(ExitCode::SUCCESS)
 }
 
 async fn simulate(address: SocketAddr, unsigned: bool) -> Outcome {
-    let signatures =
-        if unsigned { simulator::Signatures::Ignored } else { simulator::Signatures::Checked };
+    let signatures = if unsigned { simulator::Signatures::Ignored } else { simulator::Signatures::Checked };
     let options = simulator::Options { address, signatures, ..simulator::Options::default() };
     let keys = options.credentials.clone();
     let simulator = Simulator::start(options).await?;

@@ -102,6 +102,7 @@ impl Capabilities {
             prefill,
             sampling,
             max_output_tokens,
+            default_max_tokens,
         } = *overrides;
         Self {
             system: system.unwrap_or(self.system),
@@ -113,6 +114,7 @@ impl Capabilities {
             prefill: prefill.unwrap_or(self.prefill),
             sampling: sampling.unwrap_or(self.sampling),
             max_output_tokens: max_output_tokens.or(self.max_output_tokens),
+            default_max_tokens: default_max_tokens.or(self.default_max_tokens),
             ..self
         }
     }
@@ -150,6 +152,8 @@ pub struct Overrides {
     pub sampling: Option<Sampling>,
     /// See [`Capabilities::max_output_tokens`]; goes before the catalogue too.
     pub max_output_tokens: Option<u32>,
+    /// See [`Capabilities::default_max_tokens`].
+    pub default_max_tokens: Option<u32>,
 }
 
 /// Which sampling parameters a model accepts.

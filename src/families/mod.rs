@@ -27,7 +27,7 @@ mod qwen;
 mod titan;
 
 pub use capabilities::{Capabilities, Overrides, Sampling, StopSupport};
-pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, prepare};
+pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
 
 use crate::bedrock::ModelId;
 use crate::chat::{Notes, Request};
@@ -93,6 +93,12 @@ pub static FAMILIES: &[&dyn Family] = &[
 pub fn named(name: &str) -> Option<&'static dyn Family> {
     let generic: &'static dyn Family = &generic::Generic;
     FAMILIES.iter().copied().chain([generic]).find(|family| family.name() == name)
+}
+
+/// Every name that config may use.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let generic: &'static dyn Family = &generic::Generic;
+    FAMILIES.iter().copied().chain([generic]).map(Family::name)
 }
 
 /// The model's family: the configured one (ids that hide their model need it), else the one that claims the

@@ -60,6 +60,22 @@ pub enum StreamingMode {
     Synthesised,
 }
 
+/// How a request is written: as config says, else as the family prefers.
+pub fn chat_format(
+    family: &dyn Family,
+    model: &ModelId,
+    request: &Request,
+    forced: Option<FormatKind>,
+) -> (FormatKind, &'static dyn ChatFormat) {
+    let kind = forced.unwrap_or_else(|| family.preferred(model, request));
+    match (kind, family.native(model)) {
+        (FormatKind::Native, Some(native)) => (kind, native),
+        (FormatKind::Native, None) | (FormatKind::Converse, _) => {
+            (FormatKind::Converse, &formats::CONVERSE as &'static dyn ChatFormat)
+        }
+    }
+}
+
 /// Bends a request, with a note for each thing it bends; what can't be bent is refused.
 pub fn prepare(
     terms: &Terms<'_>,
@@ -67,13 +83,7 @@ pub fn prepare(
     notes: &mut Notes,
 ) -> Result<Prepared, InvalidRequest> {
     let Terms { family, model, forced, overrides, limits, streaming } = *terms;
-    let kind = forced.unwrap_or_else(|| family.preferred(model, &request));
-    let (kind, format) = match (kind, family.native(model)) {
-        (FormatKind::Native, Some(native)) => (kind, native),
-        (FormatKind::Native, None) | (FormatKind::Converse, _) => {
-            (FormatKind::Converse, &formats::CONVERSE as &'static dyn ChatFormat)
-        }
-    };
+    let (kind, format) = chat_format(family, model, &request, forced);
     let able = family.capabilities(model, kind).with(&overrides);
     let most = overrides.max_output_tokens.or(limits.max_output_tokens).or(able.max_output_tokens);
 

@@ -19,7 +19,7 @@ pub(super) fn feed(decoder: &mut dyn StreamDecoder, names: &[&str], data: &[u8])
     for line in data.split(|byte| *byte == b'\n') {
         let Some((choice, payload)) = line.split_first() else { continue };
         let Some(name) = names.get(usize::from(*choice) % names.len().max(1)) else { continue };
-        let frame = Frame { event: (*name).into(), payload: Bytes::copy_from_slice(payload) };
+        let frame = Frame { event: (*name).to_owned().into(), payload: Bytes::copy_from_slice(payload) };
         if decoder.push(&frame, &mut events).is_err() {
             good = false;
             break;

@@ -5,28 +5,22 @@
 //! beside them here: the bookkeeping of open blocks, lenient scalars, guardrail traces, tool schemas.
 
 pub mod anthropic_messages;
+mod bedrock_extras;
 mod blocks;
+mod completion;
 pub mod converse;
 mod fuzz;
 mod guardrail;
+pub mod llama_prompt;
 #[cfg(test)]
 mod samples;
 mod scalar;
+pub mod titan_text;
 mod tool_schema;
 
 pub use anthropic_messages::ANTHROPIC_MESSAGES;
 pub use converse::CONVERSE;
-
-mod bedrock_extras;
-mod completion;
-mod guardrail;
-pub mod llama_prompt;
-mod scalar;
-mod stub;
-pub mod titan_text;
-
 pub use llama_prompt::LLAMA_PROMPT;
-pub use stub::{ANTHROPIC_MESSAGES, CONVERSE};
 pub use titan_text::TITAN_TEXT;
 
 use bytes::Bytes;
@@ -35,7 +29,7 @@ use crate::bedrock::{Frame, Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Request, Usage};
 
 /// Every format for chats.
-pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[&CONVERSE, &ANTHROPIC_MESSAGES];
+pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[&CONVERSE, &ANTHROPIC_MESSAGES, &LLAMA_PROMPT, &TITAN_TEXT];
 
 /// A body format for chats.
 pub trait ChatFormat: Sync {
@@ -79,13 +73,12 @@ pub trait StreamDecoder: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
     /// Not JSON, or JSON of another shape.
-    #[error("{what} is not what the format promises: {source}")]
+    #[error("{what} is not what the format promises: {problem}")]
     Shape {
         /// Which piece: `contentBlockDelta`, `reply` …
         what: &'static str,
-        /// What the parser says. Never holds text of the reply.
-        #[source]
-        source: serde_json::Error,
+        /// What the parser says, and where. Never holds text of the reply, so it may be logged.
+        problem: String,
     },
     /// An event out of its place.
     #[error("{0}")]
@@ -101,7 +94,18 @@ pub enum ProtocolError {
 impl ProtocolError {
     /// For `map_err` on a parse of `what`.
     pub(crate) fn shape(what: &'static str) -> impl Fn(serde_json::Error) -> Self {
-        move |source| Self::Shape { what, source }
+        move |error| Self::Shape { what, problem: without_quotes(&error.to_string()) }
+    }
+}
+
+/// Serde quotes the string that it found in the place of something else: that may be what a model said.
+fn without_quotes(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            let (before, after) = (message.get(..=first), message.get(last..));
+            [before.unwrap_or_default(), "…", after.unwrap_or_default()].concat()
+        }
+        _ => message.to_owned(),
     }
 }
 
@@ -112,4 +116,27 @@ pub(crate) fn to_body(wire: &impl serde::Serialize) -> Result<Bytes, InvalidRequ
         code: "invalid_value",
         message: format!("the request can't be written as JSON: {error}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parsers_complaint_tells_nothing_of_what_was_said() {
+        let complaint = |json| serde_json::from_str::<Vec<u8>>(json).map_err(ProtocolError::shape("reply"));
+        assert_eq!(
+            complaint(r#"["a \"secret\" thing"]"#).unwrap_err().to_string(),
+            r#"reply is not what the format promises: invalid type: string "…", expected u8 at line 1 column 21"#
+        );
+        assert!(complaint("[").unwrap_err().to_string().contains("EOF while parsing"));
+    }
+
+    #[test]
+    fn every_format_has_a_name_of_its_own() {
+        let mut names: Vec<_> = CHAT_FORMATS.iter().map(|format| format.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), CHAT_FORMATS.len());
+    }
 }

@@ -9,8 +9,8 @@ use super::retry::remaining;
 use super::{Deadlines, Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ReplyHead};
 use crate::catalog;
-use crate::chat::{Aliases, Event, Notes, Request, Response, StopCutter};
-use crate::families::{self, ModelLimits, StreamingMode};
+use crate::chat::{Action, Aliases, Event, Notes, Request, Response, StopCutter};
+use crate::families::{self, ModelLimits, Overrides, StreamingMode, Terms};
 use crate::formats::ChatFormat;
 
 /// What every attempt at a target does: made once, however often it is tried.
@@ -39,15 +39,18 @@ impl Plan {
         notes: &mut Notes,
     ) -> Result<Self, Fault> {
         let facts = catalog::find_for(target.model.as_str());
-        let limits = ModelLimits {
-            max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
-            default_max_tokens: target.max_tokens,
+        let terms = Terms {
+            family: target.family,
+            model: &target.model,
+            forced: target.format,
+            overrides: Overrides { default_max_tokens: target.max_tokens, ..Overrides::default() },
+            limits: ModelLimits { max_output_tokens: facts.and_then(|facts| facts.max_output_tokens) },
+            streaming,
         };
         if facts.is_some_and(|facts| facts.lifecycle.is_retired()) {
-            notes.add("model", crate::chat::Action::Emulated, "retired_by_aws");
+            notes.add("model", Action::Warned, "retired_by_aws");
         }
-        let prepared =
-            families::prepare(target.family, &target.model, request, target.format, limits, streaming, notes)?;
+        let prepared = families::prepare(&terms, request, notes)?;
         let streamed = prepared.streaming == StreamingMode::Native;
         let invocation = prepared.format.encode(&prepared.request, &target.model, streamed)?;
         Ok(Self {
@@ -93,7 +96,8 @@ impl Plan {
 
     async fn open(&self, target: &Target, clock: IdleClock, trail: &mut Trail) -> Result<EventStream, Fault> {
         let streamed = target.transport.invoke_stream(self.invocation.clone()).await;
-        let streamed = streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
+        let streamed =
+            streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
         trail.answered(streamed.head);
         let decoder = self.format.stream_decoder();
         let mut stream =

@@ -26,7 +26,7 @@ pub use models::{Listing, ModelFacts};
 pub use retry::RetryPolicy;
 pub use route::{ResolveError, Routes, Target};
 
-use crate::bedrock::ModelId;
+pub use crate::bedrock::{ErrorKind, ModelId};
 use crate::chat::{InvalidRequest, Notes, Request, Response};
 use crate::telemetry::Metrics;
 
@@ -149,7 +149,7 @@ impl Gateway {
 
 /// In strict mode nothing is changed in silence, or at all.
 fn refuse_noted(notes: &Notes) -> Result<(), Fault> {
-    match notes.iter().next() {
+    match notes.iter().find(|note| note.action.is_change()) {
         None => Ok(()),
         Some(note) => Err(Fault::Invalid(InvalidRequest {
             param: Some(note.param.clone().into_owned()),

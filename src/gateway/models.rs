@@ -4,6 +4,7 @@ use super::{Gateway, Target};
 use crate::bedrock::ModelId;
 use crate::catalog::{self, Mode, Model, Status};
 use crate::chat::Request;
+use crate::families;
 
 /// A model as clients may see it.
 #[derive(Debug, Clone)]
@@ -47,7 +48,8 @@ pub struct Listing {
 impl Gateway {
     /// The models to show: configured names first, then the catalogue, each by name.
     pub fn models(&self) -> Vec<ModelFacts> {
-        let mut configured: Vec<_> = self.routes.aliases().map(|(name, target)| facts(name, target)).collect();
+        let mut configured: Vec<_> =
+            self.routes.aliases().map(|(name, target)| facts(name, target)).collect();
         configured.sort_by(|a, b| a.id.cmp(&b.id));
         let mut known = Vec::new();
         if self.listing.catalogue {
@@ -73,8 +75,9 @@ impl Gateway {
 
 fn facts(name: &str, target: &Target) -> ModelFacts {
     let known = catalog::find_for(target.model.as_str());
-    let capabilities = target.family.capabilities(&target.model);
-    let plain = Request::default();
+    let (kind, format) =
+        families::chat_format(target.family, &target.model, &Request::default(), target.format);
+    let capabilities = target.family.capabilities(&target.model, kind);
     ModelFacts {
         id: name.to_owned(),
         owned_by: known.map_or_else(|| vendor(&target.model), |model| model.provider.to_owned()),
@@ -82,7 +85,7 @@ fn facts(name: &str, target: &Target) -> ModelFacts {
         target: target.model.to_string(),
         region: target.region.clone(),
         family: target.family.name(),
-        format: target.family.chat_format(&target.model, &plain, target.format).name(),
+        format: format.name(),
         context_window: known.and_then(|model| model.context_window),
         max_output_tokens: known.and_then(|model| model.max_output_tokens),
         capabilities: [

@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn what_would_fail_again_is_not_tried_again() {
-        for kind in [ErrorKind::Validation, ErrorKind::AccessDenied, ErrorKind::NotFound, ErrorKind::DailyQuota] {
+        for kind in
+            [ErrorKind::Validation, ErrorKind::AccessDenied, ErrorKind::NotFound, ErrorKind::DailyQuota]
+        {
             assert_eq!(POLICY.pause(&fault(kind, None), 1, 0.5), None, "{kind:?}");
         }
         let slow = fault(ErrorKind::ModelTimeout, None);

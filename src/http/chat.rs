@@ -30,7 +30,8 @@ pub(super) async fn completions(
         ledger.streams();
         let Answer { trail, outcome } = edge.gateway.chat_stream(call).await;
         let answer = outcome.map_err(ApiError::from).map(|events| {
-            let encoder = ChunkEncoder::new(&head(&Id::new(), &trail.requested), StreamOptions { include_usage });
+            let encoder =
+                ChunkEncoder::new(&head(&Id::new(), &trail.requested), StreamOptions { include_usage });
             let in_flight = edge.metrics.stream_begun();
             let body = sse::body(events, encoder, edge.limits.keep_alive, ledger.clone(), in_flight);
             event_stream(body)

@@ -10,9 +10,8 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::auth;
-use crate::bedrock::ErrorKind;
 use crate::chat::InvalidRequest;
-use crate::gateway::{Fault, ResolveError};
+use crate::gateway::{ErrorKind, Fault, ResolveError};
 use crate::listener;
 use crate::openai::{EncodeError, ErrorBody, error_body};
 
@@ -27,8 +26,8 @@ pub(crate) struct ApiError {
     status: StatusCode,
     kind: &'static str,
     code: Option<&'static str>,
-    param: Option<String>,
-    message: String,
+    param: Option<Box<str>>,
+    message: Box<str>,
     retry_after: Option<Duration>,
     label: &'static str,
     close: bool,
@@ -36,13 +35,18 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
-    fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: impl Into<String>) -> Self {
+    fn new(
+        status: StatusCode,
+        kind: &'static str,
+        code: Option<&'static str>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             status,
             kind,
             code,
             param: None,
-            message: message.into(),
+            message: message.into().into(),
             retry_after: None,
             label: code.unwrap_or(kind),
             close: false,
@@ -58,7 +62,9 @@ impl ApiError {
     /// No such path.
     pub(super) fn no_route(method: &Method, path: &str) -> Self {
         let path: String = path.chars().filter(|c| !c.is_control()).take(200).collect();
-        let message = format!("Unknown request URL: {method} {path}. The API is under /v1; GET /openapi.yaml describes it.");
+        let message = format!(
+            "Unknown request URL: {method} {path}. The API is under /v1; GET /openapi.yaml describes it."
+        );
         Self::client(StatusCode::NOT_FOUND, "unknown_url", message)
     }
 
@@ -115,10 +121,6 @@ impl ApiError {
         Fault::Internal("panic").into()
     }
 
-    pub(super) fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// For metrics and the log.
     pub(super) fn label(&self) -> &'static str {
         self.label
@@ -138,7 +140,11 @@ impl ApiError {
 impl From<InvalidRequest> for ApiError {
     fn from(invalid: InvalidRequest) -> Self {
         let InvalidRequest { param, code, message } = invalid;
-        Self { param, label: "invalid_request", ..Self::client(StatusCode::BAD_REQUEST, code, message) }
+        Self {
+            param: param.map(Into::into),
+            label: "invalid_request",
+            ..Self::client(StatusCode::BAD_REQUEST, code, message)
+        }
     }
 }
 
@@ -148,7 +154,7 @@ impl From<ResolveError> for ApiError {
             ResolveError::Unknown(_) => StatusCode::NOT_FOUND,
             ResolveError::Opaque | ResolveError::NotChat(_) => StatusCode::BAD_REQUEST,
         };
-        Self { param: Some("model".to_owned()), ..Self::client(status, "model_not_found", error.to_string()) }
+        Self { param: Some("model".into()), ..Self::client(status, "model_not_found", error.to_string()) }
     }
 }
 
@@ -254,8 +260,14 @@ impl IntoResponse for ApiError {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(wait) = self.retry_after {
-            headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64));
-            headers.insert(RETRY_AFTER_MS, HeaderValue::from(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+            headers.insert(
+                RETRY_AFTER,
+                HeaderValue::from(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
+            );
+            headers.insert(
+                RETRY_AFTER_MS,
+                HeaderValue::from(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            );
         }
         if self.would_be_repeated() {
             // The gateway has repeated what can be repeated; a client's own attempts would multiply it.

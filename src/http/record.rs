@@ -4,6 +4,7 @@
 //! A request is over when the body of its answer is, not when its head is; so the ledger rides in the body
 //! and is settled when that is dropped.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -20,9 +21,8 @@ use tokio::time::Instant;
 
 use super::Edge;
 use super::error::{ApiError, Failed};
-use crate::bedrock::ModelId;
-use crate::chat::Usage;
-use crate::gateway::Trail;
+use crate::chat::{Note, Usage};
+use crate::gateway::{ModelId, Trail};
 use crate::listener::refuse_ambiguous;
 use crate::telemetry::{
     AccessLine, Disconnect, Endpoint, InFlight, Label, Metrics, Operation, Outcome, TokenType,
@@ -236,7 +236,7 @@ impl Entry {
             metrics.client_left(if answered { Disconnect::MidAnswer } else { Disconnect::BeforeAnswer });
         }
         for note in self.trail.notes.iter() {
-            metrics.note(note_label(&note.param), Label::from(note.action.as_str()));
+            metrics.note(note_label(note), Label::from(note.action.as_str()));
         }
         if self.trail.target.is_none() {
             return;
@@ -264,13 +264,13 @@ impl Entry {
 }
 
 /// Paths inside lists would make a label each; names of unknown fields are the client's own words.
-fn note_label(param: &std::borrow::Cow<'static, str>) -> Label {
-    match param {
-        std::borrow::Cow::Borrowed(known) => Label::from(*known),
-        std::borrow::Cow::Owned(path) if path.starts_with("messages") => Label::from("messages"),
-        std::borrow::Cow::Owned(path) if path.starts_with("tools") => Label::from("tools"),
-        std::borrow::Cow::Owned(_) => Label::from("other"),
-    }
+fn note_label(note: &Note) -> Label {
+    Label::from(match &note.param {
+        Cow::Borrowed(known) => known,
+        Cow::Owned(path) if path.starts_with("messages") => "messages",
+        Cow::Owned(path) if path.starts_with("tools") => "tools",
+        Cow::Owned(_) => "other",
+    })
 }
 
 fn notes_line(trail: &Trail) -> Option<String> {
@@ -287,7 +287,10 @@ impl HttpBody for Recorded {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = std::task::ready!(Pin::new(&mut self.inner).poll_frame(cx));
         if !matches!(frame, Some(Ok(_))) || self.inner.is_end_stream() {
             self.settle.ended = !matches!(frame, Some(Err(_)));

@@ -75,7 +75,10 @@ impl HttpBody for Sse {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let inner = self.get_mut().inner.get_mut().unwrap_or_else(PoisonError::into_inner);
         inner.poll_piece(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
     }

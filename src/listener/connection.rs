@@ -131,7 +131,8 @@ where
 
 /// Reads and forgets until the peer closes or [`LINGER`] is over.
 async fn discard(stream: &mut (impl AsyncRead + Unpin)) {
-    let mut scrap = [0; 4096];
+    // Not in the future itself, where every connection would carry it.
+    let mut scrap = vec![0; 4096];
     let drained = async { while matches!(stream.read(&mut scrap).await, Ok(read) if read > 0) {} };
     if tokio::time::timeout(LINGER, drained).await.is_err() {
         tracing::debug!("the client was still sending when the connection closed");

@@ -145,7 +145,7 @@ impl Listener {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let slots = Arc::new(Semaphore::new(self.settings.max_connections));
+        let slots = Arc::new(Semaphore::new(self.settings.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {

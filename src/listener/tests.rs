@@ -182,6 +182,55 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_nobody_reads_is_not_asked_for() {
+    let refuse = |_| async { Ok(whole("too large")) };
+    let (mut client, _closed) = converse(refuse, &Shutdown::new());
+    let head = b"POST / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    assert!(read_to_end(&mut client).await.starts_with("HTTP/1.1 200 "));
+}
+
+/// What two parsers could read in two ways. One answer and a close, so that nothing after it is taken for a request.
+#[tokio::test(start_paused = true)]
+async fn broken_framing_is_refused_once_and_closes() {
+    let many_headers = "x: y\r\n".repeat(101);
+    let long_head = format!("x: {}\r\n", "y".repeat(200 * 1024));
+    let cases = [
+        ("two lengths", "content-length: 1\r\ncontent-length: 2\r\n", "400"),
+        ("signed length", "content-length: +3\r\n", "400"),
+        ("unknown coding", "transfer-encoding: xchunked\r\n", "400"),
+        ("chunked not last", "transfer-encoding: chunked, identity\r\n", "400"),
+        ("space before colon", "content-length : 3\r\n", "400"),
+        ("folded line", "x: a\r\n b\r\n", "400"),
+        ("nul", "x: a\0b\r\n", "400"),
+        ("too many headers", &many_headers, "431"),
+        ("too long a head", &long_head, "431"),
+    ];
+    for (name, headers, status) in cases {
+        let (mut client, closed) = converse(read_body, &Shutdown::new());
+        let smuggled = String::from_utf8_lossy(GET);
+        let request = format!("POST / HTTP/1.1\r\nhost: a\r\n{headers}\r\nabc{smuggled}");
+        // The server may close before it has read everything.
+        let (mut answers, mut requests) = tokio::io::split(&mut client);
+        let (_, reply) = tokio::join!(requests.write_all(request.as_bytes()), read_to_end(&mut answers));
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {reply}");
+        assert_eq!(reply.matches("HTTP/1.1 ").count(), 1, "{name}: {reply}");
+        assert_eq!(closed.await.unwrap(), Closed::Broken, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_length_beside_chunks_is_ignored_and_the_connection_closes() {
+    let (mut client, _closed) = converse(read_body, &Shutdown::new());
+    let head =
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    client.write_all(GET).await.unwrap();
+    let reply = read_to_end(&mut client).await;
+    assert_eq!(reply.matches("HTTP/1.1 ").count(), 1, "{reply}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_leaving_each_response_closes_its_connection() {
     let shutdown = Shutdown::new();
     let (mut client, closed) = converse(greet, &shutdown);
@@ -323,6 +372,21 @@ async fn force_ends_what_will_not_end() {
     server.serving.await.unwrap();
     assert_eq!(*server.door.reasons.lock().unwrap(), [Closed::Aborted]);
     assert_eq!(server.door.open.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_stalled_reader_is_reset_on_a_real_socket() {
+    let settings = Settings { write_stall_timeout: Duration::from_millis(50), ..Settings::default() };
+    let endless = |_| async { Ok(streamed(stream::repeat(Bytes::from_static(&[b'x'; 1024])))) };
+    let server = Server::start(settings, endless).await;
+    let mut client = server.connect().await;
+    client.write_all(GET).await.unwrap();
+    while server.door.reasons.lock().unwrap().is_empty() {
+        server.door.changed.notified().await;
+    }
+    assert_eq!(*server.door.reasons.lock().unwrap(), [Closed::WriteStalled]);
+    let error = client.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }
 
 /// Tells when it is dropped.

@@ -115,8 +115,8 @@ impl ChunkEncoder {
     }
 
     /// The reply is whole: appends the finish chunk, the usage chunk if one was asked for and the usage is
-    /// known, and `[DONE]`. An end before the model's stop is [`EncodeError::Truncated`].
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    /// known, and `[DONE]`. Gives the finish reason. An end before the model's stop is [`EncodeError::Truncated`].
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<&'static str, EncodeError> {
         let stop = match std::mem::replace(&mut self.phase, Phase::Closed) {
             Phase::Stopped(stop) => stop,
             Phase::Fresh | Phase::Open => return Err(EncodeError::Truncated),
@@ -135,7 +135,7 @@ impl ChunkEncoder {
             push_all(out, &["],\"usage\":", &usage, "}\n\n"]);
         }
         push_all(out, &["data: [DONE]\n\n"]);
-        Ok(())
+        Ok(reason)
     }
 
     fn take(&mut self, event: &Event, out: &mut Vec<u8>) -> Result<(), EncodeError> {

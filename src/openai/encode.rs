@@ -33,9 +33,18 @@ pub enum EncodeError {
     Write(#[from] serde_json::Error),
 }
 
+/// A whole reply, written.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The JSON.
+    pub body: Vec<u8>,
+    /// What it says of its end.
+    pub finish_reason: &'static str,
+}
+
 /// Writes a whole reply. `content` and `refusal` are always there, as OpenAI has it; thoughts are in
 /// `reasoning_content`, and those that must come back to the model, with their proofs, in `reasoning_details`.
-pub fn completion(head: &Head<'_>, response: &Response) -> Result<Vec<u8>, EncodeError> {
+pub fn completion(head: &Head<'_>, response: &Response) -> Result<Written, EncodeError> {
     let Response { text, reasoning, tool_calls, stop, usage } = response;
     let spoken = text.as_ref().filter(|text| !text.is_empty());
     let empty;
@@ -48,6 +57,7 @@ pub fn completion(head: &Head<'_>, response: &Response) -> Result<Vec<u8>, Encod
         }
     };
     let has_content = spoken.is_some() || !tool_calls.is_empty();
+    let finish_reason = finish_reason(stop, !tool_calls.is_empty(), has_content)?;
     let thoughts = Text::concat(reasoning.iter().map(|reasoning| &reasoning.text));
     let completion = Completion {
         id: head.id,
@@ -65,11 +75,11 @@ pub fn completion(head: &Head<'_>, response: &Response) -> Result<Vec<u8>, Encod
                 tool_calls: tool_calls.iter().map(wire_call).collect(),
             },
             logprobs: None,
-            finish_reason: finish_reason(stop, !tool_calls.is_empty(), has_content)?,
+            finish_reason,
         }],
         usage: usage.as_ref().map(wire_usage),
     };
-    Ok(serde_json::to_vec(&completion)?)
+    Ok(Written { body: serde_json::to_vec(&completion)?, finish_reason })
 }
 
 fn wire_call(call: &ToolCall) -> WireToolCall<'_> {
@@ -208,7 +218,7 @@ mod tests {
     }
 
     fn encoded(response: &Response) -> Value {
-        serde_json::from_slice(&completion(&HEAD, response).unwrap()).unwrap()
+        serde_json::from_slice(&completion(&HEAD, response).unwrap().body).unwrap()
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod models;
 
 pub use chunk::{ChunkEncoder, StreamOptions};
 pub use decode::{Decision, Decoded, PARAMETERS, Parameter, Shape, decode, fuzz_decode};
-pub use encode::{EncodeError, Head, completion};
+pub use encode::{EncodeError, Head, Written, completion};
 pub use error::{ErrorBody, error_body, error_event};
 pub use models::{Model, ModelList};
 

@@ -142,7 +142,7 @@ proptest! {
             Event::Stop(StopReason::EndTurn),
         ])
         .unwrap();
-        let reply: Value = serde_json::from_slice(&completion(&HEAD, &response).unwrap()).unwrap();
+        let reply: Value = serde_json::from_slice(&completion(&HEAD, &response).unwrap().body).unwrap();
         prop_assert_eq!(reply["choices"][0]["message"]["content"].as_str(), Some(text.as_str()));
     }
 
@@ -156,7 +156,7 @@ proptest! {
         let usage = output.map(|output| Usage { output, ..Usage::default() });
         let events = events(&blocks, interleaved, usage);
         let response = Response::assemble(events.clone()).unwrap();
-        let whole: Value = serde_json::from_slice(&completion(&HEAD, &response).unwrap()).unwrap();
+        let whole: Value = serde_json::from_slice(&completion(&HEAD, &response).unwrap().body).unwrap();
 
         let mut chunks = streamed(&events, include_usage);
         if include_usage && usage.is_some() {

@@ -2,10 +2,11 @@
 
 use super::fault::Fault;
 use super::models::{Format, Model};
-use super::scenario::Scenario;
+use super::scenario::{Scenario, Thought};
 use super::turn::{Turn, sample, tokens};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// The characters of one delta, unless the text is short or a directive asks for another number.
@@ -17,6 +18,8 @@ pub(super) struct Answer {
     pub(super) blocks: Vec<Block>,
     pub(super) stop: Stop,
     pub(super) usage: Usage,
+    /// What a guardrail did to it: `BLOCKED` or `ANONYMIZED`.
+    pub(super) guardrail: Option<String>,
     /// Into how many pieces texts are streamed; none for the format's own habit.
     pub(super) deltas: Option<usize>,
 }
@@ -76,12 +79,14 @@ pub(super) fn answer(
     tool_prefix: &str,
 ) -> Result<Answer, Fault> {
     let mut blocks = Vec::new();
-    if let Some(text) = &scenario.reasoning {
-        let signature = (model.facts.format == Format::Claude).then(|| signature(text));
-        blocks.push(Block::Reasoning { text: text.clone(), signature });
-    }
-    if scenario.redacted {
-        blocks.push(Block::Redacted(BASE64_STANDARD.encode("redacted by the simulator")));
+    for thought in &scenario.thoughts {
+        blocks.push(match thought {
+            Thought::Said(text) => {
+                let signature = (model.facts.format == Format::Claude).then(|| signature(text));
+                Block::Reasoning { text: text.clone(), signature }
+            }
+            Thought::Redacted => Block::Redacted(BASE64_STANDARD.encode("redacted by the simulator")),
+        });
     }
     let mut calls = Vec::new();
     for call in &scenario.tools {
@@ -139,7 +144,8 @@ pub(super) fn answer(
         cache_read: scenario.usage.cache_read,
         cache_write: scenario.usage.cache_write,
     };
-    Ok(Answer { blocks, stop, usage, deltas: scenario.deltas })
+    let guardrail = scenario.guardrail.clone();
+    Ok(Answer { blocks, stop, usage, guardrail, deltas: scenario.deltas })
 }
 
 /// The echo.
@@ -151,13 +157,26 @@ fn reply_text(turn: &Turn, scenario: &Scenario, calls_tools: bool) -> String {
     let said = parts.join("\n");
     if let Some(schema) = &turn.schema {
         // Without a schema of its own a text that is JSON already is taken for the answer wanted.
-        let is_json = serde_json::from_str::<serde_json::Value>(&said).is_ok_and(|value| value.is_object());
+        let is_json = serde_json::from_str::<Value>(&said).is_ok_and(|value| value.is_object());
         return if is_json { said } else { sample(schema).to_string() };
     }
     if !said.is_empty() || calls_tools {
         return said;
     }
     if turn.media.is_empty() { "ok".to_owned() } else { turn.media.join("; ") }
+}
+
+impl Answer {
+    /// The trace of the guardrail, as Converse and the native formats carry it.
+    pub(super) fn trace(&self) -> Option<Value> {
+        let action = self.guardrail.as_deref()?;
+        let entity = json!({"type": "NAME", "match": "simulated", "action": action});
+        let assessment = json!({"sensitiveInformationPolicy": {"piiEntities": [entity]}});
+        Some(json!({"guardrail": {
+            "outputAssessments": {"simulated": [assessment]},
+            "actionReason": "Guardrail blocked or masked content.",
+        }}))
+    }
 }
 
 fn first_stop(text: &str, stops: &[String]) -> Option<(usize, String)> {

@@ -11,7 +11,7 @@ const REGION: &str = "us-east-1";
 /// The account in ARNs of inference profiles.
 const ACCOUNT: &str = "123456789012";
 
-/// ListFoundationModels: everything at once, filtered.
+/// `ListFoundationModels`: everything at once, filtered.
 pub(super) fn models(query: &str) -> Result<Reply, Fault> {
     for (name, _) in pairs(query) {
         if !["byProvider", "byCustomizationType", "byOutputModality", "byInferenceType"]
@@ -35,7 +35,7 @@ pub(super) fn models(query: &str) -> Result<Reply, Fault> {
     Ok(Reply::json(200, &json!({"modelSummaries": summaries})))
 }
 
-/// GetFoundationModel.
+/// `GetFoundationModel`.
 pub(super) fn model(id: &str) -> Result<Reply, Fault> {
     match models::find(id).filter(|named| !named.profile) {
         Some(named) => Ok(Reply::json(200, &json!({"modelDetails": summary(named.model)}))),
@@ -45,7 +45,7 @@ pub(super) fn model(id: &str) -> Result<Reply, Fault> {
     }
 }
 
-/// ListInferenceProfiles: in pages.
+/// `ListInferenceProfiles`: in pages.
 pub(super) fn profiles(options: &Options, query: &str) -> Result<Reply, Fault> {
     let number = |name: &str| -> Result<Option<usize>, Fault> {
         let Some(text) = parameter(query, name) else { return Ok(None) };
@@ -70,7 +70,7 @@ pub(super) fn profiles(options: &Options, query: &str) -> Result<Reply, Fault> {
     Ok(Reply::json(200, &reply))
 }
 
-/// GetInferenceProfile, by id or ARN.
+/// `GetInferenceProfile`, by id or ARN.
 pub(super) fn profile(options: &Options, id: &str) -> Result<Reply, Fault> {
     all_profiles(options)
         .iter()

@@ -72,7 +72,7 @@ fn texts(content: &Value) -> Vec<&str> {
     }
 }
 
-/// The reply of InvokeModel.
+/// The reply of `InvokeModel`.
 pub(super) fn reply(answer: &Answer, model: &Model) -> Value {
     let mut reply = head(answer, model);
     reply["content"] = answer.blocks.iter().map(block).collect();
@@ -113,7 +113,7 @@ fn block(block: &Block) -> Value {
     }
 }
 
-/// The chunks of InvokeModelWithResponseStream.
+/// The chunks of `InvokeModelWithResponseStream`.
 pub(super) fn events(answer: &Answer, model: &Model) -> Vec<Event> {
     let mut chunks = vec![structure(json!({"type": "message_start", "message": head(answer, model)}))];
     for (index, block) in answer.blocks.iter().enumerate() {

@@ -18,7 +18,7 @@ pub(super) fn read(body: &Value) -> Turn {
         stops: strings(&body["inferenceConfig"]["stopSequences"]),
         schema: body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]
             .as_str()
-            .and_then(|schema| serde_json::from_str(schema).map_or(None, Some)),
+            .and_then(|schema| serde_json::from_str::<Option<Value>>(schema).unwrap_or_default()),
         ..Turn::default()
     };
     read_conversation(body, &mut turn);
@@ -94,10 +94,9 @@ fn result_text(content: &Value) -> String {
 fn describe(kind: &str, media: &Value) -> String {
     let format = media["format"].as_str().unwrap_or("unknown");
     let source = &media["source"];
-    let size = source["bytes"].as_str().and_then(|text| BASE64_STANDARD.decode(text).map_or(None, Some));
-    match size {
-        Some(bytes) => format!("{kind}/{format}, {} bytes", bytes.len()),
-        None => format!("{kind}/{format}"),
+    match source["bytes"].as_str().map(|text| BASE64_STANDARD.decode(text)) {
+        Some(Ok(bytes)) => format!("{kind}/{format}, {} bytes", bytes.len()),
+        Some(Err(_)) | None => format!("{kind}/{format}"),
     }
 }
 
@@ -105,10 +104,24 @@ fn describe(kind: &str, media: &Value) -> String {
 pub(super) fn reply(answer: &Answer, request: &Value, model: &Model, native: &Value) -> Value {
     let mut reply = json!({
         "output": {"message": {"role": "assistant", "content": content(answer)}},
-        "stopReason": stop_reason(&answer.stop),
+        "stopReason": ended(answer),
         "usage": usage(answer.usage, model),
         "metrics": {"latencyMs": LATENCY_MS},
     });
+    if let Some(blocks) = reply["output"]["message"]["content"].as_array_mut() {
+        for call in blocks.iter_mut().filter_map(|block| block.get_mut("toolUse")) {
+            if model.facts.format == Format::Claude {
+                call["type"] = json!("tool_use");
+            }
+        }
+        if model.id.starts_with("deepseek.r1") {
+            // It thinks first and says so last, unless streamed.
+            blocks.sort_by_key(|block| block.get("reasoningContent").is_some());
+        }
+    }
+    if let Some(trace) = answer.trace() {
+        reply["trace"] = trace;
+    }
     if let Some(fields) = additional_fields(request, native) {
         reply["additionalModelResponseFields"] = fields;
     }
@@ -142,10 +155,21 @@ pub(super) fn content(answer: &Answer) -> Vec<Value> {
         .collect()
 }
 
-/// The events of ConverseStream.
+/// The events of `ConverseStream`.
 pub(super) fn events(answer: &Answer, request: &Value, model: &Model, native: &Value) -> Vec<Event> {
     let mut events = vec![event("messageStart", json!({"role": "assistant"}), false)];
+    // A gpt-oss stream opens with a block of no text.
+    let opened = usize::from(model.id.starts_with("openai.gpt-oss"));
+    if opened == 1 {
+        events.push(event(
+            "contentBlockDelta",
+            json!({"contentBlockIndex": 0, "delta": {"text": ""}}),
+            false,
+        ));
+        events.push(event("contentBlockStop", json!({"contentBlockIndex": 0}), false));
+    }
     for (index, block) in answer.blocks.iter().enumerate() {
+        let index = index + opened;
         let delta = |delta: Value| {
             event("contentBlockDelta", json!({"contentBlockIndex": index, "delta": delta}), true)
         };
@@ -184,12 +208,15 @@ pub(super) fn events(answer: &Answer, request: &Value, model: &Model, native: &V
         }
         events.push(event("contentBlockStop", json!({"contentBlockIndex": index}), false));
     }
-    let mut stop = json!({"stopReason": stop_reason(&answer.stop)});
+    let mut stop = json!({"stopReason": ended(answer)});
     if let Some(fields) = additional_fields(request, native) {
         stop["additionalModelResponseFields"] = fields;
     }
     events.push(event("messageStop", stop, false));
     let mut metadata = json!({"usage": usage(answer.usage, model), "metrics": {"latencyMs": LATENCY_MS}});
+    if let Some(trace) = answer.trace() {
+        metadata["trace"] = trace;
+    }
     for echoed in ["serviceTier", "performanceConfig"] {
         if let Some(value) = request.get(echoed) {
             metadata[echoed] = value.clone();
@@ -201,6 +228,11 @@ pub(super) fn events(answer: &Answer, request: &Value, model: &Model, native: &V
 
 fn event(name: &'static str, payload: Value, content: bool) -> Event {
     Event { name, payload, content }
+}
+
+/// How an answer ended. A guardrail that did anything, be it masking, is all that Converse reports.
+fn ended(answer: &Answer) -> &str {
+    if answer.guardrail.is_some() { "guardrail_intervened" } else { stop_reason(&answer.stop) }
 }
 
 /// The stop reason in Converse's words.

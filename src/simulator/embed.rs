@@ -120,7 +120,7 @@ fn dimensions(value: &Value, at: &str, known: &[u64]) -> Result<u64, Fault> {
     Err(Fault::malformed(at, &format!("{number} is not a valid enum value")))
 }
 
-/// The reply of InvokeModel.
+/// The reply of `InvokeModel`.
 pub(super) fn reply(wanted: &Wanted, model: &Model) -> Value {
     let vectors: Vec<Value> =
         wanted.texts.iter().map(|text| Value::from(vector(text, wanted.dimensions))).collect();

@@ -28,7 +28,7 @@ struct Exception {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Within {
     Nothing,
-    /// InvokeModelWithResponseStream only.
+    /// `InvokeModelWithResponseStream` only.
     Invoke,
     Both,
 }

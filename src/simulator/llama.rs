@@ -28,7 +28,7 @@ fn last_user(prompt: &str) -> &str {
     text.split_once(END).map_or(text, |(text, _)| text).trim_start_matches('\n')
 }
 
-/// The reply of InvokeModel.
+/// The reply of `InvokeModel`.
 pub(super) fn reply(answer: &Answer) -> Value {
     json!({
         "generation": text(answer),
@@ -38,7 +38,7 @@ pub(super) fn reply(answer: &Answer) -> Value {
     })
 }
 
-/// The chunks of InvokeModelWithResponseStream.
+/// The chunks of `InvokeModelWithResponseStream`.
 pub(super) fn events(answer: &Answer) -> Vec<Event> {
     let text = text(answer);
     let mut written = 0;

@@ -18,6 +18,7 @@
 //! | `[[redacted]]` | thinks first, encrypted |
 //! | `[[refusal]]` | Claude's `refusal`, Converse's `content_filtered`, without text |
 //! | `[[stop:reason]]` | ends with this stop reason, word for word |
+//! | `[[guardrail:BLOCKED]]`, `[[guardrail:ANONYMIZED]]` | a guardrail did so: Converse's `guardrail_intervened` and `trace`, the native `amazon-bedrock-guardrailAction` |
 //! | `[[usage input=9 output=9 cache_read=100 cache_write=20]]` | reports these token counts |
 //! | `[[deltas:100]]` | streams the text in so many pieces |
 //! | `[[delay:250ms]]` | waits before the first byte |
@@ -160,13 +161,7 @@ impl Simulator {
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            options,
-            recorded: Mutex::default(),
-            script: Mutex::default(),
-            attempts: Mutex::default(),
-            observed: watch::Sender::new(Observed::default()),
-        });
+        let shared = Arc::new(Shared::new(options));
         let serving = tokio::spawn(server::serve(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, serving })
     }
@@ -258,6 +253,16 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(options: Options) -> Self {
+        Self {
+            options,
+            recorded: Mutex::default(),
+            script: Mutex::default(),
+            attempts: Mutex::default(),
+            observed: watch::Sender::new(Observed::default()),
+        }
+    }
+
     fn record(&self, request: Recorded) {
         let mut recorded = lock(&self.recorded);
         recorded.push_back(request);

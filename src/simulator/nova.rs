@@ -18,7 +18,7 @@ pub(super) fn read(body: &Value) -> Turn {
     turn
 }
 
-/// The reply of InvokeModel.
+/// The reply of `InvokeModel`.
 pub(super) fn reply(answer: &Answer) -> Value {
     let mut usage = usage(answer);
     usage["totalTokens"] = json!(answer.usage.total());
@@ -29,7 +29,7 @@ pub(super) fn reply(answer: &Answer) -> Value {
     })
 }
 
-/// The chunks of InvokeModelWithResponseStream.
+/// The chunks of `InvokeModelWithResponseStream`.
 pub(super) fn events(answer: &Answer) -> Vec<Event> {
     let mut chunks = vec![structure(json!({"messageStart": {"role": "assistant"}}))];
     let mut index = 0_u64;

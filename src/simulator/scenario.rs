@@ -13,10 +13,11 @@ pub(super) struct Scenario {
     pub(super) directed: bool,
     pub(super) say: Option<String>,
     pub(super) tools: Vec<ToolCall>,
-    pub(super) reasoning: Option<String>,
-    pub(super) redacted: bool,
+    pub(super) thoughts: Vec<Thought>,
     pub(super) refusal: bool,
     pub(super) stop: Option<String>,
+    /// What a guardrail did: `BLOCKED` or `ANONYMIZED`.
+    pub(super) guardrail: Option<String>,
     pub(super) usage: Usage,
     pub(super) deltas: Option<usize>,
     pub(super) delay: Option<Duration>,
@@ -24,6 +25,13 @@ pub(super) struct Scenario {
     pub(super) unknown_event: bool,
     pub(super) fail_times: Option<(u32, Fault)>,
     pub(super) mishap: Option<Mishap>,
+}
+
+/// Reasoning before the answer.
+#[derive(Debug, PartialEq)]
+pub(super) enum Thought {
+    Said(String),
+    Redacted,
 }
 
 #[derive(Debug, PartialEq)]
@@ -102,10 +110,14 @@ impl Scenario {
         let free = free.unwrap_or_default();
         match name {
             "say" => self.say = Some(free.to_owned()),
-            "reasoning" => self.reasoning = Some(free.to_owned()),
-            "redacted" => self.redacted = true,
+            "reasoning" => self.thoughts.push(Thought::Said(free.to_owned())),
+            "redacted" => self.thoughts.push(Thought::Redacted),
             "refusal" => self.refusal = true,
             "stop" => self.stop = Some(free.to_owned()),
+            "guardrail" => match free {
+                "BLOCKED" | "ANONYMIZED" => self.guardrail = Some(free.to_owned()),
+                _ => return Err(senseless("a guardrail has BLOCKED or ANONYMIZED")),
+            },
             "usage" => {
                 self.usage = Usage {
                     input: words.count("input")?,
@@ -131,7 +143,9 @@ impl Scenario {
                 if !(400..=599).contains(&status) {
                     return Err(senseless(&format!("http:{status} is not an error")));
                 }
-                let message = words.value("message").unwrap_or("Simulated failure.");
+                let known = Fault::named(words.second(), None);
+                let usual = known.map_or_else(|| "Simulated failure.".to_owned(), |fault| fault.message);
+                let message = words.value("message").map_or(usual, str::to_owned);
                 let mut fault = Fault::new(status, "", message);
                 fault.code = Some(capitalised(words.second())).filter(|code| !code.is_empty());
                 self.mishap(MishapKind::Fault(fault), &words)?;
@@ -311,6 +325,7 @@ mod tests {
             "[[tool:f 3]]",
             "[[http:200]]",
             "[[cut after=x]]",
+            "[[guardrail:SLEPT]]",
         ] {
             assert!(Scenario::read(text).is_err(), "{text}");
         }

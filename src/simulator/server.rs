@@ -16,13 +16,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use std::vec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// InvokeModel's limit, the largest of the service's.
+/// `InvokeModel`'s limit, the largest of the service's.
 const BODY_LIMIT: usize = 25_000_000;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const SIMULATED: HeaderName = HeaderName::from_static("x-outcrop-simulated");
@@ -37,9 +37,9 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                 connections.spawn(converse(stream, Arc::clone(&shared)));
             }
             Err(error) => {
-                // Out of file descriptors, most likely: another task must run before there are any.
+                // Out of file descriptors, most likely: others must close some before there are any.
                 tracing::warn!(%error, "the simulator could not accept a connection");
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     }
@@ -267,8 +267,7 @@ impl AsyncWrite for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.reset.load(Ordering::Relaxed)
-            && let Err(error) =
-                socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO))
+            && let Err(error) = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
         {
             tracing::debug!(%error, "no reset, an orderly close instead");
         }

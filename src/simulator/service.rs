@@ -20,6 +20,10 @@ use serde_json::{Value, json};
 /// The letters that padding is made of.
 const PADDING: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
+/// What native bodies carry when a guardrail did something.
+const GUARDRAIL_ACTION: &str = "amazon-bedrock-guardrailAction";
+const GUARDRAIL_TRACE: &str = "amazon-bedrock-trace";
+
 /// Answers an authenticated request.
 pub(super) fn reply(shared: &Shared, call: &Call, head: &Parts, body: &Bytes) -> Reply {
     let id = call.model_id.as_deref().unwrap_or_default();
@@ -115,14 +119,19 @@ fn invoke(shared: &Shared, model: &Model, body: &[u8], streaming: bool) -> Resul
     };
     let tool_prefix = if model.facts.format == Format::Claude { "toolu_bdrk_" } else { "tooluse_" };
     exchange.perform(&turn, streaming, |scenario| {
-        let answer = answer(&turn, scenario, model, tool_prefix)?;
+        let mut answer = answer(&turn, scenario, model, tool_prefix)?;
+        if model.facts.format == Format::Nova {
+            // Nova counts its cache even when there is none.
+            answer.usage.cache_read.get_or_insert(0);
+            answer.usage.cache_write.get_or_insert(0);
+        }
         Ok(native(&answer, model, streaming))
     })
 }
 
 fn native(answer: &Answer, model: &Model, streaming: bool) -> Content {
     if streaming {
-        let events = match model.facts.format {
+        let mut events = match model.facts.format {
             Format::Claude => claude::events(answer, model),
             Format::Llama => llama::events(answer),
             Format::Titan => titan::events(answer),
@@ -130,9 +139,18 @@ fn native(answer: &Answer, model: &Model, streaming: bool) -> Content {
                 nova::events(answer)
             }
         };
+        if let Some(trace) = answer.trace() {
+            for event in events.iter_mut().filter(|event| event.content) {
+                event.payload[GUARDRAIL_ACTION] = json!("INTERVENED");
+            }
+            if let Some(last) = events.last_mut() {
+                last.payload[GUARDRAIL_ACTION] = json!("INTERVENED");
+                last.payload[GUARDRAIL_TRACE] = trace;
+            }
+        }
         return Content::Stream(events, answer.usage);
     }
-    let body = match model.facts.format {
+    let mut body = match model.facts.format {
         Format::Claude => claude::reply(answer, model),
         Format::Llama => llama::reply(answer),
         Format::Titan => titan::reply(answer),
@@ -140,6 +158,10 @@ fn native(answer: &Answer, model: &Model, streaming: bool) -> Content {
             nova::reply(answer)
         }
     };
+    if let Some(trace) = answer.trace() {
+        body[GUARDRAIL_ACTION] = json!("INTERVENED");
+        body[GUARDRAIL_TRACE] = trace;
+    }
     Content::Whole(body, answer.usage)
 }
 

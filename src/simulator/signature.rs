@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 const SERVICE: &str = "bedrock";
 /// How far the client's clock may be off.
-const TOLERANCE: Duration = Duration::from_secs(300);
+const TOLERANCE: Duration = Duration::from_mins(5);
 
 /// RFC 3986's unreserved characters stay as they are.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -104,11 +104,12 @@ impl<'a> Claim<'a> {
                 "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
             ));
         };
-        let signed_at = moment(&time).filter(|_| time.starts_with(self.date)).ok_or_else(|| {
-            invalid(
+        let signed_at = moment(&time)?;
+        if !time.starts_with(self.date) {
+            return Err(invalid(
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP.",
-            )
-        })?;
+            ));
+        }
         recent(&time, signed_at, now)?;
         if self.service != SERVICE {
             return Err(invalid("Credential should be scoped to correct service: 'bedrock'."));
@@ -179,19 +180,21 @@ fn canonical_query(query: &str) -> String {
 }
 
 /// `20261123T122509Z`.
-fn moment(text: &str) -> Option<SystemTime> {
-    let part = |from: usize, to: usize| text.get(from..to);
+fn moment(text: &str) -> Result<SystemTime, Fault> {
+    let wrong = || invalid("Date must be in ISO-8601 'basic format'.");
+    let part = |from: usize, to: usize| text.get(from..to).ok_or_else(wrong);
+    let (date, time) = text.split_once('T').ok_or_else(wrong)?;
     let spelled = format!(
         "{}-{}-{}T{}:{}:{}",
         part(0, 4)?,
         part(4, 6)?,
-        part(6, 8)?,
+        part(6, date.len())?,
         part(9, 11)?,
         part(11, 13)?,
-        text.get(13..)?
+        time.get(4..).ok_or_else(wrong)?
     );
-    DateTime::from_str(&spelled, Format::DateTime)
-        .map_or(None, |time| SystemTime::try_from(time).map_or(None, Some))
+    let time = DateTime::from_str(&spelled, Format::DateTime).map_err(|_| wrong())?;
+    SystemTime::try_from(time).map_err(|_| wrong())
 }
 
 fn recent(text: &str, signed_at: SystemTime, now: SystemTime) -> Result<(), Fault> {

@@ -34,7 +34,7 @@ fn last_user(input: &str) -> &str {
     text.strip_suffix("Bot:").map_or(text, |text| text.trim_end_matches('\n'))
 }
 
-/// The reply of InvokeModel.
+/// The reply of `InvokeModel`.
 pub(super) fn reply(answer: &Answer) -> Value {
     json!({
         "inputTextTokenCount": answer.usage.input,
@@ -46,7 +46,7 @@ pub(super) fn reply(answer: &Answer) -> Value {
     })
 }
 
-/// The chunks of InvokeModelWithResponseStream: one, unless a directive asks for more.
+/// The chunks of `InvokeModelWithResponseStream`: one, unless a directive asks for more.
 pub(super) fn events(answer: &Answer) -> Vec<Event> {
     let text = text(answer);
     let mut pieces = pieces(&text, answer.deltas.or(Some(1)));

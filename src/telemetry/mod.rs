@@ -5,6 +5,7 @@
 //! else in the crate; `gateway`, `http` and `app` may name it.
 
 pub mod access;
+mod by_model;
 mod escape;
 mod labels;
 pub mod logs;
@@ -12,5 +13,6 @@ mod metrics;
 mod process;
 
 pub use access::AccessLine;
+pub use by_model::ModelMetrics;
 pub use labels::{Disconnect, Endpoint, Label, Operation, Outcome, TokenType};
-pub use metrics::{InFlight, Metrics, ModelMetrics};
+pub use metrics::{InFlight, Metrics};

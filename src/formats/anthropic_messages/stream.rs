@@ -47,13 +47,13 @@ impl StreamDecoder for MessagesStream {
         let chunk = match serde_json::from_slice::<Chunk<'_>>(&frame.payload) {
             Ok(chunk) => chunk,
             // A new type may use the names that are known here for something else.
-            Err(source) => {
+            Err(error) => {
                 return match serde_json::from_slice::<ChunkKind<'_>>(&frame.payload) {
                     Ok(ChunkKind { kind }) if !is_known(&kind) => {
                         self.blocks.skip();
                         Ok(())
                     }
-                    Ok(_) | Err(_) => Err(ProtocolError::Shape { what: "chunk", source }),
+                    Ok(_) | Err(_) => Err(ProtocolError::shape("chunk")(error)),
                 };
             }
         };

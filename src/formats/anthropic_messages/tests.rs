@@ -213,6 +213,11 @@ fn usage_is_put_together_from_wherever_it_is_said() {
     let usage = Usage { input: 7, output: 9, cache_read: 2, cache_write: 3, reasoning: Some(4) };
     assert_eq!(view(events).usage, Some(usage));
 
+    // The few tokens that the start speaks of are no answer to what the reply cost.
+    let silent_end = json!({"type":"message_delta","delta":{"stop_reason":"end_turn"}});
+    let usage = Usage { input: 7, output: 90, cache_read: 2, cache_write: 3, reasoning: None };
+    assert_eq!(view(streamed(&[started(), silent_end, stopped()]).unwrap()).usage, Some(usage));
+
     let only_metrics = [
         json!({"type":"message_start"}),
         json!({"type":"message_delta","delta":{"stop_reason":"end_turn"}}),

@@ -70,8 +70,12 @@ fn said_in_frames(said: &[Said]) -> Vec<Frame> {
         match block {
             Said::Text(pieces) => pieces.iter().for_each(|piece| delta(json!({"text":piece}))),
             Said::Thought { pieces, signature } => {
-                pieces.iter().for_each(|piece| delta(json!({"reasoningContent":{"text":piece}})));
-                signature.iter().for_each(|it| delta(json!({"reasoningContent":{"signature":it}})));
+                for piece in pieces {
+                    delta(json!({"reasoningContent":{"text":piece}}));
+                }
+                if let Some(signature) = signature {
+                    delta(json!({"reasoningContent":{"signature":signature}}));
+                }
             }
             Said::Redacted(data) => delta(json!({"reasoningContent":{"redactedContent":data}})),
             Said::Tool { id, name, pieces } => {

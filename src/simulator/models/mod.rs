@@ -36,7 +36,7 @@ pub(super) struct Facts {
     pub(super) min_tokens: u64,
 }
 
-/// The body that InvokeModel takes.
+/// The body that `InvokeModel` takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Claude,
@@ -55,7 +55,7 @@ pub(super) enum Format {
 pub(super) enum Can {
     System,
     Tools,
-    /// Tools in ConverseStream as well.
+    /// Tools in `ConverseStream` as well.
     StreamTools,
     ForceAny,
     ForceTool,

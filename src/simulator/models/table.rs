@@ -25,18 +25,11 @@ const fn model(
 
 /// A class that Converse alone can talk to.
 const fn foreign(can: &'static [super::Can], stop: Stop) -> Facts {
-    Facts {
-        format: Format::Foreign,
-        can,
-        stop,
-        sampling: Sampling::Any,
-        thinking: Thinking::None,
-        min_tokens: 1,
-    }
+    speaking(Format::Foreign, can, stop)
 }
 
-const fn with_format(format: Format, facts: Facts) -> Facts {
-    Facts { format, ..facts }
+const fn speaking(format: Format, can: &'static [super::Can], stop: Stop) -> Facts {
+    Facts { format, can, stop, sampling: Sampling::Any, thinking: Thinking::None, min_tokens: 1 }
 }
 
 const fn claude(can: &'static [super::Can], sampling: Sampling, thinking: Thinking) -> Facts {
@@ -154,62 +147,55 @@ const CLAUDE_FABLE_5: Facts = claude(WITHOUT_PREFILL, Sampling::Refused, Thinkin
 const CLAUDE_5_5: Facts = claude(WITHOUT_FORCE, Sampling::Refused, Thinking::Always);
 const CLAUDE_SONNET_5_5: Facts = claude(WITHOUT_FORCE, Sampling::Refused, Thinking::BetweenTools);
 
-const LLAMA_PLAIN: Facts = with_format(Format::Llama, foreign(&[System, Documents], Stop::Any));
-const LLAMA_TOOLS: Facts =
-    with_format(Format::Llama, foreign(&[System, Documents, Tools, ResultStatus], Stop::Any));
+const LLAMA_PLAIN: Facts = speaking(Format::Llama, &[System, Documents], Stop::Any);
+const LLAMA_TOOLS: Facts = speaking(Format::Llama, &[System, Documents, Tools, ResultStatus], Stop::Any);
 const LLAMA_VISION: Facts =
-    with_format(Format::Llama, foreign(&[System, Documents, Tools, ResultStatus, Images], Stop::Any));
+    speaking(Format::Llama, &[System, Documents, Tools, ResultStatus, Images], Stop::Any);
 
-const TITAN_TEXT: Facts = with_format(Format::Titan, foreign(&[Documents], Stop::Bars));
-const TITAN_EMBED: Facts = with_format(Format::TitanEmbed, foreign(&[], Stop::Refused));
-const COHERE_EMBED: Facts = with_format(Format::CohereEmbed, foreign(&[], Stop::Refused));
-const NOVA_EMBED: Facts = with_format(Format::NovaEmbed, foreign(&[], Stop::Refused));
+const TITAN_TEXT: Facts = speaking(Format::Titan, &[Documents], Stop::Bars);
+const TITAN_EMBED: Facts = speaking(Format::TitanEmbed, &[], Stop::Refused);
+const COHERE_EMBED: Facts = speaking(Format::CohereEmbed, &[], Stop::Refused);
+const NOVA_EMBED: Facts = speaking(Format::NovaEmbed, &[], Stop::Refused);
 
-const NOVA_TEXT: Facts = with_format(
+const NOVA_TEXT: Facts = speaking(
     Format::Nova,
-    foreign(
-        &[System, Tools, StreamTools, ForceAny, ForceTool, CachePoints, MixResults, ResultStatus],
-        Stop::Any,
-    ),
+    &[System, Tools, StreamTools, ForceAny, ForceTool, CachePoints, MixResults, ResultStatus],
+    Stop::Any,
 );
-const NOVA: Facts = with_format(
+const NOVA: Facts = speaking(
     Format::Nova,
-    foreign(
-        &[
-            System,
-            Tools,
-            StreamTools,
-            ForceAny,
-            ForceTool,
-            CachePoints,
-            MixResults,
-            ResultStatus,
-            Images,
-            Documents,
-            Video,
-        ],
-        Stop::Any,
-    ),
+    &[
+        System,
+        Tools,
+        StreamTools,
+        ForceAny,
+        ForceTool,
+        CachePoints,
+        MixResults,
+        ResultStatus,
+        Images,
+        Documents,
+        Video,
+    ],
+    Stop::Any,
 );
-const NOVA_2: Facts = with_format(
+const NOVA_2: Facts = speaking(
     Format::Nova,
-    foreign(
-        &[
-            System,
-            Tools,
-            StreamTools,
-            ForceAny,
-            ForceTool,
-            CachePoints,
-            MixResults,
-            ResultStatus,
-            Images,
-            Documents,
-            Video,
-            Reasoning,
-        ],
-        Stop::Any,
-    ),
+    &[
+        System,
+        Tools,
+        StreamTools,
+        ForceAny,
+        ForceTool,
+        CachePoints,
+        MixResults,
+        ResultStatus,
+        Images,
+        Documents,
+        Video,
+        Reasoning,
+    ],
+    Stop::Any,
 );
 
 const MISTRAL_PLAIN: Facts = foreign(&[Documents], Stop::Any);

@@ -3,6 +3,7 @@
 use super::claude_rules::{self, Parameters};
 use super::conversation::signed;
 use super::media::picture;
+use super::schema;
 use crate::simulator::converse::{list, strings};
 use crate::simulator::fault::Fault;
 use crate::simulator::models::{Can, Model};
@@ -141,9 +142,8 @@ fn messages(model: &Model, messages: &Value) -> Check {
             return Err(format!("messages.{index}: Input should be an object"));
         };
         only(members, &at, &["role", "content"])?;
-        let role = match message["role"].as_str() {
-            Some(role @ ("user" | "assistant")) => role,
-            _ => return Err(format!("{at}role: Input should be 'user' or 'assistant'")),
+        let Some(role @ ("user" | "assistant")) = message["role"].as_str() else {
+            return Err(format!("{at}role: Input should be 'user' or 'assistant'"));
         };
         let last = index + 1 == messages.len();
         let content = &message["content"];
@@ -353,5 +353,5 @@ fn output_format(model: &Model, config: &Value) -> Check {
     if config.get("format").is_some() && !model.can(Can::JsonSchema) {
         return Err("output_config.format: Extra inputs are not permitted".to_owned());
     }
-    Ok(())
+    schema::compiles(&config["format"]["schema"]).map_err(|why| format!("output_config.format.schema: {why}"))
 }

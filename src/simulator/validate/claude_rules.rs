@@ -23,14 +23,13 @@ pub(super) struct Parameters<'a> {
 /// Checks them; the error is the model's own text.
 pub(super) fn check(model: &Model, parameters: &Parameters<'_>) -> Result<(), String> {
     match model.facts.sampling {
-        Sampling::Any => {}
         Sampling::OneOf if parameters.temperature.is_some() && parameters.top_p.is_some() => {
             return Err(
                 "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
                     .to_owned(),
             );
         }
-        Sampling::OneOf => {}
+        Sampling::Any | Sampling::OneOf => {}
         Sampling::Refused => {
             for (name, given) in [
                 ("temperature", parameters.temperature.is_some()),

@@ -1,6 +1,6 @@
 //! Messages, system text and tools, in the blocks that Converse and Nova's native format share.
 
-use super::media;
+use super::{media, schema};
 use crate::simulator::answer::signature;
 use crate::simulator::converse::list;
 use crate::simulator::fault::Fault;
@@ -8,7 +8,7 @@ use crate::simulator::models::{Can, Format, Model, Stop};
 use crate::simulator::shape::{array, named, object, one_of, only, required, string, union};
 use serde_json::{Map, Value};
 
-const BLOCKS: [&str; 11] = [
+const BLOCKS: [&str; 12] = [
     "text",
     "image",
     "document",
@@ -20,6 +20,7 @@ const BLOCKS: [&str; 11] = [
     "cachePoint",
     "reasoningContent",
     "citationsContent",
+    "searchResult",
 ];
 const ID_MARKS: &str = "_.:-";
 const NAME_MARKS: &str = "_-";
@@ -65,6 +66,7 @@ pub(super) fn messages(model: &Model, messages: &Value) -> Result<(), Fault> {
         if before.is_none() && role == "assistant" && !model.can(Can::AssistantFirst) {
             return Err(starts_with_user());
         }
+        // Some models merge neighbours of one role; this is the strictest behaviour known.
         if before == Some(role) {
             return Err(Fault::validation(
                 "A conversation must alternate between user and assistant roles. Make sure the conversation \
@@ -131,7 +133,7 @@ fn block(model: &Model, block: &Value, role: &str, place: &Place) -> Result<(), 
         "toolResult" => tool_result(model, value, role, &at),
         "cachePoint" => cache_point(model, value, &at),
         "reasoningContent" => reasoning(model, value, role, place),
-        "citationsContent" if !model.can(Can::Citations) => {
+        "citationsContent" | "searchResult" if !model.can(Can::Citations) => {
             Err(Fault::validation("This model doesn't support citations."))
         }
         _ => Ok(()),
@@ -341,7 +343,7 @@ pub(super) fn tools(model: &Model, body: &Value, streaming: bool) -> Result<(), 
         let at = format!("/toolConfig/tools/{index}");
         match union(tool, &at, &["toolSpec", "systemTool", "cachePoint"])? {
             ("toolSpec", spec) => {
-                let name = tool_spec(object(spec, &at)?, &format!("{at}/toolSpec"))?;
+                let name = tool_spec(model, object(spec, &at)?, &format!("{at}/toolSpec"))?;
                 if names.contains(&name) {
                     return Err(from_model("tools: Tool names must be unique."));
                 }
@@ -360,7 +362,7 @@ pub(super) fn tools(model: &Model, body: &Value, streaming: bool) -> Result<(), 
     }
 }
 
-fn tool_spec<'a>(spec: &'a Map<String, Value>, at: &str) -> Result<&'a str, Fault> {
+fn tool_spec<'a>(model: &Model, spec: &'a Map<String, Value>, at: &str) -> Result<&'a str, Fault> {
     only(spec, at, &["name", "description", "inputSchema", "strict"])?;
     let name = named(required(spec, at, "name")?, &format!("{at}/name"), 64, NAME_MARKS)?;
     if let Some(description) = spec.get("description")
@@ -378,6 +380,12 @@ fn tool_spec<'a>(spec: &'a Map<String, Value>, at: &str) -> Result<&'a str, Faul
         return Err(Fault::validation(format!(
             "The value at {path}.inputSchema.json.type must be one of the following: object."
         )));
+    }
+    if spec.get("strict") == Some(&Value::Bool(true)) {
+        if !model.can(Can::JsonSchema) {
+            return Err(unsupported("strict field in toolSpec"));
+        }
+        schema::compiles(schema).map_err(|why| from_model(&format!("tools.custom.input_schema: {why}")))?;
     }
     Ok(name)
 }

@@ -1,7 +1,8 @@
-//! The request of Converse and ConverseStream as a whole.
+//! The request of Converse and `ConverseStream` as a whole.
 
 use super::claude_rules::{self, Parameters};
 use super::conversation::{self, from_model};
+use super::schema;
 use crate::simulator::converse::{list, strings};
 use crate::simulator::fault::Fault;
 use crate::simulator::models::{Can, Format, Model, Sampling};
@@ -34,7 +35,7 @@ const CLAUDE_FIELDS: [&str; 9] = [
     "context_management",
     "speed",
 ];
-/// What the models with OpenAI's body take.
+/// What the models with `OpenAI`'s body take.
 const CHAT_FIELDS: [&str; 12] = [
     "reasoning",
     "reasoning_effort",
@@ -251,22 +252,5 @@ fn output_config(model: &Model, config: &Map<String, Value>) -> Result<(), Fault
     let schema = string(&format.get("structure").unwrap_or(&Value::Null)["jsonSchema"]["schema"], at)?;
     let schema: Value = serde_json::from_str(schema)
         .map_err(|error| Fault::validation(format!("The JSON schema is not valid JSON: {error}")))?;
-    closed_objects(&schema, 0)
-}
-
-/// Structured output wants every object of the schema closed.
-fn closed_objects(schema: &Value, depth: usize) -> Result<(), Fault> {
-    if depth > 64 {
-        return Err(from_model("output_config.format.schema: Schema is too deeply nested"));
-    }
-    if schema["type"] == "object" && schema["additionalProperties"] != false {
-        return Err(from_model(
-            "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false",
-        ));
-    }
-    match schema {
-        Value::Object(members) => members.values().try_for_each(|member| closed_objects(member, depth + 1)),
-        Value::Array(items) => items.iter().try_for_each(|item| closed_objects(item, depth + 1)),
-        _ => Ok(()),
-    }
+    schema::compiles(&schema).map_err(|why| from_model(&format!("output_config.format.schema: {why}")))
 }

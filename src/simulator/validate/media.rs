@@ -78,7 +78,8 @@ fn document(members: &Map<String, Value>, at: &str) -> Result<(), Fault> {
         one_of(format, &format!("{at}/document/format"), &DOCUMENTS)?;
     }
     let name = string(required(members, at, "name")?, at)?;
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c.is_whitespace() || "-()[]".contains(c);
+    // The text says nothing of underscores, but they were seen to be accepted.
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c.is_whitespace() || "_-()[]".contains(c);
     if name.is_empty() || name.chars().count() > 200 || !name.chars().all(allowed) || name.contains("  ") {
         return Err(Fault::validation(
             "The document file name can only contain alphanumeric characters, whitespace characters, hyphens, \

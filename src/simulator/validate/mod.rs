@@ -7,6 +7,9 @@ mod completion;
 mod conversation;
 mod converse;
 mod media;
+mod schema;
+#[cfg(test)]
+mod tests;
 
 pub(super) use claude::claude;
 pub(super) use completion::{llama, nova, titan};

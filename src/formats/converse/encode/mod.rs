@@ -2,6 +2,8 @@
 
 mod document_name;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -218,8 +220,9 @@ struct Structure<'a> {
 
 #[derive(Serialize)]
 struct JsonSchema<'a> {
-    /// JSON in a string: the service model says so.
-    schema: &'a str,
+    /// JSON in a string: the service model says so. Without the client's indentation, which nobody
+    /// could read escaped.
+    schema: Cow<'a, str>,
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a Text>,
@@ -295,7 +298,8 @@ fn output_config(format: &OutputFormat) -> Result<Option<OutputConfig<'_>>, Inva
             ))
         }
         OutputFormat::JsonSchema { name, description, schema: Some(schema), strict: _ } => {
-            let json_schema = JsonSchema { schema: schema.as_str(), name, description: description.as_ref() };
+            let json_schema =
+                JsonSchema { schema: schema.compact(), name, description: description.as_ref() };
             Ok(Some(OutputConfig {
                 text_format: TextFormat { r#type: "json_schema", structure: Structure { json_schema } },
             }))

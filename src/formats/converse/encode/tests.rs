@@ -187,7 +187,7 @@ fn a_reply_schema_is_sent_as_a_string() {
     assert_eq!(
         sent(&request)["outputConfig"],
         json!({"textFormat":{"type":"json_schema","structure":{"jsonSchema":{
-            "schema":"{\"z\":1, \"a\":2}","name":"answer"}}}})
+            "schema":"{\"z\":1,\"a\":2}","name":"answer"}}}})
     );
     request.format = OutputFormat::JsonObject;
     assert_eq!(body(&request).unwrap_err().param.unwrap(), "response_format");
