@@ -269,7 +269,13 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
         };
         targets.insert(name.clone(), target);
     }
-    let routes = Routes::new(targets, config.default_model.value.clone(), here, config.strict);
+    let routes = Routes::new(
+        targets,
+        config.default_model.value.clone(),
+        here,
+        config.aws.region.value.clone(),
+        config.strict,
+    );
     let list = config.models.list.clone();
     let listing = Listing {
         catalogue: list.catalogue,

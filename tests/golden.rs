@@ -173,7 +173,7 @@ fn stream(case: &Case, lines: &str) -> Result<Decoded> {
 
 fn frame(line: &str) -> Result<Frame> {
     let FrameLine { event, payload } = serde_json::from_str(line).with_context(|| line.to_owned())?;
-    Ok(Frame { event, payload: Bytes::copy_from_slice(payload.get().as_bytes()) })
+    Ok(Frame { event: event.into_string().into(), payload: Bytes::copy_from_slice(payload.get().as_bytes()) })
 }
 
 impl Decoded {

@@ -101,14 +101,13 @@ impl Naming {
         if fits(name) {
             return false;
         }
-        let alias = match self.aliases.get(name) {
-            Some(alias) => alias.clone(),
-            None => {
-                let alias = self.free_alias(name);
-                self.taken.insert(alias.clone());
-                self.aliases.insert(name.clone(), alias.clone());
-                alias
-            }
+        let alias = if let Some(alias) = self.aliases.get(name) {
+            alias.clone()
+        } else {
+            let alias = self.free_alias(name);
+            self.taken.insert(alias.clone());
+            self.aliases.insert(name.clone(), alias.clone());
+            alias
         };
         *name = alias;
         true

@@ -29,6 +29,8 @@ pub enum Action {
     Rewritten,
     /// Sent as it is, though it may not work much longer.
     Warned,
+    /// The same model, called by another of its ids.
+    Rerouted,
 }
 
 impl Action {
@@ -41,14 +43,15 @@ impl Action {
             Self::Emulated => "emulated",
             Self::Rewritten => "rewritten",
             Self::Warned => "warned",
+            Self::Rerouted => "rerouted",
         }
     }
 
-    /// Does strict mode refuse it? A warning changes nothing.
+    /// Does strict mode refuse it? Warnings and routes change nothing of what is asked.
     pub fn is_change(self) -> bool {
         match self {
             Self::Dropped | Self::Clamped | Self::Renamed | Self::Emulated | Self::Rewritten => true,
-            Self::Warned => false,
+            Self::Warned | Self::Rerouted => false,
         }
     }
 }

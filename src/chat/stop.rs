@@ -125,7 +125,7 @@ fn first_stop(text: &str, stops: &[String]) -> Option<usize> {
 /// How many bytes at the end of `text` are the true beginning of a stop text: the most.
 fn beginning(text: &str, stops: &[String]) -> usize {
     let longest = |stop: &String| {
-        (1..stop.len())
+        (1..stop.len().min(text.len() + 1))
             .rev()
             .find(|&length| stop.get(..length).is_some_and(|beginning| text.ends_with(beginning)))
             .unwrap_or(0)
@@ -170,6 +170,14 @@ mod tests {
         assert_eq!(said(run(&["one END two"], &["END"])), ("one ".into(), StopReason::StopSequence));
         assert_eq!(said(run(&["one EN", "D two"], &["END"])), ("one ".into(), StopReason::StopSequence));
         assert_eq!(said(run(&["END"], &["END"])), (String::new(), StopReason::StopSequence));
+    }
+
+    #[test]
+    fn the_stop_text_that_is_whole_first_ends_the_reply() {
+        for deltas in [&["xabcd"][..], &["xab", "cd"], &["x", "a", "b", "c", "d"]] {
+            assert_eq!(said(run(deltas, &["abcd", "b"])), ("xa".into(), StopReason::StopSequence));
+            assert_eq!(said(run(deltas, &["b", "ab"])), ("x".into(), StopReason::StopSequence));
+        }
     }
 
     #[test]
@@ -253,8 +261,8 @@ mod tests {
     proptest! {
         #[test]
         fn however_the_text_is_cut_the_reply_is_the_same(
-            deltas in prop::collection::vec("[abé]{0,4}", 0..12),
-            stops in prop::collection::vec("[abé]{1,4}", 0..4),
+            deltas in prop::collection::vec("[abé]{0,7}", 0..6),
+            stops in prop::collection::vec("[abé]{1,3}", 0..4),
         ) {
             let pieces: Vec<&str> = deltas.iter().map(String::as_str).collect();
             let watched: Vec<&str> = stops.iter().map(String::as_str).collect();

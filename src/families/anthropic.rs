@@ -34,6 +34,7 @@ impl Family for Anthropic {
             images_in_tool_results: true,
             tool_result_status: true,
             images: !talks_only && !model.base().contains("claude-3-5-haiku"),
+            documents: !talks_only,
             json_schema: version.holds_to_schemas(),
             signed_reasoning: version >= Version(3, 7),
             user: native,

@@ -1,4 +1,5 @@
-//! DeepSeek: R1, which only talks, and V3.x, which also calls tools. R1 takes up to 10 stop texts; V3 refuses any.
+//! R1, which only talks, and V3.x, which also calls tools, by the vendor of the same name. R1 takes up to 10
+//! stop texts; V3 refuses any.
 
 use super::{Capabilities, Family, FormatKind, StopSupport};
 use crate::bedrock::ModelId;

@@ -1,4 +1,4 @@
-//! MiniMax: M2.
+//! M2, by the vendor of the same name.
 
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;

@@ -11,7 +11,9 @@ impl Family for Nova {
     }
 
     fn claims(&self, model: &ModelId) -> bool {
-        model.base().starts_with("amazon.nova-")
+        let base = model.base();
+        let other_trades = ["canvas", "reel", "sonic", "embeddings"];
+        base.starts_with("amazon.nova-") && !other_trades.iter().any(|trade| base.contains(trade))
     }
 
     fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {

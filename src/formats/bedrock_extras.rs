@@ -23,6 +23,7 @@ struct Extras {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "Bedrock's names")]
 struct InvocationMetrics {
     #[serde(default)]
     input_token_count: Option<Count>,

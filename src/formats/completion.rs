@@ -8,6 +8,7 @@ use crate::chat::{BlockIndex, BlockKind, Delta, Event, StopReason, Text, Usage};
 const TEXT: BlockIndex = BlockIndex(0);
 
 /// A chunk of a stream, or a whole reply.
+#[derive(Debug)]
 pub(super) struct Piece {
     pub(super) text: String,
     pub(super) stop: Option<StopReason>,
@@ -72,7 +73,7 @@ impl Completion {
             }
             State::Stopped => return Err(ProtocolError::Grammar("text after the stop reason")),
         }
-        say(self.opening.pass(text), events);
+        say(&self.opening.pass(text), events);
         if let Some(reason) = stop {
             self.stop(reason, events);
         }
@@ -105,15 +106,15 @@ impl Completion {
 
     fn stop(&mut self, reason: StopReason, events: &mut Vec<Event>) {
         self.state = State::Stopped;
-        say(self.opening.rest(), events);
+        say(&self.opening.rest(), events);
         events.extend([Event::BlockStop { block: TEXT }, Event::Stop(self.extras.stop(reason))]);
         events.extend(self.usage().map(Event::Usage));
     }
 }
 
-fn say(text: String, events: &mut Vec<Event>) {
+fn say(text: &str, events: &mut Vec<Event>) {
     if !text.is_empty() {
-        events.push(Event::Delta { block: TEXT, delta: Delta::Text(Text::new(&text)) });
+        events.push(Event::Delta { block: TEXT, delta: Delta::Text(Text::new(text)) });
     }
 }
 
@@ -152,5 +153,52 @@ impl Opening {
         }
         self.passed = true;
         held.trim_start().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chat::Response;
+
+    fn some_piece() -> impl Strategy<Value = Piece> {
+        ("[ \nBot:a]{0,6}", prop::option::weighted(0.2, Just(StopReason::EndTurn)), any::<Option<u64>>())
+            .prop_map(|(text, stop, count)| Piece { text, stop, input_tokens: count, output_tokens: count })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_pieces_come_a_finished_reply_is_one(pieces in prop::collection::vec(some_piece(), 0..8)) {
+            let mut completion = Completion::new("Bot:");
+            let mut events = Vec::new();
+            let good = pieces.into_iter().all(|piece| completion.push(piece, b"{}", &mut events).is_ok());
+            if good && completion.finish(&mut events).is_ok() {
+                prop_assert!(Response::assemble(events).is_ok());
+            }
+        }
+
+        #[test]
+        fn the_answer_is_the_same_however_it_is_cut(whole in "[ \nBot:a]{0,12}", cuts in prop::collection::vec(0..13_usize, 0..4)) {
+            let read = |cuts: &[usize]| {
+                let mut completion = Completion::new("Bot:");
+                let mut events = Vec::new();
+                let mut cuts: Vec<usize> = cuts.iter().map(|cut| (*cut).min(whole.len())).collect();
+                cuts.sort_unstable();
+                let mut from = 0;
+                for to in cuts.into_iter().chain([whole.len()]) {
+                    let stop = None;
+                    let text = whole[from..to].to_owned();
+                    completion.push(Piece { text, stop, input_tokens: None, output_tokens: None }, b"{}", &mut events).unwrap();
+                    from = to;
+                }
+                let end = Piece { text: String::new(), stop: Some(StopReason::EndTurn), input_tokens: None, output_tokens: None };
+                completion.push(end, b"{}", &mut events).unwrap();
+                completion.finish(&mut events).unwrap();
+                Response::assemble(events).unwrap().text.map(|text| text.decode().into_owned())
+            };
+            prop_assert_eq!(read(&cuts), read(&[]));
+        }
     }
 }

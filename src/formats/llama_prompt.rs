@@ -57,10 +57,9 @@ impl ChatFormat for LlamaPrompt {
     }
 
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
-        let generation: Generation =
-            serde_json::from_slice(&reply.body).map_err(ProtocolError::shape("reply"))?;
+        let answer: Answer = serde_json::from_slice(&reply.body).map_err(ProtocolError::shape("reply"))?;
         let mut completion = Completion::new(NO_MARKER);
-        let mut piece = generation.into_piece();
+        let mut piece = answer.into_piece();
         piece.input_tokens = piece.input_tokens.or(reply.head.tokens.input);
         piece.output_tokens = piece.output_tokens.or(reply.head.tokens.output);
         completion.push(piece, &reply.body, events)?;
@@ -170,7 +169,7 @@ const NO_MARKER: &str = "";
 
 /// A reply, or a chunk of one: the same shape.
 #[derive(Deserialize)]
-struct Generation {
+struct Answer {
     #[serde(default)]
     generation: Option<String>,
     /// Of a stream: in the first chunk only.
@@ -183,7 +182,7 @@ struct Generation {
     stop_reason: Option<String>,
 }
 
-impl Generation {
+impl Answer {
     fn into_piece(self) -> Piece {
         let Self { generation, prompt_token_count, generation_token_count, stop_reason } = self;
         Piece {
@@ -206,9 +205,8 @@ impl StreamDecoder for Decoder {
         if &*frame.event != "chunk" {
             return Ok(());
         }
-        let generation: Generation =
-            serde_json::from_slice(&frame.payload).map_err(ProtocolError::shape("chunk"))?;
-        self.0.push(generation.into_piece(), &frame.payload, events)
+        let answer: Answer = serde_json::from_slice(&frame.payload).map_err(ProtocolError::shape("chunk"))?;
+        self.0.push(answer.into_piece(), &frame.payload, events)
     }
 
     fn finish(&mut self, events: &mut Vec<Event>) -> Result<(), ProtocolError> {

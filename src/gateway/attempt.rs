@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::drive::{EventStream, IdleClock};
 use super::retry::remaining;
 use super::{Deadlines, Fault, Phase, Target, Trail};
-use crate::bedrock::{Invocation, ReplyHead};
+use crate::bedrock::{Invocation, ModelId, ReplyHead};
 use crate::catalog;
 use crate::chat::{Action, Aliases, Event, Notes, Request, Response, StopCutter};
 use crate::families::{self, ModelLimits, Overrides, StreamingMode, Terms};
@@ -60,6 +60,18 @@ impl Plan {
             aliases: prepared.aliases,
             local_stop: prepared.local_stop,
         })
+    }
+
+    /// The same call, to another id of the same model.
+    pub(super) fn reroute(&mut self, profile: ModelId, trail: &mut Trail) {
+        trail.notes.add("model", Action::Rerouted, "profile_required");
+        trail.target = Some(profile.clone());
+        self.invocation.model = profile;
+    }
+
+    /// Where it goes now.
+    pub(super) fn model(&self) -> &ModelId {
+        &self.invocation.model
     }
 
     pub(super) async fn attempt(

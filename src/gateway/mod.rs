@@ -12,6 +12,7 @@ mod attempt;
 mod drive;
 mod fault;
 mod models;
+mod profile;
 mod retry;
 mod route;
 
@@ -38,6 +39,7 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     health: UpstreamHealth,
     listing: Listing,
+    profiles: profile::Profiles,
 }
 
 /// The longest waits. All run on one monotonic clock, and `total` covers every attempt.
@@ -99,7 +101,15 @@ impl Gateway {
         retry: RetryPolicy,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { routes, listing, deadlines, retry, metrics, health: UpstreamHealth::default() }
+        Self {
+            routes,
+            listing,
+            deadlines,
+            retry,
+            metrics,
+            health: UpstreamHealth::default(),
+            profiles: profile::Profiles::default(),
+        }
     }
 
     /// Where names lead.
@@ -139,11 +149,14 @@ impl Gateway {
         let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
-        let plan = attempt::Plan::new(&target, request, streaming, &mut trail.notes)?;
+        let mut plan = attempt::Plan::new(&target, request, streaming, &mut trail.notes)?;
         if strict || target.strict {
             refuse_noted(&trail.notes)?;
         }
-        retry::run(self, &target, &plan, deadline, trail).await
+        if let Some(profile) = self.profiles.known(&target.model) {
+            plan.reroute(profile, trail);
+        }
+        retry::run(self, &target, plan, deadline, trail).await
     }
 }
 

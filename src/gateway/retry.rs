@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::{Answered, Plan};
+use super::profile::profile_for;
 use super::{Fault, Gateway, Phase, Target, Trail};
 use crate::bedrock::{ErrorKind, Retry};
 use crate::telemetry::Label;
@@ -47,7 +48,7 @@ impl RetryPolicy {
 pub(super) async fn run(
     gateway: &Gateway,
     target: &Target,
-    plan: &Plan,
+    mut plan: Plan,
     deadline: Instant,
     trail: &mut Trail,
 ) -> Result<Answered, Fault> {
@@ -56,6 +57,9 @@ pub(super) async fn run(
         let fault = match plan.attempt(target, &gateway.deadlines, deadline, trail).await {
             Ok(answered) => {
                 gateway.health.record(true);
+                if *plan.model() != target.model {
+                    gateway.profiles.learn(&target.model, plan.model());
+                }
                 gateway.metrics.model(target.label()).attempt(Label::from("ok"));
                 return Ok(answered);
             }
@@ -63,6 +67,14 @@ pub(super) async fn run(
         };
         gateway.metrics.model(target.label()).attempt(Label::from(fault.label()));
         gateway.health.record(answered(&fault));
+        // Not a retry but a detour, once: the id that was asked for is only sold as a profile.
+        if fault.kind() == Some(ErrorKind::ProfileRequired)
+            && *plan.model() == target.model
+            && let Some(profile) = profile_for(&target.model, gateway.routes.region(target))
+        {
+            plan.reroute(profile, trail);
+            continue;
+        }
         let Some(pause) = gateway.retry.pause(&fault, trail.attempts, fastrand::f64()) else {
             return Err(fault);
         };

@@ -40,6 +40,7 @@ pub struct Routes {
     aliases: HashMap<String, Target>,
     default_model: String,
     fallback: Arc<dyn Transport>,
+    region: String,
     strict: bool,
 }
 
@@ -62,14 +63,20 @@ pub enum ResolveError {
 }
 
 impl Routes {
-    /// `default_model` is itself resolved like a client's word; `fallback` goes to the default region.
+    /// `default_model` is itself resolved like a client's word; `fallback` goes to `region`.
     pub fn new(
         aliases: HashMap<String, Target>,
         default_model: String,
         fallback: Arc<dyn Transport>,
+        region: String,
         strict: bool,
     ) -> Self {
-        Self { aliases, default_model, fallback, strict }
+        Self { aliases, default_model, fallback, region, strict }
+    }
+
+    /// The region that a target is called in.
+    pub fn region<'a>(&'a self, target: &'a Target) -> &'a str {
+        target.region.as_deref().unwrap_or(&self.region)
     }
 
     /// The configured names with their targets, in no order.

@@ -105,7 +105,7 @@ fn runs(messages: Vec<Message>, shape: Shape, notes: &mut Notes) -> (Option<Mess
         leading = leading && role == Role::System;
         let silent = said.iter().all(|said| matches!(said.block, Block::Reasoning(_)));
         let role = match role {
-            Role::System if silent => continue,
+            Role::System | Role::Assistant if silent => continue,
             Role::System if leading && shape.system => {
                 let content = said.into_iter().map(|said| said.block);
                 match &mut system {
@@ -118,7 +118,6 @@ fn runs(messages: Vec<Message>, shape: Shape, notes: &mut Notes) -> (Option<Mess
                 rewritten(notes, index, if leading { "no_system_messages" } else { "system_not_leading" });
                 Role::User
             }
-            Role::Assistant if silent => continue,
             Role::User | Role::Assistant => role,
         };
         match runs.last_mut() {

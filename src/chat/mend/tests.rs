@@ -432,7 +432,9 @@ fn all_words(messages: &[Message]) -> Vec<String> {
         }
     }
     let mut words = Vec::new();
-    messages.iter().for_each(|message| collect(&message.content, &mut words));
+    for message in messages {
+        collect(&message.content, &mut words);
+    }
     words
 }
 

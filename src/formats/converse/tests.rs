@@ -10,7 +10,7 @@ use crate::formats::samples::{Said, View, expected, input, lines, reply, view};
 const A: BlockIndex = BlockIndex(0);
 
 fn frame(event: &str, payload: &Value) -> Frame {
-    Frame { event: event.into(), payload: Bytes::from(payload.to_string()) }
+    Frame { event: event.to_owned().into(), payload: Bytes::from(payload.to_string()) }
 }
 
 fn whole(body: &Value) -> Result<Vec<Event>, ProtocolError> {

@@ -1,12 +1,11 @@
 //! Bends a request to what a model accepts: the same rules for all families, driven by [`Capabilities`].
 
-use std::collections::HashSet;
+mod tools;
 
 use super::{Capabilities, Family, FormatKind, Overrides, Sampling, StopSupport};
 use crate::bedrock::ModelId;
 use crate::chat::{
-    Action, Aliases, Block, InvalidRequest, Message, Notes, OutputFormat, Request, Role, Text, Tool,
-    ToolChoice, mend,
+    Action, Aliases, Block, InvalidRequest, Message, Notes, OutputFormat, Request, Role, Text, mend,
 };
 use crate::formats::{self, ChatFormat};
 
@@ -91,18 +90,19 @@ pub fn prepare(
     max_tokens(&mut request, &able, most, notes);
     sampling(&mut request, &able, notes);
     let local_stop = stop(&mut request, able.stop, notes);
-    tools(&mut request, &able, notes)?;
+    tools::tools(&mut request, &able, notes)?;
     thoughts(&mut request, &able, notes);
     output_format(&mut request, &able, notes);
     if !able.user && request.user.take().is_some() {
         notes.add("user", Action::Dropped, "no_equivalent");
     }
-    request.messages = mend(std::mem::take(&mut request.messages), able.shape(), notes);
-    refuse_calls(&request.messages, &able)?;
-    let aliases = Aliases::apply(&mut request, notes);
     if kind == FormatKind::Native {
+        // Before mending joins turns, so that the notes name the client's own messages.
         family.note_native_rewrites(&request, notes);
     }
+    request.messages = mend(std::mem::take(&mut request.messages), able.shape(), notes);
+    tools::refuse_calls(&request.messages, &able)?;
+    let aliases = Aliases::apply(&mut request, notes);
 
     let streaming = match (streaming, able.tools_while_streaming || request.tools.is_empty()) {
         (false, _) => StreamingMode::Plain,
@@ -138,30 +138,6 @@ fn refuse_media(messages: &[Message], able: &Capabilities) -> Result<(), Invalid
         .try_for_each(|(block, index)| refuse(block, index, able))
 }
 
-/// Whatever tool blocks mending has left are calls with their results.
-fn refuse_calls(messages: &[Message], able: &Capabilities) -> Result<(), InvalidRequest> {
-    let caller = messages.iter().find(|message| calls(message).next().is_some());
-    match caller {
-        Some(message) if !able.tools => Err(InvalidRequest::unsupported(
-            format!("messages[{}]", message.index),
-            "This model does not take tool calls.",
-        )),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// The names of the tools that a message calls.
-fn calls(message: &Message) -> impl Iterator<Item = &str> {
-    message.content.iter().filter_map(|block| match block {
-        Block::ToolUse(call) => Some(call.name.as_str()),
-        Block::Text(_)
-        | Block::Image(_)
-        | Block::Document(_)
-        | Block::ToolResult(_)
-        | Block::Reasoning(_) => None,
-    })
-}
-
 fn max_tokens(request: &mut Request, able: &Capabilities, most: Option<u32>, notes: &mut Notes) {
     let Some(wanted) = request.max_tokens else {
         request.max_tokens =
@@ -187,11 +163,10 @@ fn sampling(request: &mut Request, able: &Capabilities, notes: &mut Notes) {
         }
     };
     match able.sampling {
-        Sampling::Both => {}
         Sampling::Either if request.temperature.is_some() => {
             drop(&mut request.top_p, "top_p", "excludes_temperature", notes);
         }
-        Sampling::Either => {}
+        Sampling::Both | Sampling::Either => {}
         Sampling::Refused => {
             if request.temperature.take().is_some_and(|temperature| (temperature - 1.0).abs() > f64::EPSILON)
             {
@@ -237,101 +212,6 @@ fn stop(request: &mut Request, support: StopSupport, notes: &mut Notes) -> Vec<S
         }
     }
     local
-}
-
-fn tools(request: &mut Request, able: &Capabilities, notes: &mut Notes) -> Result<(), InvalidRequest> {
-    let called = request.messages.iter().any(|message| calls(message).next().is_some());
-    if request.tool_choice == Some(ToolChoice::None) && !called {
-        // Nothing could be called, and nothing was.
-        request.tools.clear();
-    }
-    if !able.tools && !request.tools.is_empty() {
-        return Err(InvalidRequest::unsupported("tools", "This model does not take tools."));
-    }
-    if request.tools.is_empty() {
-        match &request.tool_choice {
-            Some(ToolChoice::Required | ToolChoice::Named(_)) => {
-                return Err(InvalidRequest::value("tool_choice", "There are no tools to choose from."));
-            }
-            Some(ToolChoice::Auto | ToolChoice::None) | None => request.tool_choice = None,
-        }
-        request.parallel_tool_calls = None;
-        if !called || !able.tools {
-            return Ok(());
-        }
-        // Bedrock wants the tools of a conversation that has calls in it, also when none may follow.
-        request.tools = rebuilt(&request.messages);
-        notes.add("tools", Action::Emulated, "rebuilt_from_history");
-        request.tool_choice = able.tool_choice_none.then_some(ToolChoice::None);
-        return Ok(());
-    }
-    tool_choice(request, able, notes)?;
-    match request.parallel_tool_calls {
-        Some(false) if !able.single_call => {
-            notes.add("parallel_tool_calls", Action::Dropped, "no_equivalent");
-            request.parallel_tool_calls = None;
-        }
-        Some(true) => request.parallel_tool_calls = None,
-        Some(false) | None => {}
-    }
-    if !able.strict_tools {
-        for (position, tool) in request.tools.iter_mut().enumerate() {
-            if tool.strict.take() == Some(true) {
-                notes.add(format!("tools[{position}].strict"), Action::Dropped, "no_equivalent");
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A tool for each name that was called. Formats write a schema that takes whatever input.
-fn rebuilt(messages: &[Message]) -> Vec<Tool> {
-    let mut seen = HashSet::new();
-    messages
-        .iter()
-        .flat_map(calls)
-        .filter(|name| seen.insert(*name))
-        .map(|name| Tool { name: name.to_owned(), description: None, schema: None, strict: None })
-        .collect()
-}
-
-/// A choice that the model doesn't know becomes the nearest that it does:
-/// named → any, with that tool alone → the model's own, with that tool alone; required → the model's own.
-/// `none` beside calls in the history has only Claude's own format; elsewhere the model may call, and its
-/// calls are passed on.
-fn tool_choice(request: &mut Request, able: &Capabilities, notes: &mut Notes) -> Result<(), InvalidRequest> {
-    let nearest = match request.tool_choice.take() {
-        None | Some(ToolChoice::Auto) => None,
-        Some(ToolChoice::None) if able.tool_choice_none => Some(ToolChoice::None),
-        Some(ToolChoice::None) => {
-            notes.add("tool_choice", Action::Dropped, "no_equivalent");
-            None
-        }
-        Some(ToolChoice::Required) if able.tool_choice_any => Some(ToolChoice::Required),
-        Some(ToolChoice::Required) => {
-            notes.add("tool_choice", Action::Dropped, "no_equivalent");
-            None
-        }
-        Some(ToolChoice::Named(name)) => {
-            if !request.tools.iter().any(|tool| tool.name == name) {
-                return Err(InvalidRequest::value("tool_choice", "The chosen tool is not among the tools."));
-            }
-            if able.tool_choice_named {
-                Some(ToolChoice::Named(name))
-            } else {
-                request.tools.retain(|tool| tool.name == name);
-                let (action, nearest) = if able.tool_choice_any {
-                    (Action::Emulated, Some(ToolChoice::Required))
-                } else {
-                    (Action::Dropped, None)
-                };
-                notes.add("tool_choice", action, "only_this_tool_sent");
-                nearest
-            }
-        }
-    };
-    request.tool_choice = nearest;
-    Ok(())
 }
 
 /// Thoughts go back only to a model that signed them: others refuse them, or take them for speech.
@@ -393,3 +273,6 @@ fn output_format(request: &mut Request, able: &Capabilities, notes: &mut Notes) 
     request.format = OutputFormat::Text;
     notes.add("response_format", Action::Emulated, "instructed");
 }
+
+#[cfg(test)]
+mod tests;
