@@ -1,8 +1,11 @@
 """What Schemathesis can't know from the document.
 
 Every generated body gets a model that exists, and no text in it is a directive of the simulator. Bodies that are meant to be
-accepted also get what JSON Schema can't say: real pictures and files, and names that refer to something.
+accepted also get what JSON Schema can't say: real pictures and files, and names that refer to something. Of streams every event is
+looked at.
 """
+
+import json
 
 import schemathesis
 from schemathesis import GenerationMode
@@ -31,6 +34,19 @@ def before_call(context, case, kwargs):
         case.body = consistent(case.body)
 
 
+@schemathesis.check
+def stream_has_one_end(ctx, response, case):
+    """The schema knows single events only."""
+    if not response.headers.get("content-type", [""])[0].startswith("text/event-stream"):
+        return
+    body = response.content.decode()
+    assert body.endswith("\n\n"), "the last event is not complete"
+    events = [event for event in body.removesuffix("\n\n").split("\n\n") if not event.startswith(":")]
+    assert all(event.startswith("data: ") and "\n" not in event for event in events), "an event is one line of data"
+    ends = [event == "data: [DONE]" or "error" in json.loads(event.removeprefix("data: ")) for event in events]
+    assert ends.index(True) == len(ends) - 1, "the end comes once, and last"
+
+
 def without_directives(value):
     if isinstance(value, str):
         return value.replace("[[", "[")
@@ -42,7 +58,8 @@ def without_directives(value):
 
 
 def consistent(body):
-    body = {**body, "messages": [message(item) for item in body["messages"]]}
+    body = whole_numbers(body)
+    body["messages"] = [message(item) for item in body["messages"]]
     answers_nothing = not any(item.get("function_call") for item in body["messages"])
     if answers_nothing:
         body["messages"] = [
@@ -58,6 +75,17 @@ def consistent(body):
         if isinstance(body.get(name), dict) or body.get(name) == "required":
             body[name] = referring(body[name], "tool_0") if tools else None
     return body
+
+
+def whole_numbers(value):
+    """JSON Schema calls 13.0 an integer; the server wants it written as one."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    if isinstance(value, list):
+        return [whole_numbers(item) for item in value]
+    if isinstance(value, dict):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    return value
 
 
 def message(item):
