@@ -63,6 +63,9 @@ impl fmt::Display for Note {
     }
 }
 
+/// Most notes that are told one by one.
+const MOST: usize = 128;
+
 /// The record of everything that was changed for a request. It goes to the response header
 /// `x-outcrop-notes`, to the log and to a metric; in strict mode each note is a refusal instead.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,9 +77,17 @@ impl Notes {
         Self::default()
     }
 
-    /// Records a change; the same one twice is one.
+    /// Records a change; the same one twice is one. Beyond [`MOST`] the list only says that there are more:
+    /// its length is the client's choice.
     pub fn add(&mut self, param: impl Into<Cow<'static, str>>, action: Action, reason: &'static str) {
-        let note = Note { param: param.into(), action, reason };
+        if self.0.len() > MOST {
+            return;
+        }
+        let note = if self.0.len() == MOST {
+            Note { param: Cow::Borrowed("*"), action, reason: "more_notes" }
+        } else {
+            Note { param: param.into(), action, reason }
+        };
         if !self.0.contains(&note) {
             self.0.push(note);
         }
@@ -114,5 +125,29 @@ impl InvalidRequest {
     /// Something the target can't do and that can't be left out without changing what was asked.
     pub fn unsupported(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self { param: Some(param.into()), code: "unsupported_parameter", message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_change_is_noted_once() {
+        let mut notes = Notes::new();
+        notes.add("seed", Action::Dropped, "no_equivalent");
+        notes.add("seed", Action::Dropped, "no_equivalent");
+        let lines: Vec<_> = notes.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["seed:dropped;reason=no_equivalent"]);
+    }
+
+    #[test]
+    fn a_list_that_grows_too_long_says_that_there_is_more() {
+        let mut notes = Notes::new();
+        for n in 0..100_000 {
+            notes.add(format!("messages[{n}]"), Action::Rewritten, "orphan_tool_result");
+        }
+        assert_eq!(notes.iter().count(), MOST + 1);
+        assert_eq!(notes.iter().last().map(|note| note.reason), Some("more_notes"));
     }
 }

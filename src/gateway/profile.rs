@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use crate::bedrock::{InvalidModelId, ModelId};
+use crate::bedrock::ModelId;
 use crate::catalog;
 
 /// Most ids that are remembered: what a client may write is unbounded, what Bedrock answers so to is not.
@@ -50,11 +50,8 @@ pub(super) fn profile_for(model: &ModelId, region: &str) -> Option<ModelId> {
             geographies.iter().chain(&["global"]).map(|geo| profile(geo)).find(offered)?
         }
     };
-    match ModelId::parse(&id) {
-        Ok(profile) => Some(profile),
-        // An id at the longest has no room for a prefix.
-        Err(InvalidModelId) => None,
-    }
+    #[expect(clippy::disallowed_methods, reason = "an id of the greatest length has no room for a prefix")]
+    ModelId::parse(&id).ok()
 }
 
 /// Geo prefixes of profiles that can be called from a region, nearest first (AWS's user guide, "cross-Region

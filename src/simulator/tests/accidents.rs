@@ -56,12 +56,11 @@ async fn streams_can_be_cut_reset_and_ended_too_early() {
 #[tokio::test]
 async fn a_client_that_leaves_a_silent_stream_is_noticed() {
     let simulator = simulator().await;
-    let mut watch = simulator.watch();
     let mut reply = stream(&simulator, CLAUDE, "abc [[stall after=1]]").await;
     reply.stream.recv().await.unwrap();
     assert_eq!(simulator.observed().open_streams, 1);
     drop(reply);
-    let observed = *watch.wait_for(|observed| observed.cancelled_streams == 1).await.unwrap();
+    let observed = until(&simulator, |observed| observed.cancelled_streams == 1).await;
     assert_eq!(observed.open_streams, 0);
 }
 
@@ -153,10 +152,9 @@ async fn a_reset_is_a_reset_and_not_an_end() {
 #[tokio::test]
 async fn a_client_that_leaves_before_the_reply_is_noticed() {
     let simulator = simulator().await;
-    let mut watch = simulator.watch();
     let call = client(&simulator).converse().model_id(CLAUDE).messages(user("[[stall]]")).send();
     let call = tokio::spawn(call);
-    watch.wait_for(|observed| observed.requests == 1).await.unwrap();
+    until(&simulator, |observed| observed.requests == 1).await;
     call.abort();
-    watch.wait_for(|observed| observed.cancelled_requests == 1).await.unwrap();
+    until(&simulator, |observed| observed.cancelled_requests == 1).await;
 }

@@ -264,8 +264,13 @@ async fn events_of_the_future_change_nothing() {
     let (text, _, end) = text_of(stream(&simulator, CLAUDE, "hello [[unknown-event]]").await).await;
     assert_eq!(text, "hello");
     end.unwrap();
-    let (chunks, error) = chunks(&simulator, LLAMA, &json!({"prompt": "hello"})).await;
-    assert!(error.is_none() && chunks.len() > 1);
+    simulator.script([Reply::stream([Step::Frame(Frame::event(
+        "chunk",
+        &json!({"bytes": "e30=", "future": 1}),
+    ))])]);
+    let (found, error) = chunks(&simulator, CLAUDE, &claude_body("hello")).await;
+    assert!(error.is_none());
+    assert_eq!(found, [json!({})]);
 }
 
 #[tokio::test]

@@ -180,3 +180,10 @@ fn post(path: &str, body: &str) -> String {
 fn body_of(reply: &str) -> Value {
     serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
+
+/// Waits until the counters are as wanted. A minute is never needed: it turns a hang into a failure.
+async fn until(simulator: &Simulator, wanted: impl FnMut(&Observed) -> bool) -> Observed {
+    let mut watch = simulator.watch();
+    let seen = tokio::time::timeout(Duration::from_mins(1), watch.wait_for(wanted)).await;
+    *seen.unwrap().unwrap()
+}
