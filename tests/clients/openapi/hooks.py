@@ -59,12 +59,13 @@ def without_directives(value):
 
 def consistent(body):
     body = whole_numbers(body)
-    body["messages"] = [message(item) for item in body["messages"]]
-    answers_nothing = not any(item.get("function_call") for item in body["messages"])
-    if answers_nothing:
-        body["messages"] = [
-            {"role": "user", "content": "hello"} if item["role"] == "function" else item for item in body["messages"]
-        ]
+    called = False
+    for number, item in enumerate(body["messages"]):
+        called = called or bool(item.get("function_call"))
+        if item["role"] == "function" and not called:
+            body["messages"][number] = {"role": "user", "content": "hello"}
+        elif isinstance(item.get("content"), list):
+            item["content"] = [part_with_data(part) for part in item["content"]]
     if body.get("tools"):
         body.pop("functions", None)
     tools = body.get("tools") or body.get("functions") or []
@@ -88,15 +89,12 @@ def whole_numbers(value):
     return value
 
 
-def message(item):
-    parts = item.get("content")
-    if isinstance(parts, list):
-        for part in parts:
-            if part["type"] == "image_url":
-                part["image_url"]["url"] = PNG
-            if part["type"] == "file":
-                part["file"]["file_data"] = TEXT
-    return item
+def part_with_data(part):
+    if part["type"] == "image_url":
+        part["image_url"]["url"] = PNG
+    if part["type"] == "file":
+        part["file"]["file_data"] = TEXT
+    return part
 
 
 def referring(choice, name):
