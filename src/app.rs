@@ -12,7 +12,7 @@ use crate::auth::{KeyId, Keys};
 use crate::bedrock::{
     Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials, Transport,
 };
-use crate::config::{Auth, Config, ModelFormat};
+use crate::config::{Auth, Config, ModelFormat, Origin};
 use crate::families::{self, FormatKind};
 use crate::gateway::{Deadlines, Gateway, Listing, RetryPolicy, Routes, Target};
 use crate::http::{self, CredentialState, Edge, Health, Limits};
@@ -72,7 +72,7 @@ impl App {
             gateway,
             keys: keys(config),
             metrics,
-            health: Health::new(config.aws.region.value.clone(), simulate),
+            health: Health::new(aws.region().to_owned(), simulate),
             shutdown,
             limits: Limits {
                 body: config.server.body_limit,
@@ -96,6 +96,11 @@ impl App {
     /// What answers, without a server around it.
     pub async fn assemble(config: &Config) -> Result<Parts, StartError> {
         assemble(config, None).await
+    }
+
+    /// The region that Bedrock is called in.
+    pub fn region(&self) -> &str {
+        self.aws.region()
     }
 
     /// Asks the chain of sources for credentials.
@@ -194,7 +199,8 @@ async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Part
 fn aws_settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
     let aws = &config.aws;
     let mut settings = Settings {
-        region: aws.region.value.clone(),
+        // What nobody has chosen, an AWS profile may know better.
+        region: (aws.region.origin != Origin::Default).then(|| aws.region.value.clone()),
         profile: aws.profile.as_ref().map(|profile| profile.value.clone()),
         credentials: aws.credentials.as_ref().map(|keys| StaticCredentials {
             access_key_id: keys.value.access_key_id.expose().to_owned(),
@@ -273,7 +279,7 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
         targets,
         config.default_model.value.clone(),
         here,
-        config.aws.region.value.clone(),
+        aws.region().to_owned(),
         config.strict,
     );
     let list = config.models.list.clone();

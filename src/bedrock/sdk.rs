@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
+use aws_config::meta::region::ProvideRegion as _;
+use aws_config::profile::region::ProfileFileRegionProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
@@ -53,8 +55,8 @@ const LONGEST_REPLY: usize = 64 * 1024 * 1024;
 /// What of the configuration concerns AWS. Everything absent is found by the SDK's own chain.
 #[derive(Clone)]
 pub struct Settings {
-    /// The default region.
-    pub region: String,
+    /// The default region; absent is the profile's, else `us-east-1`.
+    pub region: Option<String>,
     /// A named profile.
     pub profile: Option<String>,
     /// Explicit keys; else the chain: environment, profile, SSO, web identity, ECS and EKS, EC2.
@@ -78,7 +80,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            region: "us-east-1".to_owned(),
+            region: None,
             profile: None,
             credentials: None,
             credentials_source: "Configuration",
@@ -107,14 +109,21 @@ pub struct StaticCredentials {
 #[derive(Clone)]
 pub struct Aws {
     shared: SdkConfig,
+    region: String,
     settings: Arc<Settings>,
 }
 
 impl Aws {
     /// Reads what the SDK reads: environment and profile files. Nothing goes over the network.
     pub async fn load(settings: Settings) -> Self {
+        let region = match &settings.region {
+            Some(region) => region.clone(),
+            None => profile_region(settings.profile.as_deref()).await,
+        };
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(Region::new(settings.region.clone()))
+            .region(Region::new(region.clone()))
+            // Said here, because the loader panics on a profile file with a number that is none.
+            .retry_config(RetryConfig::standard())
             .http_client(http_client());
         if let Some(use_fips) = settings.use_fips {
             loader = loader.use_fips(use_fips);
@@ -135,7 +144,12 @@ impl Aws {
                 settings.credentials_source,
             ));
         }
-        Self { shared: loader.load().await, settings: Arc::new(settings) }
+        Self { shared: loader.load().await, region, settings: Arc::new(settings) }
+    }
+
+    /// The default region.
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// A transport to a region; `None` is the default one.
@@ -171,12 +185,12 @@ impl Aws {
     /// name as the runtime, so the runtime's client makes it: another path, another endpoint, no body.
     pub async fn control_get(&self, path: &str) -> Result<Reply, BedrockError> {
         let settings = &self.settings;
-        let suffix = if settings.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let suffix = if self.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let fips = if settings.use_fips == Some(true) { "-fips" } else { "" };
         let endpoint = settings
             .control_endpoint_url
             .clone()
-            .unwrap_or_else(|| format!("https://bedrock{fips}.{}.{suffix}", settings.region));
+            .unwrap_or_else(|| format!("https://bedrock{fips}.{}.{suffix}", self.region));
         let sdk = Sdk { client: Client::from_conf(self.client_config(None).endpoint_url(endpoint).build()) };
         let swap = Swap { request: Request::Get(path.to_owned()), answer: Arc::default() };
         let (head, body) = sdk.invoke_model("-", swap).await?;
@@ -196,6 +210,16 @@ impl Aws {
             Err(error) => Err(CredentialsUnavailable(chain(&error))),
         }
     }
+}
+
+/// The region of a profile, or of the default one. (The SDK's whole chain would also ask EC2's metadata
+/// service, and wait for it where there is none.)
+async fn profile_region(profile: Option<&str>) -> String {
+    let mut files = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile {
+        files = files.profile_name(profile);
+    }
+    files.build().region().await.map_or_else(|| "us-east-1".to_owned(), |region| region.to_string())
 }
 
 /// Who the gateway is to AWS.

@@ -27,7 +27,7 @@ pub(super) async fn run(config: Config) -> Outcome {
             print(&format!("[FAIL] {problem}\n       {advice}\n"));
         }
     };
-    say(Ok(format!("region {} ({})", config.aws.region.value, config.aws.region.origin)));
+    say(Ok(format!("region {}", super::region(&config, parts.aws.region()))));
     if let Some(url) = &config.aws.endpoint_url {
         say(Ok(format!("endpoint {} ({})", url.value, url.origin)));
     }

@@ -198,7 +198,7 @@ fn greeting(config: &Config, app: &App, source: &str) -> String {
     };
     let upstream = match app.simulator() {
         Some(simulator) => format!("the built-in simulator at {} (nothing goes to AWS)", simulator.url()),
-        None => format!("{} ({})", config.aws.region.value, config.aws.region.origin),
+        None => region(config, app.region()),
     };
     let admin =
         app.admin_address().map_or_else(String::new, |admin| format!("  admin        http://{admin}\n"));
@@ -206,6 +206,15 @@ fn greeting(config: &Config, app: &App, source: &str) -> String {
         "Outcrop {version} is listening on http://{address}\n{admin}  bedrock      {upstream}\n  credentials  {source}\n\nTry it:\n\ncurl -s http://{address}/v1/chat/completions \\\n  -H 'Content-Type: application/json'{key} \\\n  -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n",
         version = env!("CARGO_PKG_VERSION"),
     )
+}
+
+/// The region, and who chose it.
+fn region(config: &Config, effective: &str) -> String {
+    if effective == config.aws.region.value {
+        format!("{effective} ({})", config.aws.region.origin)
+    } else {
+        format!("{effective} (AWS profile)")
+    }
 }
 
 async fn models(config: Config) -> Outcome {

@@ -60,6 +60,11 @@ impl Health {
         *self.credentials.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
+    /// Is Bedrock a simulator in this process?
+    pub(super) fn is_simulated(&self) -> bool {
+        self.simulated
+    }
+
     fn credential_state(&self) -> CredentialState {
         self.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -31,6 +31,9 @@ use crate::telemetry::{
 /// The id under which a request is found in both sides' logs.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Nothing here comes from a model.
+const X_OUTCROP_SIMULATED: HeaderName = HeaderName::from_static("x-outcrop-simulated");
+
 /// Wraps everything: gives the request its ledger, and its answer the means to settle it.
 pub(super) async fn record(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
@@ -47,6 +50,9 @@ pub(super) async fn record(State(edge): State<Arc<Edge>>, mut request: Request, 
 
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    if edge.health.is_simulated() {
+        response.headers_mut().insert(X_OUTCROP_SIMULATED, HeaderValue::from_static("true"));
     }
     if let Some(failed) = response.extensions_mut().remove::<Failed>() {
         ledger.failed(failed.label);
