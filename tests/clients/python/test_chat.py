@@ -5,6 +5,7 @@ import asyncio
 import openai
 import pytest
 from conftest import ALL_MODELS, CLAUDE, KEY, NOVA, ONE_OF_EACH, RICH_MODELS, URL, user
+from pydantic import BaseModel
 
 
 def collect(stream):
@@ -132,6 +133,21 @@ def test_a_reply_cut_at_the_limit_says_so(client, model, limit):
     ask = {"model": model, "messages": user("a text of more than two tokens"), limit: 2}
     assert client.chat.completions.create(**ask).choices[0].finish_reason == "length"
     assert collect(client.chat.completions.create(**ask, stream=True))[1] == ["length"]
+
+
+class Trip(BaseModel):
+    city: str
+    days: int
+
+
+@pytest.mark.parametrize("model", [CLAUDE, "us.anthropic.claude-sonnet-4-5-20250929-v1:0", NOVA])
+def test_the_sdk_parses_structured_output(client, model):
+    # The simulator echoes text that is JSON already.
+    ask = {"model": model, "messages": user('{"city":"Rome","days":3}'), "response_format": Trip}
+    reply = client.chat.completions.parse(**ask)
+    assert reply.choices[0].message.parsed == Trip(city="Rome", days=3)
+    with client.chat.completions.stream(**ask) as stream:
+        assert stream.get_final_completion().choices[0].message.parsed == Trip(city="Rome", days=3)
 
 
 def test_reasoning_comes_beside_the_text(client):
