@@ -16,6 +16,8 @@ const X_OUTCROP_ATTEMPTS: HeaderName = HeaderName::from_static("x-outcrop-attemp
 const X_OUTCROP_NOTES: HeaderName = HeaderName::from_static("x-outcrop-notes");
 /// Amazon's id of the last attempt.
 const X_OUTCROP_UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-outcrop-upstream-request-id");
+/// The answer comes from the simulator, and no model had a part in it.
+const X_OUTCROP_SIMULATED: HeaderName = HeaderName::from_static("x-outcrop-simulated");
 /// A request's own wish to be refused rather than changed.
 const X_OUTCROP_STRICT: HeaderName = HeaderName::from_static("x-outcrop-strict");
 
@@ -38,6 +40,9 @@ pub(super) fn describe(headers: &mut HeaderMap, trail: &Trail) {
     }
     if let Some(notes) = notes_value(&trail.notes) {
         set(X_OUTCROP_NOTES, &notes);
+    }
+    if trail.simulated {
+        headers.insert(X_OUTCROP_SIMULATED, HeaderValue::from_static("true"));
     }
     if trail.attempts > 0 {
         headers.insert(X_OUTCROP_ATTEMPTS, HeaderValue::from(trail.attempts));
