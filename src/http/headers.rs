@@ -66,7 +66,7 @@ pub(super) fn notes_value(notes: &Notes) -> Option<String> {
         if !line.is_empty() {
             line.push_str(", ");
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._[]-".contains(c);
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._[]-*".contains(c);
         line.extend(note.param.chars().map(|c| if allowed(c) { c } else { '_' }));
         // Writing to a String can't fail.
         let _ = write!(line, ":{};reason={}", note.action.as_str(), note.reason);
