@@ -29,7 +29,7 @@ async fn what_is_no_json_object_is_refused() {
     ] {
         let answer = post(&gateway, body).await;
         let (status, kind, given) = answer.verdict();
-        assert_eq!((status, kind.as_str()), (400, "invalid_request_error"), "{:.40}", body);
+        assert_eq!((status, kind.as_str()), (400, "invalid_request_error"), "{body:.40}");
         assert_eq!(answer.error()["param"], Value::Null);
         // Depth is found out by the parser, at a place of its choosing.
         assert!(given.as_deref() == Some(code) || body.len() > 1000, "{body:.40}: {given:?}");
