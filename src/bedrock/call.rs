@@ -56,6 +56,8 @@ pub struct ReplyHead {
     pub request_id: Option<String>,
     /// `x-amzn-bedrock-*-token-count`: the only usage some families give (plain InvokeModel replies).
     pub tokens: TokenCounts,
+    /// `x-outcrop-simulated`: no model wrote this.
+    pub simulated: bool,
 }
 
 /// Token counts from headers.

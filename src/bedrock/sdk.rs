@@ -445,6 +445,7 @@ fn head(headers: &Headers) -> ReplyHead {
             cache_read: count("x-amzn-bedrock-cache-read-input-token-count"),
             cache_write: count("x-amzn-bedrock-cache-write-input-token-count"),
         },
+        simulated: headers.get("x-outcrop-simulated").is_some(),
     }
 }
 

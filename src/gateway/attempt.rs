@@ -82,6 +82,7 @@ impl Plan {
         trail: &mut Trail,
     ) -> Result<Answered, Fault> {
         trail.upstream_request_id = None;
+        trail.simulated = false;
         let left = remaining(deadline, deadlines.total)?;
         let clock = || IdleClock::new(deadlines.idle, deadlines.total, deadline);
         match self.mode {
@@ -161,6 +162,8 @@ fn cut_whole(cutter: &mut StopCutter, events: Vec<Event>) -> Vec<Event> {
 
 impl Trail {
     fn answered(&mut self, head: ReplyHead) {
-        self.upstream_request_id = head.request_id;
+        let ReplyHead { request_id, tokens: _, simulated } = head;
+        self.upstream_request_id = request_id;
+        self.simulated = simulated;
     }
 }

@@ -80,6 +80,8 @@ pub struct Trail {
     pub attempts: u32,
     /// The upstream's id of the last attempt.
     pub upstream_request_id: Option<String>,
+    /// It says of itself that it is a simulator.
+    pub simulated: bool,
     /// Everything that was changed on the way.
     pub notes: Notes,
 }

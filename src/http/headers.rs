@@ -16,6 +16,8 @@ const X_OUTCROP_ATTEMPTS: HeaderName = HeaderName::from_static("x-outcrop-attemp
 const X_OUTCROP_NOTES: HeaderName = HeaderName::from_static("x-outcrop-notes");
 /// Amazon's id of the last attempt.
 const X_OUTCROP_UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-outcrop-upstream-request-id");
+/// The answer comes from the simulator, and no model had a part in it.
+const X_OUTCROP_SIMULATED: HeaderName = HeaderName::from_static("x-outcrop-simulated");
 /// A request's own wish to be refused rather than changed.
 const X_OUTCROP_STRICT: HeaderName = HeaderName::from_static("x-outcrop-strict");
 
@@ -39,6 +41,9 @@ pub(super) fn describe(headers: &mut HeaderMap, trail: &Trail) {
     if let Some(notes) = notes_value(&trail.notes) {
         set(X_OUTCROP_NOTES, &notes);
     }
+    if trail.simulated {
+        headers.insert(X_OUTCROP_SIMULATED, HeaderValue::from_static("true"));
+    }
     if trail.attempts > 0 {
         headers.insert(X_OUTCROP_ATTEMPTS, HeaderValue::from(trail.attempts));
     }
@@ -61,7 +66,7 @@ pub(super) fn notes_value(notes: &Notes) -> Option<String> {
         if !line.is_empty() {
             line.push_str(", ");
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._[]-".contains(c);
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._[]-*".contains(c);
         line.extend(note.param.chars().map(|c| if allowed(c) { c } else { '_' }));
         // Writing to a String can't fail.
         let _ = write!(line, ":{};reason={}", note.action.as_str(), note.reason);

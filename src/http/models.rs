@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 
 use super::Edge;
@@ -17,8 +18,10 @@ pub(super) async fn list(State(edge): State<Arc<Edge>>) -> Json<ModelList> {
 /// The id may hold `:`, `/` and `.`, percent-encoded or not: it is everything after the prefix.
 pub(super) async fn retrieve(
     State(edge): State<Arc<Edge>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, ApiError> {
+    // Only what isn't UTF-8 is no text, and no model is called so.
+    let id = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(id)| id);
     edge.gateway.model(&id).map(|facts| Json(model(&facts))).map_err(ApiError::no_model)
 }
 

@@ -4,11 +4,19 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::missing_panics_doc,
     reason = "a test that can't go on has failed, helpers included"
 )]
 
+mod auth;
 mod chat;
+mod errors;
+mod lifecycle;
+mod models;
+mod operations;
+#[cfg(unix)]
+mod process;
+mod requests;
+mod retries;
 mod streaming;
 mod support;
 mod tools;

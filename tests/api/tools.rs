@@ -172,7 +172,7 @@ async fn names_outside_bedrocks_pattern_come_back_as_the_client_knows_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tool_choice_in_all_its_forms() {
     let gateway = TestGateway::start().await;
-    let named = json!({"type": "function", "function": {"name": "time"}});
+    let time = json!({"type": "function", "function": {"name": "time"}});
     let allowed = |mode: &str| json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [{"type": "function", "function": {"name": "time"}}]}});
     for model in [CLAUDE, NOVA] {
         for (choice, expected) in [
@@ -180,7 +180,7 @@ async fn tool_choice_in_all_its_forms() {
             (Value::Null, None),
             (json!("none"), None),
             (json!("required"), Some("weather")),
-            (named.clone(), Some("time")),
+            (time.clone(), Some("time")),
             (allowed("auto"), None),
             (allowed("required"), Some("time")),
         ] {

@@ -1,0 +1,134 @@
+//! How it starts, and how it stops.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use outcrop::app::{App, StartError};
+use outcrop::config::{self, Config, Overrides, Sources};
+use outcrop::simulator::{Reply, Step};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::support::{
+    CLAUDE, Ending, Live, Request, Setup, SseEvent, TestGateway, chat, claude_stream, parse,
+};
+
+/// A stream in flight that waits for its release.
+async fn in_flight(gateway: &TestGateway) -> (Live, Vec<u8>, Arc<Notify>) {
+    let released = Arc::new(Notify::new());
+    let mut steps = claude_stream();
+    steps.insert(3, Step::Hold(Arc::clone(&released)));
+    gateway.script([Reply::stream(steps)]);
+    let mut live = gateway.open_stream(&chat(CLAUDE, "hi")).await;
+    let first = live.piece().await.unwrap();
+    (live, first, released)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_in_flight_ends_in_its_own_time() {
+    let mut gateway = Setup::new().set("server.admin", "'127.0.0.1:0'").start().await;
+    let (live, first, released) = in_flight(&gateway).await;
+    gateway.shutdown.leave();
+    // Still serving, while load balancers take notice.
+    let ready = gateway.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("[-] draining"), "{}", ready.text());
+    assert_eq!(gateway.get("/livez").await.status, 200);
+    assert_eq!(gateway.get("/health").await.json()["status"], "draining");
+    let last = gateway.chat(&chat(CLAUDE, "hi")).await;
+    last.completion();
+    assert_eq!(last.header("connection"), Some("close"));
+
+    gateway.shutdown.drain();
+    assert!(gateway.ended.try_recv().is_err(), "a stream is still in flight");
+    released.notify_one();
+    let rest = live.rest().await;
+    assert_eq!(rest.ending, Ending::Whole);
+    let body = String::from_utf8([first, rest.body].concat()).unwrap();
+    assert_eq!(parse(&body).last(), Some(&SseEvent::Done));
+    (&mut gateway.ended).await.unwrap();
+    assert!(TcpStream::connect(gateway.address).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(gateway.admin.unwrap()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn force_ends_what_is_left_and_the_call_upstream() {
+    let mut gateway = TestGateway::start().await;
+    let (live, _, _released) = in_flight(&gateway).await;
+    gateway.shutdown.force();
+    (&mut gateway.ended).await.unwrap();
+    assert_eq!(live.rest().await.ending, Ending::Cut, "half a stream doesn't look like a whole one");
+    gateway.seen(|observed| observed.cancelled_streams == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn draining_without_work_ends_at_once() {
+    let mut gateway = TestGateway::start().await;
+    // A kept-alive connection that waits for nothing.
+    let idle = TcpStream::connect(gateway.address).await.unwrap();
+    gateway.send(Request::get("/livez")).await;
+    gateway.shutdown.drain();
+    (&mut gateway.ended).await.unwrap();
+    drop(idle);
+}
+
+fn config(keys: &[(&str, &str)]) -> Result<Config, config::Errors> {
+    let mut overrides = Overrides::default();
+    overrides.set("test", "server.listen", "127.0.0.1:0");
+    for (path, yaml) in keys {
+        overrides.set_yaml("test", path, yaml).unwrap();
+    }
+    config::load(Sources { file: None, vars: &BTreeMap::<String, String>::new(), overrides })
+}
+
+async fn refusal(keys: &[(&str, &str)]) -> StartError {
+    match App::start(&config(keys).unwrap(), true).await {
+        Ok(_) => panic!("it started"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test]
+async fn what_only_the_families_can_judge_keeps_it_from_starting() {
+    for (models, words) in [
+        ("{x: {target: amazon.nova-lite-v1:0, family: lama}}", "there is no family `lama`"),
+        ("{x: {target: amazon.nova-lite-v1:0, format: native}}", "no native format"),
+    ] {
+        let error = refusal(&[("models", models)]).await;
+        assert!(matches!(&error, StartError::Model { name, .. } if name == "x"), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_keeps_it_from_starting() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = refusal(&[("server.listen", &format!("'{address}'"))]).await;
+    assert!(matches!(error, StartError::Bind(at, _) if at == address), "{error}");
+}
+
+#[test]
+fn a_configuration_is_refused_with_everything_that_is_wrong_with_it() {
+    let errors =
+        config(&[("server.lisen", "x"), ("retry.max_attempts", "0"), ("timeout", "soon")]).unwrap_err();
+    assert_eq!(errors.0.len(), 3, "{errors}");
+    let errors = config(&[("server.listen", "'0.0.0.0:0'")]).unwrap_err();
+    assert!(errors.to_string().contains("no key is configured"), "{errors}");
+    assert!(config(&[("server.listen", "'0.0.0.0:0'"), ("auth.mode", "none")]).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_built_in_simulator_serves_without_an_account() {
+    let app = App::start(&config(&[]).unwrap(), true).await.unwrap();
+    let address = app.address();
+    let shutdown = app.shutdown();
+    assert!(app.simulator().is_some());
+    let serving = tokio::spawn(app.serve());
+    let answer = Request::chat(&chat(CLAUDE, "hi")).send(address).await;
+    assert_eq!(answer.completion()["choices"][0]["message"]["content"], "hi");
+    assert_eq!(answer.header("x-outcrop-simulated"), Some("true"));
+    assert_eq!(Request::get("/health").send(address).await.json()["simulated"], true);
+    shutdown.drain();
+    serving.await.unwrap();
+}

@@ -1,0 +1,127 @@
+//! The binary itself: what it says, and what signals do to it.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use tokio::net::TcpStream;
+
+use crate::support::{CLAUDE, Request, chat, streamed};
+
+fn outcrop(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outcrop"));
+    // Nothing of this machine's own AWS, and nobody to ask for credentials over the network.
+    command
+        .args(arguments)
+        .env_clear()
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_CONFIG_FILE", "/nonexistent")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// A server that dies with its test.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts it and waits until it says where it listens.
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = outcrop(arguments).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = lines.next().expect("it ends without listening").unwrap();
+            if let Some((_, url)) = line.split_once("is listening on http://") {
+                break url.parse().unwrap();
+            }
+        };
+        // Somebody has to read on, or it would wait for that.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+    }
+
+    fn exit_code(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _already_gone = self.child.kill();
+        let _code = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_it_with_success() {
+    for name in ["TERM", "INT"] {
+        let server = Server::start(&["serve", "--simulate", "--listen", "127.0.0.1:0"]);
+        Request::chat(&chat(CLAUDE, "hi")).send(server.address).await.completion();
+        server.signal(name);
+        assert_eq!(server.exit_code(), Some(0), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_grace_period_has_an_end() {
+    let server =
+        Server::start(&["serve", "--simulate", "--listen", "127.0.0.1:0", "--set", "server.grace=0.05"]);
+    let live = Request::chat(&streamed(&chat(CLAUDE, "abc [[stall after=1]]"))).open(server.address).await;
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), Some(0));
+    drop(live);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_waits_for_nothing() {
+    let server = Server::start(&["serve", "--simulate", "--listen", "127.0.0.1:0"]);
+    let mut live =
+        Request::chat(&streamed(&chat(CLAUDE, "abc [[stall after=1]]"))).open(server.address).await;
+    live.piece().await.unwrap();
+    server.signal("TERM");
+    // The first one has been heard when nobody is let in any more.
+    while TcpStream::connect(server.address).await.is_ok() {}
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_credentials_it_lives_is_not_ready_and_says_why() {
+    let server = Server::start(&["serve", "--listen", "127.0.0.1:0"]);
+    let get = async |path: &str| Request::get(path).send(server.address).await;
+    assert_eq!(get("/livez").await.status, 200);
+    let ready = get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("[-] credentials"), "{}", ready.text());
+    let answer = Request::chat(&chat(CLAUDE, "hi")).send(server.address).await;
+    let expected = (500, "server_error".to_owned(), Some("upstream_auth_error".to_owned()));
+    assert_eq!(answer.verdict(), expected);
+    assert_eq!(answer.header("x-outcrop-attempts"), Some("1"), "there are none the second time either");
+    assert!(answer.text().contains("outcrop doctor"), "{}", answer.text());
+    assert_eq!(get("/health").await.json()["status"], "no_credentials");
+}
+
+#[test]
+fn a_wrong_configuration_is_an_exit_code_of_its_own() {
+    for arguments in [
+        &["serve", "--set", "timeout=soon"][..],
+        &["check", "--set", "no.such.key=1"],
+        &["serve", "--listen", "0.0.0.0:0"],
+        &["serve", "--config", "/nonexistent/outcrop.yaml"],
+    ] {
+        let output = outcrop(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "{arguments:?}");
+        assert!(!output.stderr.is_empty());
+    }
+}
