@@ -6,11 +6,11 @@
 //! our body into the request before it is signed, and takes the answer's body out before the SDK reads it.
 //! Error answers are left to the SDK, which buffers them.
 
+use std::cell::RefCell;
 use std::error::Error;
-use std::fmt;
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -34,11 +34,12 @@ use aws_sdk_bedrockruntime::primitives::Blob;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
 use aws_types::region::Region as AwsRegion;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::Stream;
 use http_body::Body as _;
@@ -163,7 +164,8 @@ impl Aws {
             // One retry loop, and it is the gateway's: it sees fallbacks, budgets and the commit point.
             .retry_config(RetryConfig::disabled())
             // It would kill a quiet answer after seconds; the gateway has its own clocks.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .interceptor(Swap);
         if let Some(region) = region {
             config = config.region(AwsRegion::new(region.to_owned()));
         }
@@ -192,8 +194,8 @@ impl Aws {
             .clone()
             .unwrap_or_else(|| format!("https://bedrock{fips}.{}.{suffix}", self.region));
         let sdk = Sdk { client: Client::from_conf(self.client_config(None).endpoint_url(endpoint).build()) };
-        let swap = Swap { request: Request::Get(path.to_owned()), answer: Arc::default() };
-        let (head, body) = sdk.invoke_model("-", swap).await?;
+        let exchange = Exchange { request: Request::Get(path.to_owned()), answer: None };
+        let (head, body) = sdk.invoke_model("-", exchange).await?;
         Ok(Reply { head, body: whole(body).await? })
     }
 
@@ -278,61 +280,54 @@ impl Transport for Sdk {
 
 impl Sdk {
     /// Makes the call; what comes back is the answer's head and its body, unread.
-    async fn send(&self, call: Invocation) -> Result<(ReplyHead, SdkBody), BedrockError> {
-        let swap = Swap { request: Request::Body(call.body), answer: Arc::default() };
-        let answer = Arc::clone(&swap.answer);
+    async fn send(&self, call: Invocation) -> Result<Answer, BedrockError> {
         let model = call.model.as_str();
+        let exchange = Exchange { request: Request::Body(call.body), answer: None };
         match call.operation {
             Operation::Converse => {
-                let sent = self.client.converse().model_id(model).customize().interceptor(swap).send().await;
-                sent.map(drop).map_err(|error| failure(&error))?;
+                let operation = self.client.converse().model_id(model);
+                exchange.run(operation.send().map(sent)).await
             }
             Operation::ConverseStream => {
-                let sent =
-                    self.client.converse_stream().model_id(model).customize().interceptor(swap).send().await;
-                sent.map(drop).map_err(|error| failure(&error))?;
+                let operation = self.client.converse_stream().model_id(model);
+                exchange.run(operation.send().map(sent)).await
             }
-            Operation::InvokeModel => return self.invoke_model(model, swap).await,
+            Operation::InvokeModel => self.invoke_model(model, exchange).await,
             Operation::InvokeModelWithResponseStream => {
-                let sent = self
+                let operation = self
                     .client
                     .invoke_model_with_response_stream()
                     .model_id(model)
                     .content_type("application/json")
                     .accept("application/json")
-                    .body(Blob::new(""))
-                    .customize()
-                    .interceptor(swap)
-                    .send()
-                    .await;
-                sent.map(drop).map_err(|error| failure(&error))?;
+                    .body(Blob::new(""));
+                exchange.run(operation.send().map(sent)).await
             }
         }
-        taken(&answer)
     }
 
-    async fn invoke_model(&self, model: &str, swap: Swap) -> Result<(ReplyHead, SdkBody), BedrockError> {
-        let answer = Arc::clone(&swap.answer);
-        let sent = self
+    async fn invoke_model(&self, model: &str, exchange: Exchange) -> Result<Answer, BedrockError> {
+        let operation = self
             .client
             .invoke_model()
             .model_id(model)
             .content_type("application/json")
             .accept("application/json")
-            .body(Blob::new(""))
-            .customize()
-            .interceptor(swap)
-            .send()
-            .await;
-        sent.map(drop).map_err(|error| failure(&error))?;
-        taken(&answer)
+            .body(Blob::new(""));
+        exchange.run(operation.send().map(sent)).await
     }
 }
 
-fn taken(answer: &Mutex<Option<(ReplyHead, SdkBody)>>) -> Result<(ReplyHead, SdkBody), BedrockError> {
-    let taken = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-    taken.ok_or_else(|| BedrockError::new(ErrorKind::Malformed, "a success without an answer"))
+/// What the SDK makes of a success is of no use: [`Swap`] has the answer.
+fn sent<T, E>(outcome: Result<T, SdkError<E, HttpResponse>>) -> Result<(), BedrockError>
+where
+    E: Error + Send + Sync + 'static,
+{
+    outcome.map(drop).map_err(|error| failure(&error))
 }
+
+/// An answer's head, and its body unread.
+type Answer = (ReplyHead, SdkBody);
 
 async fn whole(body: SdkBody) -> Result<Bytes, BedrockError> {
     match http_body_util::Limited::new(body, LONGEST_REPLY).collect().await {
@@ -343,11 +338,36 @@ async fn whole(body: SdkBody) -> Result<Bytes, BedrockError> {
     }
 }
 
-/// Puts our body into the request, and keeps the answer's for us.
-struct Swap {
-    request: Request,
-    answer: Arc<Mutex<Option<(ReplyHead, SdkBody)>>>,
+tokio::task_local! {
+    /// The call that this task is making. [`Swap`] is one for all calls, because an interceptor of a single call
+    /// makes the SDK rebuild its whole configuration for it; so what belongs to a call waits here.
+    static EXCHANGE: RefCell<Exchange>;
 }
+
+/// What goes out in a call, and what came back.
+struct Exchange {
+    request: Request,
+    answer: Option<Answer>,
+}
+
+impl Exchange {
+    /// Makes the call with this exchange in place.
+    async fn run(self, call: impl Future<Output = Result<(), BedrockError>>) -> Result<Answer, BedrockError> {
+        // The SDK's future has 20 KiB, which nobody wants to move.
+        let call = Box::pin(call);
+        let call = async {
+            call.await?;
+            EXCHANGE
+                .with(|exchange| exchange.borrow_mut().answer.take())
+                .ok_or_else(|| BedrockError::new(ErrorKind::Malformed, "a success without an answer"))
+        };
+        EXCHANGE.scope(RefCell::new(self), call).await
+    }
+}
+
+/// Puts our body into the request, and keeps the answer's for us.
+#[derive(Debug)]
+struct Swap;
 
 /// What to send instead of what the SDK made.
 enum Request {
@@ -357,9 +377,25 @@ enum Request {
     Get(String),
 }
 
-impl fmt::Debug for Swap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Swap")
+impl Request {
+    fn replace(&self, request: &mut HttpRequest) -> Result<(), BoxError> {
+        match self {
+            Self::Body(body) => {
+                request.headers_mut().insert("content-length", body.len().to_string());
+                *request.body_mut() = SdkBody::from(body.clone());
+            }
+            Self::Get(path) => {
+                let uri: ::http::Uri = request.uri().parse()?;
+                let mut parts = uri.into_parts();
+                parts.path_and_query = Some(path.parse()?);
+                request.set_uri(::http::Uri::from_parts(parts)?)?;
+                request.set_method("GET")?;
+                request.headers_mut().remove("content-length");
+                request.headers_mut().remove("content-type");
+                *request.body_mut() = SdkBody::empty();
+            }
+        }
+        Ok(())
     }
 }
 
@@ -374,24 +410,7 @@ impl Intercept for Swap {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let request = context.request_mut();
-        match &self.request {
-            Request::Body(body) => {
-                request.headers_mut().insert("content-length", body.len().to_string());
-                *request.body_mut() = SdkBody::from(body.clone());
-            }
-            Request::Get(path) => {
-                let uri: ::http::Uri = request.uri().parse()?;
-                let mut parts = uri.into_parts();
-                parts.path_and_query = Some(path.parse()?);
-                request.set_uri(::http::Uri::from_parts(parts)?)?;
-                request.set_method("GET")?;
-                request.headers_mut().remove("content-length");
-                request.headers_mut().remove("content-type");
-                *request.body_mut() = SdkBody::empty();
-            }
-        }
-        Ok(())
+        EXCHANGE.try_with(|exchange| exchange.borrow().request.replace(context.request_mut()))?
     }
 
     fn modify_before_deserialization(
@@ -411,7 +430,7 @@ impl Intercept for Swap {
             _ => SdkBody::from("{}"),
         };
         let body = std::mem::replace(response.body_mut(), empty);
-        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some((head, body));
+        EXCHANGE.try_with(|exchange| exchange.borrow_mut().answer = Some((head, body)))?;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 
 use super::error::ApiError;
 use super::record::Ledger;
-use super::{Edge, extract, headers, sse};
+use super::{Edge, extract, headers, ids, sse};
 use crate::gateway::{Answer, Call, Trail};
 use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
 
@@ -64,7 +64,7 @@ struct Id {
 impl Id {
     fn new() -> Self {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { id: format!("chatcmpl-{}", uuid::Uuid::now_v7().simple()), created }
+        Self { id: ids::unique("chatcmpl-"), created }
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod extract;
 mod headers;
 mod health;
+mod ids;
 mod layers;
 mod models;
 mod record;

@@ -19,8 +19,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::Edge;
 use super::error::{ApiError, Failed};
+use super::{Edge, ids};
 use crate::chat::{Note, Usage};
 use crate::gateway::{ModelId, Trail};
 use crate::listener::refuse_ambiguous;
@@ -75,7 +75,7 @@ fn request_id(headers: &HeaderMap) -> Box<str> {
     {
         return given.into();
     }
-    format!("req_{}", uuid::Uuid::now_v7().simple()).into()
+    ids::unique("req_").into()
 }
 
 /// What is known of a request so far. Clones are the same ledger.

@@ -11,12 +11,13 @@ use super::wire::{Chunk, ChunkKind, Delta};
 /// Reads
 ///
 /// ```text
-/// message_start? (content_block_start? content_block_delta* content_block_stop?)* message_delta+ message_stop?
+/// message_start? (content_block_start? content_block_delta* content_block_stop?)* message_delta+ message_stop
 /// ```
 ///
 /// where blocks may overlap, and `ping` and events of unknown types may stand anywhere. A guardrail
 /// batches a stream anew and a refusal ends blocks that never began, so what can be told without its frame
-/// is. The stop is told with `message_stop`, which carries Bedrock's counts and the guardrail's trace.
+/// is. The stop is told with `message_stop`, which carries Bedrock's counts and the guardrail's trace: without
+/// it nobody knows whether a guardrail blocked the answer, so a stop reason alone is no end.
 #[derive(Debug, Default)]
 pub struct MessagesStream {
     stage: Stage,
@@ -60,10 +61,9 @@ impl StreamDecoder for MessagesStream {
         self.take(chunk, events)
     }
 
-    fn finish(&mut self, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
+    fn finish(&mut self, _events: &mut Vec<Event>) -> Result<(), ProtocolError> {
         match self.stage {
             Stage::Over => Ok(()),
-            Stage::Speaking if self.stop_reason.is_some() => self.stop(events),
             Stage::Waiting | Stage::Speaking => Err(ProtocolError::Truncated),
         }
     }

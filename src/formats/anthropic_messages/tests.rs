@@ -291,7 +291,9 @@ fn an_error_in_the_place_of_an_event_is_told_by_its_type() {
 fn the_models_own_stop_ends_a_stream_and_nothing_else_does() {
     assert!(matches!(streamed(&[]), Err(ProtocolError::Truncated)));
     assert!(matches!(streamed(&[started(), text_delta(0, "x")]), Err(ProtocolError::Truncated)));
-    let events = streamed(&[started(), text_delta(0, "x"), ended("end_turn")]).unwrap();
+    let unconfirmed = [started(), text_delta(0, "x"), ended("end_turn")];
+    assert!(matches!(streamed(&unconfirmed), Err(ProtocolError::Truncated)));
+    let events = streamed(&[started(), text_delta(0, "x"), ended("end_turn"), stopped()]).unwrap();
     let block = BlockIndex(0);
     assert_eq!(
         events[..5],

@@ -1,0 +1,172 @@
+//! The real server, between a real socket and a simulator that the test owns.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use outcrop::app::App;
+use outcrop::config::{self, Overrides, Sources};
+use outcrop::listener::Shutdown;
+use outcrop::simulator::{Credentials, Observed, Options, Recorded, Reply, Simulator};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::client::Sent;
+use super::{Answer, Live, Request, Transcript};
+
+/// What a test wants its gateway to be.
+pub(crate) struct Setup {
+    keys: Vec<(String, String)>,
+    vars: BTreeMap<String, String>,
+    options: Options,
+    upstream: Option<String>,
+}
+
+impl Setup {
+    /// Everything by default, but retries without pauses.
+    pub(crate) fn new() -> Self {
+        Self { keys: Vec::new(), vars: BTreeMap::new(), options: Options::default(), upstream: None }
+            .set("retry.base_delay", "0.001")
+    }
+
+    /// A key of the configuration, by its path, and its value in YAML.
+    pub(crate) fn set(mut self, path: &str, yaml: &str) -> Self {
+        self.keys.push((path.to_owned(), yaml.to_owned()));
+        self
+    }
+
+    /// A variable of the environment.
+    pub(crate) fn var(mut self, name: &str, value: &str) -> Self {
+        self.vars.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The simulator's options.
+    pub(crate) fn simulator(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// Another upstream than the simulator.
+    pub(crate) fn upstream(self, url: String) -> Self {
+        Self { upstream: Some(url), ..self }
+    }
+
+    pub(crate) async fn start(self) -> TestGateway {
+        let Self { keys, vars, options, upstream } = self;
+        let simulator = Simulator::start(options).await.unwrap();
+        let Credentials { access_key, secret_key, session_token: _ } = Credentials::default();
+        let url = upstream.unwrap_or_else(|| simulator.url());
+        let mut overrides = Overrides::default();
+        for (path, text) in [
+            ("server.listen", "127.0.0.1:0"),
+            ("aws.endpoint_url", &url),
+            ("aws.control_endpoint_url", &url),
+            ("aws.access_key_id", &access_key),
+            ("aws.secret_access_key", &secret_key),
+        ] {
+            overrides.set("test", path, text);
+        }
+        for (path, yaml) in &keys {
+            overrides.set_yaml("test", path, yaml).unwrap();
+        }
+        let config = config::load(Sources { file: None, vars: &vars, overrides })
+            .unwrap_or_else(|errors| panic!("{errors}"));
+        let app = App::start(&config, false).await.unwrap();
+        TestGateway::serve(app, simulator)
+    }
+}
+
+/// A gateway that serves until the test ends.
+pub(crate) struct TestGateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) simulator: Simulator,
+    pub(crate) shutdown: Shutdown,
+    /// Tells when serving has come to its end.
+    pub(crate) ended: oneshot::Receiver<()>,
+    serving: JoinHandle<()>,
+}
+
+impl TestGateway {
+    pub(crate) async fn start() -> Self {
+        Setup::new().start().await
+    }
+
+    fn serve(app: App, simulator: Simulator) -> Self {
+        let (address, admin, shutdown) = (app.address(), app.admin_address(), app.shutdown());
+        let (end, ended) = oneshot::channel();
+        let serving = tokio::spawn(async move {
+            app.serve().await;
+            // Most tests don't wait for it.
+            let _unheard = end.send(());
+        });
+        Self { address, admin, simulator, shutdown, ended, serving }
+    }
+
+    pub(crate) async fn send(&self, request: Request) -> Answer {
+        request.send(self.address).await
+    }
+
+    /// Waits for the head only.
+    pub(crate) async fn open(&self, request: Request) -> Live {
+        request.open(self.address).await
+    }
+
+    /// Waits for nothing.
+    pub(crate) async fn dispatch(&self, request: Request) -> Sent {
+        Sent::send(&request, self.address).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path)).await
+    }
+
+    pub(crate) async fn chat(&self, body: &Value) -> Answer {
+        self.send(Request::chat(body)).await
+    }
+
+    /// The same chat as a stream, however it ends. A refusal before its beginning is a failure of the test.
+    pub(crate) async fn stream(&self, body: &Value) -> Transcript {
+        Transcript::read(self.open_stream(body).await).await
+    }
+
+    /// The same chat as a stream, to be read piece by piece.
+    pub(crate) async fn open_stream(&self, body: &Value) -> Live {
+        self.open(Request::chat(&streamed(body))).await
+    }
+
+    pub(crate) fn script(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.simulator.script(replies);
+    }
+
+    /// Calls that reached the simulator.
+    pub(crate) fn calls(&self) -> Vec<Recorded> {
+        self.simulator.requests()
+    }
+
+    /// The latest call: its path and its JSON.
+    #[track_caller]
+    pub(crate) fn last_call(&self) -> (String, Value) {
+        let calls = self.calls();
+        let last = calls.last().expect("nothing was called");
+        (last.path.clone(), serde_json::from_slice(&last.body).unwrap())
+    }
+
+    /// Waits until the simulator has seen something.
+    pub(crate) async fn seen(&self, what: impl FnMut(&Observed) -> bool) -> Observed {
+        *self.simulator.watch().wait_for(what).await.unwrap()
+    }
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+pub(crate) fn streamed(body: &Value) -> Value {
+    let mut body = body.clone();
+    body["stream"] = json!(true);
+    body
+}
