@@ -66,9 +66,11 @@ async fn list_models(parts: &Parts) -> Result<String, (String, &'static str)> {
 fn targets(config: &Config) -> Vec<String> {
     let mut names: Vec<String> = config.models.entries.keys().cloned().collect();
     if names.is_empty() || config.default_model.origin != Origin::Default {
-        names.push(config.default_model.value.clone());
+        let default = &config.default_model.value;
+        if !names.contains(default) {
+            names.push(default.clone());
+        }
     }
-    names.dedup();
     names
 }
 

@@ -100,8 +100,12 @@ pub fn run(cli: Cli) -> ExitCode {
             with_config(&serve.config, overrides, |config| block_on(serve_command(config, serve.simulate)))
         }
         Command::Check(place) => with_config(&place, Overrides::default(), |config| {
-            print(&config.to_yaml_redacted());
-            Ok(ExitCode::SUCCESS)
+            // Putting it together finds what only the parts can judge.
+            block_on(async {
+                App::assemble(&config).await?;
+                print(&config.to_yaml_redacted());
+                Ok(ExitCode::SUCCESS)
+            })
         }),
         Command::Models(place) => {
             with_config(&place, Overrides::default(), |config| block_on(models(config)))

@@ -179,13 +179,12 @@ impl Environment<'_> {
 
     fn yaml(&self, name: &str, path: &str, errors: &mut Vec<Error>) -> Option<Node> {
         let value = self.readable(name, path, errors)?;
-        match Node::parse(&value, &place(name).origin) {
-            Ok(node) => Some(Node::nested(path, node)),
-            Err(error) => {
-                errors.push(Error { path: path.to_owned(), ..error });
-                None
-            }
-        }
+        let node = match Node::parse(&value, &place(name).origin) {
+            Ok(node) => node,
+            // Not YAML, and need not be: `[::1]:8080`. Whoever reads the key says what it expects.
+            Err(_) => Node::text(&value, place(name)),
+        };
+        Some(Node::nested(path, node))
     }
 
     fn readable(&self, name: &str, path: &str, errors: &mut Vec<Error>) -> Option<String> {

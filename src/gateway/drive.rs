@@ -94,6 +94,10 @@ impl EventStream {
                 Poll::Ready(None) => {
                     decoder.finish(&mut self.scratch)?;
                     self.usage = decoder.usage();
+                    if decoder.skipped() > 0 {
+                        // AWS has added something to the format that nobody here can read.
+                        tracing::warn!(target: "outcrop::upstream", skipped = decoder.skipped(), "skipped unknown pieces of a stream");
+                    }
                     self.source = Source::Over;
                 }
             }

@@ -27,7 +27,7 @@ pub use models::{Listing, ModelFacts};
 pub use retry::RetryPolicy;
 pub use route::{ResolveError, Routes, Target};
 
-pub use crate::bedrock::{ErrorKind, ModelId};
+pub use crate::bedrock::{ErrorKind, ModelId, Retry};
 use crate::chat::{InvalidRequest, Notes, Request, Response};
 use crate::telemetry::Metrics;
 

@@ -1,6 +1,6 @@
 //! What is known of each model that can be called here.
 
-use super::{Gateway, Target};
+use super::{Gateway, ResolveError, Target};
 use crate::bedrock::ModelId;
 use crate::catalog::{self, Mode, Model, Status};
 use crate::chat::Request;
@@ -48,8 +48,9 @@ pub struct Listing {
 impl Gateway {
     /// The models to show: configured names first, then the catalogue, each by name.
     pub fn models(&self) -> Vec<ModelFacts> {
-        let mut configured: Vec<_> =
-            self.routes.aliases().map(|(name, target)| facts(name, target)).collect();
+        // What isn't for chats is not served here, so it isn't shown.
+        let names = self.routes.aliases().map(|(name, _)| name);
+        let mut configured: Vec<_> = names.flat_map(|name| self.model(name)).collect();
         configured.sort_by(|a, b| a.id.cmp(&b.id));
         let mut known = Vec::new();
         if self.listing.catalogue {
@@ -64,12 +65,11 @@ impl Gateway {
     }
 
     /// One model, shown or not: a name that can be called is described.
-    pub fn model(&self, name: &str) -> Option<ModelFacts> {
-        let mut requested = String::new();
-        match self.routes.resolve(Some(name), &mut requested) {
-            Ok(target) if !name.is_empty() => Some(facts(name, &target)),
-            Ok(_) | Err(_) => None,
+    pub fn model(&self, name: &str) -> Result<ModelFacts, ResolveError> {
+        if name.is_empty() {
+            return Err(ResolveError::Unknown(String::new()));
         }
+        self.routes.resolve(Some(name), &mut String::new()).map(|target| facts(name, &target))
     }
 }
 

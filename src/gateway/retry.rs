@@ -54,13 +54,16 @@ pub(super) async fn run(
 ) -> Result<Answered, Fault> {
     loop {
         trail.attempts += 1;
+        let began = Instant::now();
         let fault = match plan.attempt(target, &gateway.deadlines, deadline, trail).await {
             Ok(answered) => {
                 gateway.health.record(true);
                 if *plan.model() != target.model {
                     gateway.profiles.learn(&target.model, plan.model());
                 }
-                gateway.metrics.model(target.label()).attempt(Label::from("ok"));
+                let metrics = gateway.metrics.model(target.label());
+                metrics.attempt(Label::from("ok"));
+                metrics.upstream_first_byte(began.elapsed());
                 return Ok(answered);
             }
             Err(fault) => fault,

@@ -97,7 +97,11 @@ impl Routes {
         };
         name.clone_into(requested);
         if let Some(target) = self.aliases.get(name) {
-            return Ok(target.clone());
+            return if is_chat(&target.model) {
+                Ok(target.clone())
+            } else {
+                Err(ResolveError::NotChat(shortened(name)))
+            };
         }
         let unknown = || ResolveError::Unknown(shortened(name));
         let model = ModelId::parse(name).map_err(|_| unknown())?;
@@ -108,7 +112,7 @@ impl Routes {
         if !model.base().contains('.') {
             return Err(unknown());
         }
-        if catalog::find(model.base()).is_some_and(|facts| facts.mode != Mode::Chat) {
+        if !is_chat(&model) {
             return Err(ResolveError::NotChat(shortened(name)));
         }
         let listed = catalog::find_for(model.as_str()).is_some() && !model.is_arn();
@@ -124,6 +128,11 @@ impl Routes {
             listed,
         })
     }
+}
+
+/// As far as is known.
+fn is_chat(model: &ModelId) -> bool {
+    catalog::find_for(model.as_str()).is_none_or(|facts| facts.mode == Mode::Chat)
 }
 
 /// A client's word in an error, at a length that does no harm.

@@ -50,7 +50,7 @@ pub(super) async fn completions(
 
 /// Success or not, the answer says which target it came from and what was changed.
 fn described(answer: Result<Response, ApiError>, trail: Trail, ledger: &Ledger) -> Response {
-    let mut response = answer.unwrap_or_else(ApiError::into_response);
+    let mut response = answer.unwrap_or_else(|error| error.after(trail.attempts).into_response());
     headers::describe(response.headers_mut(), &trail);
     ledger.trail(trail);
     response

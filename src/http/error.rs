@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, StatusCode};
 
 use crate::auth;
 use crate::chat::InvalidRequest;
-use crate::gateway::{ErrorKind, Fault, ResolveError};
+use crate::gateway::{ErrorKind, Fault, ResolveError, Retry};
 use crate::listener;
 use crate::openai::{EncodeError, ErrorBody, error_body};
 
@@ -30,6 +30,9 @@ pub(crate) struct ApiError {
     message: Box<str>,
     retry_after: Option<Duration>,
     label: &'static str,
+    /// Another attempt might succeed.
+    retryable: bool,
+    attempts: u32,
     close: bool,
     allow: Option<&'static str>,
 }
@@ -49,6 +52,8 @@ impl ApiError {
             message: message.into().into(),
             retry_after: None,
             label: code.unwrap_or(kind),
+            retryable: false,
+            attempts: 0,
             close: false,
             allow: None,
         }
@@ -90,7 +95,7 @@ impl ApiError {
             listener::BodyError::Idle => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             listener::BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "incomplete_body"),
         };
-        let mut answer = Self::client(status, code, format!("{error}."));
+        let mut answer = Self::client(status, code, sentence(&error.to_string()));
         answer.close = true;
         answer
     }
@@ -112,8 +117,13 @@ impl ApiError {
     }
 
     /// No such model in the list.
-    pub(super) fn no_model(id: &str) -> Self {
-        ResolveError::Unknown(id.chars().filter(|c| !c.is_control()).take(100).collect()).into()
+    pub(super) fn no_model(error: ResolveError) -> Self {
+        Self { status: StatusCode::NOT_FOUND, ..error.into() }
+    }
+
+    /// How often the gateway has called the upstream before it gave up.
+    pub(super) fn after(self, attempts: u32) -> Self {
+        Self { attempts, ..self }
     }
 
     /// A handler panicked.
@@ -160,7 +170,8 @@ impl From<ResolveError> for ApiError {
 
 impl From<auth::Refusal> for ApiError {
     fn from(refusal: auth::Refusal) -> Self {
-        let mut error = Self::client(StatusCode::UNAUTHORIZED, "invalid_api_key", refusal.to_string());
+        let mut error =
+            Self::client(StatusCode::UNAUTHORIZED, "invalid_api_key", sentence(&refusal.to_string()));
         error.label = refusal.label();
         error
     }
@@ -175,7 +186,7 @@ impl From<listener::Refusal> for ApiError {
             | listener::Refusal::HostMissing
             | listener::Refusal::HostRepeated => StatusCode::BAD_REQUEST,
         };
-        let mut error = Self::client(status, "malformed_request", format!("{refusal}."));
+        let mut error = Self::client(status, "malformed_request", sentence(&refusal.to_string()));
         error.close = true;
         error
     }
@@ -193,6 +204,7 @@ impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         let label = fault.label();
         let retry_after = fault.retry_after();
+        let retryable = fault.retry() != Retry::No;
         let message = fault.public().into_owned();
         let mut error = match fault {
             Fault::Invalid(invalid) => invalid.into(),
@@ -203,9 +215,18 @@ impl From<Fault> for ApiError {
             }
         };
         error.label = label;
+        error.retryable = retryable;
         error.retry_after = retry_after.or(error.retry_after);
         error
     }
+}
+
+/// Errors are written as clauses, answers in sentences.
+fn sentence(clause: &str) -> String {
+    let mut chars = clause.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    let end = if clause.ends_with('.') { "" } else { "." };
+    first.into_iter().chain(chars).chain(end.chars()).collect()
 }
 
 /// Bedrock's failures. Statuses of 5xx blame the gateway's side, 4xx the request.
@@ -269,8 +290,9 @@ impl IntoResponse for ApiError {
                 HeaderValue::from(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             );
         }
-        if self.would_be_repeated() {
-            // The gateway has repeated what can be repeated; a client's own attempts would multiply it.
+        // The gateway repeats what can be repeated; a client's own attempts would multiply it. Only where it has not
+        // (its retries are off, or the upstream asks for a longer wait than it does), the client may.
+        if self.would_be_repeated() && !(self.retryable && self.attempts <= 1) {
             headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         response.extensions_mut().insert(Failed { label: self.label });

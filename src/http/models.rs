@@ -19,10 +19,7 @@ pub(super) async fn retrieve(
     State(edge): State<Arc<Edge>>,
     Path(id): Path<String>,
 ) -> Result<Json<Model>, ApiError> {
-    match edge.gateway.model(&id) {
-        Some(facts) => Ok(Json(model(&facts))),
-        None => Err(ApiError::no_model(&id)),
-    }
+    edge.gateway.model(&id).map(|facts| Json(model(&facts))).map_err(ApiError::no_model)
 }
 
 /// AWS tells no date of a model's making, and OpenAI's SDKs insist on a number.

@@ -4,7 +4,6 @@
 //! A request is over when the body of its answer is, not when its head is; so the ledger rides in the body
 //! and is settled when that is dropped.
 
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -18,12 +17,14 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
+use tracing::Level;
 
 use super::error::{ApiError, Failed};
 use super::{Edge, ids};
 use crate::chat::{Note, Usage};
 use crate::gateway::{ModelId, Trail};
 use crate::listener::refuse_ambiguous;
+use crate::openai::PARAMETERS;
 use crate::telemetry::{
     AccessLine, Disconnect, Endpoint, InFlight, Label, Metrics, Operation, Outcome, TokenType,
 };
@@ -229,7 +230,12 @@ impl Entry {
             upstream_request_id: self.trail.upstream_request_id.as_deref(),
             error: self.error,
         }
-        .emit();
+        .emit(if self.routine(shown) { Level::DEBUG } else { Level::INFO });
+    }
+
+    /// A probe or a scrape that went well: thousands a day, and no news.
+    fn routine(&self, status: StatusCode) -> bool {
+        status.is_success() && matches!(&*self.path, "/livez" | "/readyz" | "/health" | "/metrics")
     }
 
     fn count(&self, status: StatusCode, outcome: Outcome, answered: bool) {
@@ -254,6 +260,12 @@ impl Entry {
         {
             model.first_token(Operation::Chat, first);
         }
+        if let (true, Some(first), Some(usage)) = (self.stream, self.first_token, self.usage)
+            && let Ok(gaps @ 1..) = u32::try_from(usage.output.saturating_sub(1))
+        {
+            let writing = self.started.elapsed().saturating_sub(first);
+            model.time_per_output_token(Operation::Chat, writing / gaps);
+        }
         if let Some(usage) = self.usage {
             for (kind, count) in [
                 (TokenType::Input, usage.input),
@@ -271,12 +283,9 @@ impl Entry {
 
 /// Paths inside lists would make a label each; names of unknown fields are the client's own words.
 fn note_label(note: &Note) -> Label {
-    Label::from(match &note.param {
-        Cow::Borrowed(known) => known,
-        Cow::Owned(path) if path.starts_with("messages") => "messages",
-        Cow::Owned(path) if path.starts_with("tools") => "tools",
-        Cow::Owned(_) => "other",
-    })
+    let root = note.param.split(['.', '[']).next().unwrap_or_default();
+    let known = PARAMETERS.iter().find(|parameter| parameter.name == root);
+    Label::from(known.map_or("other", |parameter| parameter.name))
 }
 
 fn notes_line(trail: &Trail) -> Option<String> {

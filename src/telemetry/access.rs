@@ -54,33 +54,44 @@ pub struct AccessLine<'a> {
 }
 
 impl AccessLine<'_> {
-    /// Logs it, at INFO under the target `outcrop::access`.
-    pub fn emit(&self) {
-        tracing::info!(
-            target: "outcrop::access",
-            id = clip(self.id),
-            method = clip(self.method),
-            path = clip(self.path),
-            key_id = self.key_id.map(clip),
-            model = self.model.map(clip),
-            // Not `target`: every line has one, and it means where in the code the line comes from.
-            upstream_target = self.target.map(clip),
-            stream = self.stream,
-            status = self.status,
-            outcome = self.outcome.as_str(),
-            finish_reason = self.finish_reason.map(clip),
-            input_tokens = self.input_tokens,
-            output_tokens = self.output_tokens,
-            cache_read_tokens = self.cache_read_tokens,
-            cache_write_tokens = self.cache_write_tokens,
-            first_token_ms = self.first_token.map(milliseconds),
-            duration_ms = milliseconds(self.duration),
-            attempts = self.attempts,
-            notes = self.notes.map(clip),
-            upstream_request_id = self.upstream_request_id.map(clip),
-            error = self.error.map(clip),
-            "request"
-        );
+    /// Logs it under the target `outcrop::access`: at DEBUG if the level says so, else at INFO.
+    pub fn emit(&self, level: tracing::Level) {
+        /// The macro's level is part of the call site, so there is one site for each.
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    target: "outcrop::access",
+                    $level,
+                    id = clip(self.id),
+                    method = clip(self.method),
+                    path = clip(self.path),
+                    key_id = self.key_id.map(clip),
+                    model = self.model.map(clip),
+                    // Not `target`: every line has one, and it means where in the code the line comes from.
+                    upstream_target = self.target.map(clip),
+                    stream = self.stream,
+                    status = self.status,
+                    outcome = self.outcome.as_str(),
+                    finish_reason = self.finish_reason.map(clip),
+                    input_tokens = self.input_tokens,
+                    output_tokens = self.output_tokens,
+                    cache_read_tokens = self.cache_read_tokens,
+                    cache_write_tokens = self.cache_write_tokens,
+                    first_token_ms = self.first_token.map(milliseconds),
+                    duration_ms = milliseconds(self.duration),
+                    attempts = self.attempts,
+                    notes = self.notes.map(clip),
+                    upstream_request_id = self.upstream_request_id.map(clip),
+                    error = self.error.map(clip),
+                    "request"
+                )
+            };
+        }
+        if level == tracing::Level::DEBUG {
+            line!(tracing::Level::DEBUG);
+        } else {
+            line!(tracing::Level::INFO);
+        }
     }
 }
 
@@ -130,7 +141,7 @@ pub(super) mod tests {
     fn emitted(line: &AccessLine<'_>) -> (Captured, Value) {
         let captured = Captured::default();
         let subscriber = logs::subscriber(Format::Json, "info", false, captured.writer()).unwrap();
-        tracing::subscriber::with_default(subscriber, || line.emit());
+        tracing::subscriber::with_default(subscriber, || line.emit(tracing::Level::INFO));
         let text = captured.text();
         (captured, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
     }

@@ -32,8 +32,6 @@ pub struct Metrics {
     requests_in_flight: IntGauge,
     streams_in_flight: IntGauge,
     retries: IntCounterVec,
-    retries_refused: IntCounterVec,
-    fallbacks: IntCounterVec,
     notes: IntCounterVec,
     disconnects: IntCounterVec,
     connections: IntCounter,
@@ -72,16 +70,6 @@ impl Metrics {
             retries: make.counters(
                 "outcrop_upstream_retries_total",
                 "Attempts that followed a failed one on the same target, by why it failed.",
-                &["reason"],
-            ),
-            retries_refused: make.counters(
-                "outcrop_upstream_retries_refused_total",
-                "Failures that could have been retried and weren't, by what forbade it.",
-                &["reason"],
-            ),
-            fallbacks: make.counters(
-                "outcrop_upstream_fallbacks_total",
-                "Attempts that moved on to the next target, by why the one before failed.",
                 &["reason"],
             ),
             notes: make.counters(
@@ -141,16 +129,6 @@ impl Metrics {
     /// An attempt is repeated because the one before failed with `reason`.
     pub fn retry(&self, reason: Label) {
         self.retries.with_label_values(&[reason.as_str()]).inc();
-    }
-
-    /// An attempt could have been repeated; `reason` (budget, deadline, …) forbade it.
-    pub fn retry_refused(&self, reason: Label) {
-        self.retries_refused.with_label_values(&[reason.as_str()]).inc();
-    }
-
-    /// The route's next target is tried because the one before failed with `reason`.
-    pub fn fallback(&self, reason: Label) {
-        self.fallbacks.with_label_values(&[reason.as_str()]).inc();
     }
 
     /// A parameter wasn't passed on as it came.
@@ -362,8 +340,6 @@ mod tests {
         let why = Label::new("why");
         metrics.error(why);
         metrics.retry(why);
-        metrics.retry_refused(why);
-        metrics.fallback(why);
         metrics.note(Label::new("top_k"), Label::new("dropped"));
         metrics.client_left(Disconnect::MidAnswer);
         metrics.connection_opened();
@@ -377,8 +353,6 @@ mod tests {
             r#"outcrop_build_info{revision="abc",version="1.2.3"} 1"#,
             r#"outcrop_errors_total{kind="why"} 1"#,
             r#"outcrop_upstream_retries_total{reason="why"} 1"#,
-            r#"outcrop_upstream_retries_refused_total{reason="why"} 1"#,
-            r#"outcrop_upstream_fallbacks_total{reason="why"} 1"#,
             r#"outcrop_notes_total{action="dropped",param="top_k"} 1"#,
             r#"outcrop_client_disconnects_total{when="mid_answer"} 1"#,
             "outcrop_connections_total 2",
