@@ -253,7 +253,7 @@ fn family(node: &Node) -> Result<String, Problem> {
     if text.bytes().all(allowed) {
         Ok(text)
     } else {
-        Err(scalar::invalid(&text, "the name of a family, such as claude or llama"))
+        Err(scalar::invalid(&text, "the name of a family, such as anthropic or llama"))
     }
 }
 
