@@ -8,7 +8,7 @@ default:
 
 # A gateway with the built-in simulator behind it: no AWS account needed
 run *flags:
-    cargo run --locked -- serve --simulate {{ flags }}
+    cargo run --release -- serve --simulate {{ flags }}
 
 # Format the code
 fmt:

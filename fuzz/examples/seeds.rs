@@ -1,0 +1,132 @@
+//! Writes `fuzz/seeds/` anew from `tests/fixtures/`: `cd fuzz && cargo run --example seeds`.
+//!
+//! Seeds are committed, so that a fuzzer starts where the last one did; this only keeps them in step with the
+//! fixtures. An example, because `cargo fuzz` takes every binary for a target.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use outcrop_fuzz::message;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+#[derive(Deserialize)]
+struct FrameLine {
+    event: String,
+    payload: Box<RawValue>,
+}
+
+/// As the target `converse_stream` numbers them.
+const CONVERSE_EVENTS: [&str; 6] =
+    ["contentBlockDelta", "contentBlockStart", "contentBlockStop", "messageStart", "messageStop", "metadata"];
+const UNHEARD_OF: u8 = 6;
+
+fn main() -> Result<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fixtures = here.join("../tests/fixtures");
+    let seeds = here.join("seeds");
+    if seeds.exists() {
+        fs::remove_dir_all(&seeds)?;
+    }
+    write(&seeds, "chat_request", "openai-full", &fs::read(fixtures.join("openai/full.json"))?)?;
+    for family in ["anthropic", "converse", "nova"] {
+        for case in folders(&fixtures.join(family))? {
+            let name =
+                format!("{family}-{}", case.file_name().context("a case has a name")?.to_string_lossy());
+            if let Some(request) = read(&case.join("request.json"))? {
+                write(&seeds, "chat_request", &name, request.as_bytes())?;
+            }
+            let Some(frames) = read(&case.join("frames.jsonl"))? else { continue };
+            let frames: Vec<FrameLine> =
+                frames.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+            let native = frames.iter().all(|frame| frame.event == "chunk");
+            write(&seeds, "frames", &name, &wire(&frames))?;
+            let target = if native { "messages_stream" } else { "converse_stream" };
+            write(&seeds, target, &name, &lines(&frames, native))?;
+        }
+    }
+    for (name, bytes) in failures() {
+        write(&seeds, "frames", name, &bytes)?;
+    }
+    Ok(())
+}
+
+/// The bytes of the stream behind a number that says how they are cut.
+fn wire(frames: &[FrameLine]) -> Vec<u8> {
+    let mut bytes = vec![97];
+    for frame in frames {
+        let payload = frame.payload.get().as_bytes();
+        let payload = if frame.event == "chunk" {
+            format!(r#"{{"bytes":"{}","p":"abc"}}"#, STANDARD.encode(payload)).into_bytes()
+        } else {
+            payload.to_vec()
+        };
+        bytes.extend(message(
+            &[
+                (":event-type", frame.event.as_str()),
+                (":content-type", "application/json"),
+                (":message-type", "event"),
+            ],
+            &payload,
+        ));
+    }
+    bytes
+}
+
+/// Streams that end badly.
+fn failures() -> [(&'static str, Vec<u8>); 3] {
+    let throttled = message(
+        &[
+            (":exception-type", "throttlingException"),
+            (":content-type", "application/json"),
+            (":message-type", "exception"),
+        ],
+        br#"{"message":"Too many requests, please wait before trying again."}"#,
+    );
+    let error = message(
+        &[
+            (":error-code", "InternalFailure"),
+            (":error-message", "An internal error"),
+            (":message-type", "error"),
+        ],
+        b"",
+    );
+    let misnamed = message(
+        &[(":event-type", "modelStreamErrorException"), (":message-type", "event")],
+        br#"{"message":"The model failed","originalStatusCode":500,"originalMessage":"x"}"#,
+    );
+    [("exception", throttled), ("error", error), ("exception-as-event", misnamed)]
+        .map(|(name, bytes)| (name, [&[5], bytes.as_slice()].concat()))
+}
+
+/// A line for each event, behind a byte that chooses its name.
+fn lines(frames: &[FrameLine], native: bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for frame in frames {
+        let at = CONVERSE_EVENTS.iter().position(|known| *known == frame.event);
+        bytes.push(if native { 0 } else { at.and_then(|at| u8::try_from(at).ok()).unwrap_or(UNHEARD_OF) });
+        bytes.extend_from_slice(frame.payload.get().as_bytes());
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+fn folders(of: &Path) -> Result<Vec<PathBuf>> {
+    let mut folders: Vec<_> = fs::read_dir(of)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    Ok(folders)
+}
+
+fn read(path: &Path) -> Result<Option<String>> {
+    if path.exists() { Ok(Some(fs::read_to_string(path)?)) } else { Ok(None) }
+}
+
+fn write(seeds: &Path, target: &str, name: &str, bytes: &[u8]) -> Result<()> {
+    fs::create_dir_all(seeds.join(target))?;
+    fs::write(seeds.join(target).join(name), bytes)?;
+    Ok(())
+}
