@@ -341,7 +341,7 @@ async fn watch_credentials(aws: Aws, edge: Arc<Edge>) {
             Err(unavailable) => {
                 tracing::warn!(reason = %unavailable, "no AWS credentials; `outcrop doctor` says more");
                 told = false;
-                edge.health.credentials(CredentialState::Unavailable { reason: unavailable.to_string() });
+                edge.health.credentials(CredentialState::Unavailable);
                 CREDENTIALS_AGAIN
             }
         };

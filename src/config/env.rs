@@ -65,7 +65,7 @@ const SHORT: [(&str, &str); 2] =
     [("OUTCROP_LISTEN", "server.listen"), ("OUTCROP_ADMIN_LISTEN", "server.admin")];
 
 /// Names that mean something elsewhere: to the command line, and to [`api_key`].
-const ELSEWHERE: [&str; 3] = ["OUTCROP_CONFIG", API_KEY, "OUTCROP_API_KEY_FILE"];
+const ELSEWHERE: [&str; 4] = ["OUTCROP_CONFIG", API_KEY, "OUTCROP_API_KEY_FILE", "OUTCROP_RECORDINGS"];
 
 /// Keys whose values are secrets: text as it stands, and settable by `…_FILE` too.
 pub(super) const SECRETS: [&str; 4] =

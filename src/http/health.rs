@@ -38,10 +38,7 @@ pub enum CredentialState {
         expires: Option<u64>,
     },
     /// No source gave any.
-    Unavailable {
-        /// What was tried; for operators.
-        reason: String,
-    },
+    Unavailable,
 }
 
 impl Health {
@@ -104,9 +101,7 @@ pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
         CredentialState::Resolved { source, expires } => {
             Credentials { state: "resolved", source: Some(source), expires_at: expires }
         }
-        CredentialState::Unavailable { .. } => {
-            Credentials { state: "unavailable", source: None, expires_at: None }
-        }
+        CredentialState::Unavailable => Credentials { state: "unavailable", source: None, expires_at: None },
     };
     let last = edge.gateway.health().last();
     let ago = |moment: Option<Instant>| moment.map(|moment| moment.elapsed().as_secs());
@@ -147,11 +142,11 @@ pub(super) async fn livez() -> Response {
 pub(super) async fn readyz(State(edge): State<Arc<Edge>>, RawQuery(query): RawQuery) -> Response {
     let credentials = match edge.health.credential_state() {
         CredentialState::Resolved { .. } => Ok(()),
-        CredentialState::Resolving => Err("the credential sources are still being asked".to_owned()),
-        CredentialState::Unavailable { reason } => Err(reason),
+        CredentialState::Resolving => Err("the credential sources are still being asked"),
+        // What was tried may name files and accounts; it is in the log.
+        CredentialState::Unavailable => Err("no source of credentials gave any; the log says more"),
     };
-    let draining =
-        if edge.shutdown.is_leaving() { Err("the process is on its way out".to_owned()) } else { Ok(()) };
+    let draining = if edge.shutdown.is_leaving() { Err("the process is on its way out") } else { Ok(()) };
     // Nothing could answer here without the first two.
     let checks =
         [("config", Ok(())), ("listener", Ok(())), ("credentials", credentials), ("draining", draining)];

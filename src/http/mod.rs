@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 
 pub use health::{CredentialState, Health};
 
@@ -84,5 +84,5 @@ fn operations() -> Router<Arc<Edge>> {
         .route("/metrics", get(health::metrics).fallback(layers::get_only))
         .route("/openapi.yaml", get(spec::yaml).fallback(layers::get_only))
         .route("/openapi.json", get(spec::json).fallback(layers::get_only))
-        .route("/", any(spec::welcome))
+        .route("/", get(spec::welcome).fallback(layers::get_only))
 }
