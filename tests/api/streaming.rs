@@ -209,7 +209,8 @@ async fn damaged_frames_break_the_stream() {
             ("not the shape", Step::Frame(Frame::event(name, &json!("surprise")))),
             ("an error message", Step::Frame(Frame::error("InternalFailure", "no"))),
         ] {
-            gateway.script([broken(&frames, 2, [step])]);
+            // The rest follows, as if nothing had happened.
+            gateway.script([broken(&frames, 2, [step].into_iter().chain(frames[3..].iter().cloned()))]);
             let error = gateway.stream(&chat(model, "hi")).await.assert_broken(false);
             assert_eq!(error["type"], "server_error", "{model} {what}");
             let code = if what == "an error message" { "server_error" } else { "upstream_error" };
@@ -273,6 +274,39 @@ async fn frames_may_be_cut_anywhere() {
             streamed.assert_complete(false);
             assert_eq!(streamed.text(), "one two", "{model} {size}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_side_by_side_keep_to_themselves() {
+    let gateway = TestGateway::start().await;
+    let streams = (0..40).map(async |n| {
+        let model = [CLAUDE, NOVA, LLAMA, TITAN][n % 4];
+        let text = format!("only the words of stream {n}, and nobody else's");
+        let streamed = gateway.stream(&chat(model, &text)).await;
+        streamed.assert_complete(false);
+        assert_eq!(streamed.text(), text);
+        streamed.chunks()[0]["id"].as_str().unwrap().to_owned()
+    });
+    let mut ids = futures_util::future::join_all(streams).await;
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 40, "each stream has an id of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_claude_reports_in_its_own_words() {
+    let gateway = TestGateway::start().await;
+    for (kind, expected) in [
+        ("overloaded_error", "overloaded"),
+        ("rate_limit_error", "rate_limit_exceeded"),
+        ("api_error", "server_error"),
+        ("error_of_the_future", "upstream_error"),
+    ] {
+        let error = native_chunk(&json!({"type": "error", "error": {"type": kind, "message": "no"}}));
+        gateway.script([broken(&claude_stream(), 3, [error])]);
+        let error = gateway.stream(&chat(CLAUDE, "hi")).await.assert_broken(false);
+        assert_eq!(error["code"], expected, "{kind}");
     }
 }
 
