@@ -308,7 +308,6 @@ fn listener_settings(config: &Config) -> listener::Settings {
         body_timeout: server.body_timeout,
         write_stall_timeout: server.write_stall_timeout,
         max_connections: usize::try_from(server.max_connections.get()).unwrap_or(usize::MAX),
-        ..listener::Settings::default()
     }
 }
 
