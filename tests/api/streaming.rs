@@ -1,6 +1,7 @@
 //! What a stream tells when it goes well, when it goes wrong, and when nobody listens any more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use outcrop::simulator::{Frame, Reply, Step};
 use serde_json::{Value, json};
@@ -430,7 +431,7 @@ async fn a_stop_text_cut_by_the_gateway_ends_the_call_upstream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silence_that_lasts_too_long_is_a_timeout() {
-    let gateway = Setup::new().set("timeout.idle", "0.05").set("timeout.first_event", "0.2").start().await;
+    let gateway = Setup::new().set("timeout.idle", "0.5").set("timeout.first_event", "0.7").start().await;
     for (model, _) in formats() {
         let error = gateway.stream(&chat(model, "abc [[stall after=1]]")).await.assert_broken(false);
         assert_eq!(error_code(&error), ("server_error", "timeout"));
@@ -443,8 +444,20 @@ async fn a_silence_that_lasts_too_long_is_a_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_may_think_longer_before_its_first_event_than_between_two() {
+    let gateway = Setup::new().set("timeout.idle", "0.5").start().await;
+    for (model, frames) in formats() {
+        let pause = Step::Delay(Duration::from_millis(800));
+        gateway.script([Reply::stream([pause].into_iter().chain(frames))]);
+        let streamed = gateway.stream(&chat(model, "hi")).await;
+        streamed.assert_complete(false);
+        assert_eq!(streamed.answer.header("x-outcrop-attempts"), Some("1"), "{model}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_lasts_too_long_is_a_timeout() {
-    let gateway = Setup::new().set("timeout", "0.3").start().await;
+    let gateway = Setup::new().set("timeout", "1").start().await;
     for body in [chat(CLAUDE, "[[stall]]"), streamed(&chat(NOVA, "[[stall]]"))] {
         let answer = gateway.send(Request::chat(&body)).await;
         assert_eq!(answer.verdict(), (504, "server_error".to_owned(), Some("timeout".to_owned())));
