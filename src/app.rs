@@ -76,7 +76,8 @@ impl App {
             shutdown,
             limits: Limits {
                 body: config.server.body_limit,
-                body_time: config.server.body_timeout,
+                // A body that comes more slowly than its answer may take is not waited for.
+                body_time: config.timeout.total,
                 keep_alive: config.stream.keep_alive,
             },
         });
@@ -316,9 +317,9 @@ fn listener_settings(config: &Config) -> listener::Settings {
     listener::Settings {
         header_timeout: server.header_timeout,
         idle_timeout: server.idle_timeout,
+        body_timeout: server.body_timeout,
         write_stall_timeout: server.write_stall_timeout,
         max_connections: usize::try_from(server.max_connections.get()).unwrap_or(usize::MAX),
-        ..listener::Settings::default()
     }
 }
 

@@ -23,6 +23,8 @@ pub struct EventStream {
     aliases: Aliases,
     cutter: Option<StopCutter>,
     clock: IdleClock,
+    /// The first event has come. Until then the attempt's own limit counts, and the clock stands.
+    committed: bool,
     usage: Option<Usage>,
 }
 
@@ -48,6 +50,7 @@ impl EventStream {
             aliases,
             cutter,
             clock,
+            committed: false,
             usage: None,
         }
     }
@@ -61,6 +64,7 @@ impl EventStream {
             aliases: Aliases::default(),
             cutter: None,
             clock,
+            committed: false,
             usage: None,
         };
         stream.hand_over();
@@ -77,7 +81,9 @@ impl EventStream {
 
     /// Waits for the first event without taking it: the commit point.
     pub(super) async fn first_event(&mut self) -> Result<(), Fault> {
-        std::future::poll_fn(|cx| self.poll_ready(cx)).await
+        std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
+        self.committed = true;
+        Ok(())
     }
 
     /// Ready when an event can be taken, or the reply is over.
@@ -85,7 +91,8 @@ impl EventStream {
         while self.ready.is_empty() {
             let Source::Open { frames, decoder } = &mut self.source else { return Poll::Ready(Ok(())) };
             match Pin::new(frames).poll_next(cx) {
-                Poll::Pending => return self.clock.poll(cx).map(Err),
+                Poll::Pending if self.committed => return self.clock.poll(cx).map(Err),
+                Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) => {
                     self.clock.progressed();
                     decoder.push(&frame, &mut self.scratch)?;

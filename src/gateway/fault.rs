@@ -64,6 +64,7 @@ impl Fault {
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
             Self::Upstream(error) => Some(error.kind),
+            Self::Protocol(ProtocolError::Reported(kind)) => Some(reported(kind)),
             Self::Protocol(_) | Self::Assemble(_) => Some(ErrorKind::Malformed),
             Self::Deadline(..) => Some(ErrorKind::Timeout),
             Self::Invalid(_) | Self::Model(_) | Self::Internal(_) => None,
@@ -119,6 +120,7 @@ impl Fault {
             Self::Protocol(ProtocolError::Truncated) | Self::Assemble(AssembleError::Truncated) => {
                 Cow::Borrowed("The model's reply was cut off before its end.")
             }
+            Self::Protocol(ProtocolError::Reported(kind)) => BedrockError::new(reported(kind), "").public(),
             Self::Protocol(_) | Self::Assemble(_) => {
                 Cow::Borrowed("What came from Bedrock was cut or damaged.")
             }
@@ -127,5 +129,16 @@ impl Fault {
             }
             Self::Internal(_) => Cow::Borrowed("The gateway failed. This is a bug; its log says more."),
         }
+    }
+}
+
+/// What a model's own word for its failure means: Anthropic's error types, which some hosts put into the stream.
+fn reported(kind: &str) -> ErrorKind {
+    match kind {
+        "overloaded_error" => ErrorKind::Unavailable,
+        "rate_limit_error" => ErrorKind::Throttled,
+        "api_error" => ErrorKind::Internal,
+        "timeout_error" => ErrorKind::ModelTimeout,
+        _ => ErrorKind::ModelError,
     }
 }

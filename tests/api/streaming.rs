@@ -1,6 +1,7 @@
 //! What a stream tells when it goes well, when it goes wrong, and when nobody listens any more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use outcrop::simulator::{Frame, Reply, Step};
 use serde_json::{Value, json};
@@ -209,7 +210,8 @@ async fn damaged_frames_break_the_stream() {
             ("not the shape", Step::Frame(Frame::event(name, &json!("surprise")))),
             ("an error message", Step::Frame(Frame::error("InternalFailure", "no"))),
         ] {
-            gateway.script([broken(&frames, 2, [step])]);
+            // The rest follows, as if nothing had happened.
+            gateway.script([broken(&frames, 2, [step].into_iter().chain(frames[3..].iter().cloned()))]);
             let error = gateway.stream(&chat(model, "hi")).await.assert_broken(false);
             assert_eq!(error["type"], "server_error", "{model} {what}");
             let code = if what == "an error message" { "server_error" } else { "upstream_error" };
@@ -273,6 +275,39 @@ async fn frames_may_be_cut_anywhere() {
             streamed.assert_complete(false);
             assert_eq!(streamed.text(), "one two", "{model} {size}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_side_by_side_keep_to_themselves() {
+    let gateway = TestGateway::start().await;
+    let streams = (0..40).map(async |n| {
+        let model = [CLAUDE, NOVA, LLAMA, TITAN][n % 4];
+        let text = format!("only the words of stream {n}, and nobody else's");
+        let streamed = gateway.stream(&chat(model, &text)).await;
+        streamed.assert_complete(false);
+        assert_eq!(streamed.text(), text);
+        streamed.chunks()[0]["id"].as_str().unwrap().to_owned()
+    });
+    let mut ids = futures_util::future::join_all(streams).await;
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 40, "each stream has an id of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_claude_reports_in_its_own_words() {
+    let gateway = TestGateway::start().await;
+    for (kind, expected) in [
+        ("overloaded_error", "overloaded"),
+        ("rate_limit_error", "rate_limit_exceeded"),
+        ("api_error", "server_error"),
+        ("error_of_the_future", "upstream_error"),
+    ] {
+        let error = native_chunk(&json!({"type": "error", "error": {"type": kind, "message": "no"}}));
+        gateway.script([broken(&claude_stream(), 3, [error])]);
+        let error = gateway.stream(&chat(CLAUDE, "hi")).await.assert_broken(false);
+        assert_eq!(error["code"], expected, "{kind}");
     }
 }
 
@@ -396,7 +431,7 @@ async fn a_stop_text_cut_by_the_gateway_ends_the_call_upstream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silence_that_lasts_too_long_is_a_timeout() {
-    let gateway = Setup::new().set("timeout.idle", "0.05").set("timeout.first_event", "0.2").start().await;
+    let gateway = Setup::new().set("timeout.idle", "0.5").set("timeout.first_event", "0.7").start().await;
     for (model, _) in formats() {
         let error = gateway.stream(&chat(model, "abc [[stall after=1]]")).await.assert_broken(false);
         assert_eq!(error_code(&error), ("server_error", "timeout"));
@@ -409,8 +444,20 @@ async fn a_silence_that_lasts_too_long_is_a_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_may_think_longer_before_its_first_event_than_between_two() {
+    let gateway = Setup::new().set("timeout.idle", "0.5").start().await;
+    for (model, frames) in formats() {
+        let pause = Step::Delay(Duration::from_millis(800));
+        gateway.script([Reply::stream([pause].into_iter().chain(frames))]);
+        let streamed = gateway.stream(&chat(model, "hi")).await;
+        streamed.assert_complete(false);
+        assert_eq!(streamed.answer.header("x-outcrop-attempts"), Some("1"), "{model}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_lasts_too_long_is_a_timeout() {
-    let gateway = Setup::new().set("timeout", "0.3").start().await;
+    let gateway = Setup::new().set("timeout", "1").start().await;
     for body in [chat(CLAUDE, "[[stall]]"), streamed(&chat(NOVA, "[[stall]]"))] {
         let answer = gateway.send(Request::chat(&body)).await;
         assert_eq!(answer.verdict(), (504, "server_error".to_owned(), Some("timeout".to_owned())));

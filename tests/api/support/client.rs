@@ -19,6 +19,7 @@ pub(crate) struct Request {
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
     chunked: bool,
+    withheld: usize,
 }
 
 impl Request {
@@ -29,6 +30,7 @@ impl Request {
             headers: Vec::new(),
             body: None,
             chunked: false,
+            withheld: 0,
         }
     }
 
@@ -55,6 +57,11 @@ impl Request {
         Self { chunked: true, ..self }
     }
 
+    /// Announces so many bytes more than it sends.
+    pub(crate) fn withholding(self, bytes: usize) -> Self {
+        Self { withheld: bytes, ..self }
+    }
+
     fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nhost: localhost\r\n", self.method, self.path);
         for (name, value) in &self.headers {
@@ -62,7 +69,8 @@ impl Request {
         }
         let Some(body) = &self.body else { return (head + "\r\n").into_bytes() };
         if !self.chunked {
-            let mut bytes = format!("{head}content-length: {}\r\n\r\n", body.len()).into_bytes();
+            let mut bytes =
+                format!("{head}content-length: {}\r\n\r\n", body.len() + self.withheld).into_bytes();
             bytes.extend_from_slice(body);
             return bytes;
         }
