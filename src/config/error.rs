@@ -169,7 +169,9 @@ pub enum Problem {
     NoTarget,
     #[error("{0:?} is another alias: name the model id or ARN that it stands for")]
     AliasOfAlias(String),
-    #[error("the ARN {0} doesn't say which model is behind it: add `family`, such as anthropic, llama or nova")]
+    #[error(
+        "the ARN {0} doesn't say which model is behind it: add `family`, such as anthropic, llama or nova"
+    )]
     OpaqueArn(String),
     #[error(
         "the ARN {0} doesn't say which model is behind it: make it the target of an alias in models, with a `family`"
