@@ -43,6 +43,12 @@ deny:
 audit:
     cargo deny check --hide-inclusion-graph
 
+# Fuzz a decoder: frames, chat_request, converse_stream or messages_stream (nightly; cargo install --locked cargo-fuzz)
+fuzz target seconds="600":
+    mkdir -p fuzz/corpus/{{ target }}
+    cd fuzz && cargo +nightly fuzz run {{ target }} corpus/{{ target }} seeds/{{ target }} -- \
+      -dict=words.dict -max_len=16384 -max_total_time={{ seconds }}
+
 # The documentation of the code
 doc:
     cargo doc --no-deps --document-private-items --locked --open

@@ -4,6 +4,8 @@
 //! reader knows tokens, not types: it sees `crate::a::b`, `use crate::{a, b}` and every `super::`, in code and in the
 //! unit tests beside it, but not in comments and texts.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed, helpers included")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,12 @@
 //! Documents are read as text, by their tables and code spans. Only facts that would mislead a reader are checked here;
 //! what an answer looks like is checked where the answers are, in `tests/api` and `tests/clients`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed, helpers included"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -174,8 +180,7 @@ fn shell_blocks(text: &str) -> impl Iterator<Item = &str> {
 
 /// The first line of a recipe's body.
 fn recipe<'a>(justfile: &'a str, name: &str) -> &'a str {
-    let mut lines =
-        justfile.lines().skip_while(|line| !line.split([' ', ':']).next().is_some_and(|head| head == name));
+    let mut lines = justfile.lines().skip_while(|line| line.split([' ', ':']).next() != Some(name));
     lines.nth(1).unwrap_or_else(|| panic!("the justfile has no `{name}`")).trim()
 }
 

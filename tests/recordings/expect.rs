@@ -241,11 +241,9 @@ fn finish_of(reason: &str, trace: &Value) -> Result<&'static str> {
     Ok(match reason {
         "end_turn" | "stop_sequence" | "tool_use" | "stop" | "FINISH" => "ended",
         "max_tokens" | "length" | "LENGTH" | "model_context_window_exceeded" => "length",
-        "refusal" | "content_filtered" | "CONTENT_FILTERED" => "content_filter",
         "guardrail_intervened" if masks_only(trace) => "ended",
-        "guardrail_intervened" => "content_filter",
-        // A guardrail that blocks a prompt leaves the model no reason.
-        "" => "content_filter",
+        // A guardrail that blocks a prompt leaves a native reply no reason.
+        "guardrail_intervened" | "refusal" | "content_filtered" | "CONTENT_FILTERED" | "" => "content_filter",
         other => bail!("no recording has ended with `{other}` before: say here what that is to a client"),
     })
 }

@@ -6,6 +6,11 @@
 //! operation and model of the recording, and what a client gets is compared with what [`expect`] reads from the bytes:
 //! it shares no code with the gateway. Streams are served twice, whole and in small pieces.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "what is not replayed has to be said, and a test has no other voice"
+)]
+
 mod client;
 mod expect;
 
