@@ -68,9 +68,9 @@ fn main() -> Result<()> {
         return repeat(if args.large { &step.large } else { &step.small }, args.times);
     }
     let mut out = io::stdout().lock();
-    let chosen = steps.iter().filter(|step| step.name.contains(&args.only));
+    let mut chosen = steps.iter().filter(|step| step.name.contains(&args.only));
     if args.list {
-        return chosen.map(|step| Ok(writeln!(out, "{}\t{}", step.name, step.sizes)?)).collect();
+        return chosen.try_for_each(|step| Ok(writeln!(out, "{}\t{}", step.name, step.sizes)?));
     }
     writeln!(out, "| step | sizes | CPU µs | at ten times the size | growth |\n|---|---|--:|--:|--:|")?;
     for step in chosen {

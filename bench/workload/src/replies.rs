@@ -88,9 +88,10 @@ impl Format {
         }
     }
 
-    /// The n-th delta of a stream that nobody times: nine bytes of text.
+    /// The n-th delta of a stream that nobody times: nine bytes of text. No space at its ends: what a model that
+    /// completes prompts says is trimmed.
     pub fn numbered_delta(self, n: usize) -> Vec<u8> {
-        self.delta(&format!(" tok{n:05}"))
+        self.delta(&format!("tok{n:05},"))
     }
 
     /// What comes after the last of `deltas` deltas.
