@@ -183,7 +183,9 @@ async fn serve_command(config: Config, simulate: bool) -> Outcome {
         Err(_elapsed) => "still being looked for".to_owned(),
     };
     complain(&greeting(&config, &app, &source));
-    app.serve_until_signalled().await?;
+    let served = app.serve_until_signalled().await;
+    telemetry::logs::flush();
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -94,7 +94,7 @@ impl EventStream {
                 Poll::Pending if self.committed => return self.clock.poll(cx).map(Err),
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) => {
-                    self.clock.progressed();
+                    self.clock.progressed = true;
                     decoder.push(&frame, &mut self.scratch)?;
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
@@ -158,20 +158,21 @@ pub(super) struct IdleClock {
     total: Duration,
     deadline: Instant,
     last: Instant,
+    /// Something came since the last look at the time: one look serves all that came at once.
+    progressed: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl IdleClock {
     /// `deadline` is where `total` ends.
     pub(super) fn new(idle: Duration, total: Duration, deadline: Instant) -> Self {
-        Self { idle, total, deadline, last: Instant::now(), timer: None }
-    }
-
-    fn progressed(&mut self) {
-        self.last = Instant::now();
+        Self { idle, total, deadline, last: Instant::now(), progressed: false, timer: None }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
+        if std::mem::take(&mut self.progressed) {
+            self.last = Instant::now();
+        }
         loop {
             let due = (self.last + self.idle).min(self.deadline);
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));

@@ -110,7 +110,9 @@ impl Inner {
         if let Some(keep_alive) = &mut self.keep_alive {
             keep_alive.written();
         }
-        Poll::Ready(Some(std::mem::take(&mut self.piece).into()))
+        // The next piece is likely to be as long.
+        let next = Vec::with_capacity(self.piece.len());
+        Poll::Ready(Some(std::mem::replace(&mut self.piece, next).into()))
     }
 
     fn take(&mut self, event: &Event) {

@@ -1,8 +1,17 @@
 //! One line a request, for whoever has to find out later what happened to it.
 
+use std::borrow::Cow;
+use std::io::Write as _;
 use std::time::Duration;
 
+use serde::Serialize;
+use tracing::Level;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+
+use super::escape::escape;
 use super::labels::Outcome;
+use super::logs;
 
 /// Longest text in one field, in bytes: a client chooses some of them.
 const LONGEST: usize = 256;
@@ -55,7 +64,63 @@ pub struct AccessLine<'a> {
 
 impl AccessLine<'_> {
     /// Logs it under the target `outcrop::access`: at DEBUG if the level says so, else at INFO.
-    pub fn emit(&self, level: tracing::Level) {
+    pub fn emit(&self, level: Level) {
+        match logs::json_sink() {
+            // A line that every request pays for: written straight out it costs a tenth of an event with 20 fields.
+            Some(mut sink) if level == Level::INFO => {
+                if tracing::enabled!(target: "outcrop::access", Level::INFO) {
+                    // A sink takes what it is given.
+                    let _ = sink.write_all(&self.to_json());
+                }
+            }
+            Some(_) | None => self.event(level),
+        }
+    }
+
+    /// The line that the event would make.
+    fn to_json(&self) -> Vec<u8> {
+        let mut timestamp = String::with_capacity(32);
+        let told = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+        debug_assert!(told.is_ok(), "a string takes any text");
+        let mut line = Vec::with_capacity(768);
+        let written = serde_json::to_writer(
+            &mut line,
+            &Json {
+                timestamp: &timestamp,
+                level: "INFO",
+                message: "request",
+                id: clip(self.id),
+                method: clip(self.method),
+                path: clip(self.path),
+                key_id: self.key_id.map(clip),
+                model: self.model.map(clip),
+                upstream_target: self.target.map(clip),
+                stream: self.stream,
+                status: self.status,
+                outcome: self.outcome.as_str(),
+                finish_reason: self.finish_reason.map(clip),
+                input_tokens: self.input_tokens,
+                output_tokens: self.output_tokens,
+                cache_read_tokens: self.cache_read_tokens,
+                cache_write_tokens: self.cache_write_tokens,
+                first_token_ms: self.first_token.map(milliseconds),
+                duration_ms: milliseconds(self.duration),
+                attempts: self.attempts,
+                notes: self.notes.map(clip),
+                upstream_request_id: self.upstream_request_id.map(clip),
+                error: self.error.map(clip),
+                target: "outcrop::access",
+            },
+        );
+        debug_assert!(written.is_ok(), "strings and numbers can always be written to memory");
+        line.push(b'\n');
+        match escape(&line) {
+            Cow::Borrowed(_) => line,
+            Cow::Owned(escaped) => escaped,
+        }
+    }
+
+    fn event(&self, level: Level) {
         /// The macro's level is part of the call site, so there is one site for each.
         macro_rules! line {
             ($level:expr) => {
@@ -87,12 +152,53 @@ impl AccessLine<'_> {
                 )
             };
         }
-        if level == tracing::Level::DEBUG {
-            line!(tracing::Level::DEBUG);
+        if level == Level::DEBUG {
+            line!(Level::DEBUG);
         } else {
-            line!(tracing::Level::INFO);
+            line!(Level::INFO);
         }
     }
+}
+
+/// The line's members, in their order.
+#[derive(Serialize)]
+struct Json<'a> {
+    timestamp: &'a str,
+    level: &'static str,
+    message: &'static str,
+    id: &'a str,
+    method: &'a str,
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_target: Option<&'a str>,
+    stream: bool,
+    status: u16,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finish_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_read_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_write_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_token_ms: Option<f64>,
+    duration_ms: f64,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notes: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    target: &'static str,
 }
 
 fn clip(text: &str) -> &str {
@@ -141,7 +247,7 @@ pub(super) mod tests {
     fn emitted(line: &AccessLine<'_>) -> (Captured, Value) {
         let captured = Captured::default();
         let subscriber = logs::subscriber(Format::Json, "info", false, captured.writer()).unwrap();
-        tracing::subscriber::with_default(subscriber, || line.emit(tracing::Level::INFO));
+        tracing::subscriber::with_default(subscriber, || line.emit(Level::INFO));
         let text = captured.text();
         (captured, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
     }
@@ -197,6 +303,23 @@ pub(super) mod tests {
         assert!(text.ends_with('\n'));
         for field in TEXTS {
             assert_eq!(json[field], hostile, "{field}");
+        }
+    }
+
+    #[test]
+    fn the_line_written_straight_out_is_the_events() {
+        for text in ["x", "a\r\n\u{2028}\u{85}\"\\\x1b"] {
+            let (_, event) = emitted(&line(text));
+            let straight = String::from_utf8(line(text).to_json()).unwrap();
+            assert_eq!(
+                straight.matches(['\n', '\r', '\u{2028}', '\u{85}', '\x1b']).count(),
+                1,
+                "{straight:?}"
+            );
+            let mut straight: Value = serde_json::from_str(&straight).unwrap();
+            assert!(straight["timestamp"].as_str().unwrap().ends_with('Z'));
+            straight["timestamp"] = event["timestamp"].clone();
+            assert_eq!(straight, event);
         }
     }
 

@@ -23,7 +23,7 @@ impl<W: Write> Write for OneLine<W> {
     }
 }
 
-fn escape(line: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn escape(line: &[u8]) -> Cow<'_, [u8]> {
     let mut rest = line;
     let mut escaped = Vec::new();
     while let Some(at) = memchr::memchr2(0xc2, 0xe2, rest) {

@@ -4,6 +4,8 @@
 //! (RUSTSEC-2023-0125). There is no switch for that.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
@@ -12,6 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry};
 
 use super::escape::OneLine;
+use super::sink::Sink;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +37,27 @@ pub enum LogsError {
     /// Called twice.
     #[error("logging has already begun")]
     AlreadyBegun,
+    /// No thread to write from.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Where this process logs to, once it does.
+static SINK: OnceLock<Sink> = OnceLock::new();
+
+/// The same, if the lines are JSON.
+static JSON: OnceLock<Sink> = OnceLock::new();
+
+/// For whoever writes a whole JSON line by itself.
+pub(super) fn json_sink() -> Option<Sink> {
+    JSON.get().cloned()
+}
+
+/// Waits a moment for lines that aren't written yet. For the end of the process.
+pub fn flush() {
+    if let Some(sink) = SINK.get() {
+        sink.flush(Duration::from_secs(1));
+    }
 }
 
 /// Begins to log, for the rest of the process. `filter` is as in `RUST_LOG`: `info`, or
@@ -45,8 +69,14 @@ pub fn init(format: Format, filter: &str) -> Result<(), LogsError> {
         Format::Auto => Format::Json,
         Format::Json | Format::Human => format,
     };
-    let subscriber = subscriber(format, filter, terminal, io::stderr)?;
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogsError::AlreadyBegun)
+    let sink = Sink::start(io::stderr())?;
+    let lines = sink.clone();
+    let subscriber = subscriber(format, filter, terminal, move || lines.clone())?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| LogsError::AlreadyBegun)?;
+    if format == Format::Json {
+        JSON.set(sink.clone()).map_err(|_| LogsError::AlreadyBegun)?;
+    }
+    SINK.set(sink).map_err(|_| LogsError::AlreadyBegun)
 }
 
 pub(super) fn subscriber<F, W>(
