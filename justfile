@@ -61,6 +61,10 @@ image:
 image-offline:
     deploy/image/build-offline
 
+# How fast it is, as ratios to the least work that can be done (bench/README.md)
+bench *flags:
+    bench/run {{ flags }}
+
 # All that CI does
 ci:
     .ci/run

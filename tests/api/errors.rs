@@ -151,7 +151,8 @@ fn reply(said: &Said) -> Reply {
 async fn every_kind_of_failure_has_its_place_in_the_table() {
     let gateway = TestGateway::start().await;
     for (said, heard) in &TABLE {
-        for body in [chat(CLAUDE, "hi"), streamed(&chat(NOVA, "hi"))] {
+        // By its profile: a bare id that is only sold as one would be called again by it.
+        for body in [chat(CLAUDE, "hi"), streamed(&chat(&format!("us.{NOVA}"), "hi"))] {
             let what = format!("{} {} {}", said.status, said.code, said.message);
             gateway.script(vec![reply(said); heard.attempts]);
             let answer = gateway.send(Request::chat(&body)).await;
