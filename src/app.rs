@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::{KeyId, Keys};
 use crate::bedrock::{
-    Aws, CredentialsUnavailable, Identity, LoadError, ModelId, Settings, StaticCredentials, Transport,
+    Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials, Transport,
 };
 use crate::config::{Auth, Config, ModelFormat, Origin};
 use crate::families::{self, FormatKind};
@@ -32,9 +32,6 @@ pub enum StartError {
     /// The address is taken, or not ours.
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, #[source] std::io::Error),
-    /// No way to AWS.
-    #[error(transparent)]
-    Aws(#[from] LoadError),
     /// The simulator found no port.
     #[error("cannot start the simulator: {0}")]
     Simulator(#[source] std::io::Error),
@@ -192,7 +189,7 @@ pub struct Parts {
 }
 
 async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Parts, StartError> {
-    let aws = Aws::load(aws_settings(config, simulator)).await?;
+    let aws = Aws::load(aws_settings(config, simulator)).await;
     let revision = option_env!("OUTCROP_REVISION").unwrap_or("unknown");
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
     let gateway = gateway(config, &aws, &metrics)?;

@@ -14,5 +14,5 @@ pub use call::{Frame, Invocation, Operation, Reply, ReplyHead, TokenCounts};
 pub use error::{BedrockError, ErrorAnswer, ErrorKind, Retry};
 pub use frames::{FrameDecoder, FrameError, fuzz_frames};
 pub use model_id::{InvalidModelId, ModelId};
-pub use sdk::{Aws, CredentialsUnavailable, Identity, LoadError, Settings, StaticCredentials};
+pub use sdk::{Aws, CredentialsUnavailable, Identity, Settings, StaticCredentials};
 pub use transport::{ByteStream, FrameStream, Streamed, Transport};
