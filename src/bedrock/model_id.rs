@@ -1,5 +1,6 @@
 //! The ways to name a model on Bedrock.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Geo prefixes of system-defined inference profiles, longest first.
@@ -40,6 +41,16 @@ impl ModelId {
     pub fn base(&self) -> &str {
         let id = if self.is_arn() { self.0.rsplit('/').next().unwrap_or(&self.0) } else { &self.0 };
         GEO_PREFIXES.iter().find_map(|prefix| id.strip_prefix(prefix)).unwrap_or(id)
+    }
+
+    /// The id as clients may see it: an ARN without its account.
+    pub fn public(&self) -> Cow<'_, str> {
+        let mut parts: Vec<_> = self.0.splitn(6, ':').collect();
+        match parts.get_mut(4) {
+            Some(account) if self.is_arn() && !account.is_empty() => *account = "",
+            Some(_) | None => return Cow::Borrowed(&self.0),
+        }
+        Cow::Owned(parts.join(":"))
     }
 
     /// An ARN?
@@ -93,6 +104,23 @@ mod tests {
         {
             let id = format!("arn:aws:bedrock:us-east-1:111122223333:{kind}/abcdef123456");
             assert!(ModelId::parse(&id).unwrap().is_opaque(), "{id}");
+        }
+    }
+
+    #[test]
+    fn clients_see_no_account() {
+        for (id, public) in [
+            (
+                "arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abc",
+                "arn:aws:bedrock:eu-west-1::application-inference-profile/abc",
+            ),
+            (
+                "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-text-premier-v1:0",
+                "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-text-premier-v1:0",
+            ),
+            ("amazon.titan-text-premier-v1:0", "amazon.titan-text-premier-v1:0"),
+        ] {
+            assert_eq!(ModelId::parse(id).unwrap().public(), public);
         }
     }
 

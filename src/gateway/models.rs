@@ -82,7 +82,7 @@ fn facts(name: &str, target: &Target) -> ModelFacts {
         id: name.to_owned(),
         owned_by: known.map_or_else(|| vendor(&target.model), |model| model.provider.to_owned()),
         shutdown_date: known.and_then(|model| model.lifecycle.eol),
-        target: target.model.to_string(),
+        target: target.model.public().into_owned(),
         region: target.region.clone(),
         family: target.family.name(),
         format: format.name(),

@@ -33,7 +33,7 @@ pub(super) fn describe(headers: &mut HeaderMap, trail: &Trail) {
         }
     };
     if let Some(target) = &trail.target {
-        set(X_OUTCROP_MODEL, target.as_str());
+        set(X_OUTCROP_MODEL, &target.public());
     }
     if let Some(id) = &trail.upstream_request_id {
         set(X_OUTCROP_UPSTREAM_REQUEST_ID, id);
