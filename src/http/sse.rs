@@ -138,6 +138,8 @@ impl Inner {
     fn fail(&mut self, error: &ApiError) {
         self.ended = true;
         self.piece.extend_from_slice(&error_event(&error.wire()));
+        // What was generated before it broke was paid for.
+        self.ledger.replied(None, self.events.usage());
         self.ledger.interrupted(error.label());
     }
 

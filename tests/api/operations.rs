@@ -86,6 +86,20 @@ async fn metrics_count_what_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_breaks_is_counted_with_what_it_cost_so_far() {
+    let gateway = TestGateway::start().await;
+    let text = "one two three [[usage input=70]] [[error:internalServerException after=2]]";
+    gateway.stream(&chat(CLAUDE, text)).await.assert_broken(false);
+    let metrics = gateway.get("/metrics").await.text().to_owned();
+    let counted = metrics.lines().find(|line| {
+        line.starts_with("gen_ai_client_token_usage_sum")
+            && line.contains("\"input\"")
+            && line.contains(CLAUDE)
+    });
+    assert!(counted.is_some_and(|line| line.ends_with(" 70")), "{counted:?} in\n{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_description_is_served_in_both_forms() {
     let gateway = TestGateway::start().await;
     let json = gateway.get("/openapi.json").await;
