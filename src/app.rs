@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,8 +13,9 @@ use crate::auth::{KeyId, Keys};
 use crate::bedrock::{
     Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials, Transport,
 };
-use crate::config::{Auth, Config, ModelFormat, Origin};
+use crate::config::{self, Auth, Config, ModelFormat, Origin};
 use crate::families::{self, FormatKind};
+use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{Deadlines, Gateway, Listing, RetryPolicy, Routes, Target};
 use crate::http::{self, CredentialState, Edge, Health, Limits};
 use crate::listener::{self, Closed, Listener, Observer, Shutdown};
@@ -35,6 +37,9 @@ pub enum StartError {
     /// The simulator found no port.
     #[error("cannot start the simulator: {0}")]
     Simulator(#[source] std::io::Error),
+    /// Remote files are wanted and can't be had.
+    #[error("fetch.enabled: {0}")]
+    Fetch(#[from] fetch::SetupError),
     /// A model entry that only the families can judge.
     #[error("models.{name}: {problem}")]
     Model {
@@ -66,7 +71,7 @@ impl App {
         } else {
             None
         };
-        let Parts { aws, gateway, metrics } = assemble(config, simulator.as_ref()).await?;
+        let Parts { aws, gateway, metrics, fetcher: _ } = assemble(config, simulator.as_ref()).await?;
         let shutdown = Shutdown::new();
         let edge = Arc::new(Edge {
             gateway,
@@ -186,6 +191,8 @@ pub struct Parts {
     pub gateway: Gateway,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Fetches what requests name by URL; `None`: nothing is fetched.
+    pub fetcher: Option<Fetcher>,
 }
 
 async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Parts, StartError> {
@@ -193,7 +200,27 @@ async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Part
     let revision = option_env!("OUTCROP_REVISION").unwrap_or("unknown");
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
     let gateway = gateway(config, &aws, &metrics)?;
-    Ok(Parts { aws, gateway, metrics })
+    let fetcher = fetch_settings(&config.fetch)
+        .map(|settings| Fetcher::new(settings, Arc::clone(&metrics)))
+        .transpose()?;
+    Ok(Parts { aws, gateway, metrics, fetcher })
+}
+
+/// What may be fetched; `None`: nothing.
+fn fetch_settings(config: &config::Fetch) -> Option<fetch::Settings> {
+    let count = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
+    config.enabled.then(|| fetch::Settings {
+        http: config.http,
+        ports: config.ports.clone(),
+        allow_hosts: config.allow_hosts.iter().map(|pattern| HostPattern::new(pattern)).collect(),
+        max_bytes: config.max_bytes,
+        max_total_bytes: config.max_total_bytes,
+        max_files: count(config.max_files),
+        timeout: config.timeout,
+        max_redirects: config.max_redirects.into(),
+        per_request: count(config.per_request),
+        concurrent: count(config.concurrent),
+    })
 }
 
 /// What of the configuration concerns AWS.
@@ -270,7 +297,7 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
             transport: Arc::clone(transport),
             family,
             format,
-            max_tokens: entry.max_tokens.map(std::num::NonZeroU32::get),
+            max_tokens: entry.max_tokens.map(NonZeroU32::get),
             strict: entry.strict.unwrap_or(config.strict),
             listed: true,
         };
