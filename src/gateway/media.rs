@@ -31,7 +31,7 @@ pub(super) async fn fetch(
         let message = "Remote media are not fetched here: send the data itself as a data: URL.";
         return Err(InvalidRequest::unsupported(first.clone(), message).into());
     };
-    let fetched = timeout_at(deadline, fetcher.fetch_all(wanted))
+    let files = timeout_at(deadline, fetcher.fetch_all(wanted))
         .await
         .map_err(|_| Fault::Deadline(Phase::Total, deadlines.total))?
         .map_err(|(index, error)| match error {
@@ -42,10 +42,10 @@ pub(super) async fn fetch(
                 Fault::Invalid(InvalidRequest { param, code: "failed_to_download", message })
             }
         })?;
-    let mut fetched = fetched.into_iter();
+    let mut files = files.into_iter();
     each_remote(request, &mut |block| {
-        if let Some(fetched) = fetched.next() {
-            *block = block_of(fetched);
+        if let Some(file) = files.next() {
+            *block = block_of(file);
         }
     });
     Ok(())
