@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::fault::Fault;
-use super::models::{self, Can, Format, Model};
+use super::models::{self, Can, Model};
 use super::reply::Reply;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -140,10 +140,7 @@ fn inference_types(model: &Model) -> Vec<&'static str> {
 }
 
 fn output(model: &Model) -> &'static str {
-    match model.facts.format {
-        Format::TitanEmbed | Format::CohereEmbed | Format::NovaEmbed => "EMBEDDING",
-        Format::Claude | Format::Llama | Format::Titan | Format::Nova | Format::Foreign => "TEXT",
-    }
+    if model.facts.format.embeds() { "EMBEDDING" } else { "TEXT" }
 }
 
 fn provider_name(model: &Model) -> &'static str {

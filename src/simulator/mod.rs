@@ -41,15 +41,20 @@
 //! that asks for JSON by a schema gets JSON; a turn with tool results is answered with their text.
 
 mod answer;
+mod cache;
 mod catalogue;
 mod claude;
 mod converse;
 mod embed;
 mod event_stream;
 mod fault;
+mod headers;
+mod instance;
 mod llama;
 mod models;
+mod native;
 mod nova;
+mod refusal;
 mod reply;
 mod route;
 mod scenario;
@@ -249,6 +254,8 @@ struct Shared {
     script: Mutex<VecDeque<Reply>>,
     /// How often each conversation with a `fail-times` directive was tried.
     attempts: Mutex<HashMap<String, u32>>,
+    /// The prefixes of prompts seen so far.
+    cache: cache::Cache,
     observed: watch::Sender<Observed>,
 }
 
@@ -259,6 +266,7 @@ impl Shared {
             recorded: Mutex::default(),
             script: Mutex::default(),
             attempts: Mutex::default(),
+            cache: cache::Cache::default(),
             observed: watch::Sender::new(Observed::default()),
         }
     }
