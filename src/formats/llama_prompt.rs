@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::completion::{Completion, Piece};
 use super::scalar::Count;
+use super::service::invoke_headers;
 use super::{ChatFormat, ProtocolError, StreamDecoder, to_body};
 use crate::bedrock::{Frame, Invocation, ModelId, Operation, Reply};
 use crate::chat::{Block, Event, InvalidRequest, Message, Request, Role, StopReason, Text, Usage};
@@ -37,10 +38,17 @@ impl ChatFormat for LlamaPrompt {
             max_tokens,
             temperature,
             top_p,
+            top_k: _,
             stop: _,
+            draw: _,
             reasoning: _,
+            verbosity: _,
             format: _,
+            web_search: _,
             user: _,
+            cache: _,
+            service,
+            model_fields: _,
         } = request;
         if !tools.is_empty() {
             return Err(InvalidRequest::unsupported("tools", "Llama's native format has no tools."));
@@ -53,7 +61,12 @@ impl ChatFormat for LlamaPrompt {
         };
         let operation =
             if streaming { Operation::InvokeModelWithResponseStream } else { Operation::InvokeModel };
-        Ok(Invocation { operation, model: model.clone(), body: to_body(&body)? })
+        Ok(Invocation {
+            operation,
+            model: model.clone(),
+            headers: invoke_headers(service)?,
+            body: to_body(&body)?,
+        })
     }
 
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
@@ -128,8 +141,13 @@ fn push_said(prompt: &mut String, message: &Message) -> Result<(), InvalidReques
                 said.push_str(text.decode().trim());
             }
             // What a model thought is not said.
-            Block::Reasoning(_) => {}
-            Block::Image(_) | Block::Document(_) | Block::ToolUse(_) | Block::ToolResult(_) => {
+            Block::Reasoning(_) | Block::CachePoint(_) => {}
+            Block::Image(_)
+            | Block::Document(_)
+            | Block::Audio(_)
+            | Block::Remote(_)
+            | Block::ToolUse(_)
+            | Block::ToolResult(_) => {
                 return Err(InvalidRequest::unsupported(
                     format!("messages[{}]", message.index),
                     "Llama's native format takes text only.",
@@ -312,7 +330,10 @@ mod tests {
 
     #[test]
     fn what_is_not_text_is_refused_with_its_place() {
-        let image = crate::chat::Image { format: crate::chat::ImageFormat::Png, data: Text::new("") };
+        let image = crate::chat::Image {
+            format: crate::chat::ImageFormat::Png,
+            source: crate::chat::Source::Inline(Text::new("")),
+        };
         let message = Message { role: Role::User, content: vec![Block::Image(image)], index: 3 };
         assert_eq!(prompt(&[message]).unwrap_err().param.as_deref(), Some("messages[3]"));
     }

@@ -12,9 +12,11 @@ pub mod converse;
 mod fuzz;
 mod guardrail;
 pub mod llama_prompt;
+mod model_fields;
 #[cfg(test)]
 mod samples;
 mod scalar;
+mod service;
 pub mod titan_text;
 mod tool_schema;
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::completion::{Completion, Piece};
 use super::scalar::Count;
+use super::service::invoke_headers;
 use super::{ChatFormat, ProtocolError, StreamDecoder, to_body};
 use crate::bedrock::{Frame, Invocation, ModelId, Operation, Reply};
 use crate::chat::{Block, Event, InvalidRequest, Message, Request, Role, StopReason, Text, Usage};
@@ -39,10 +40,17 @@ impl ChatFormat for TitanText {
             max_tokens,
             temperature,
             top_p,
+            top_k: _,
             stop,
+            draw: _,
             reasoning: _,
+            verbosity: _,
             format: _,
+            web_search: _,
             user: _,
+            cache: _,
+            service,
+            model_fields: _,
         } = request;
         if !tools.is_empty() {
             return Err(InvalidRequest::unsupported("tools", "Titan's native format has no tools."));
@@ -56,7 +64,12 @@ impl ChatFormat for TitanText {
         let body = Body { input_text: transcript(messages)?, text_generation_config: config.if_any() };
         let operation =
             if streaming { Operation::InvokeModelWithResponseStream } else { Operation::InvokeModel };
-        Ok(Invocation { operation, model: model.clone(), body: to_body(&body)? })
+        Ok(Invocation {
+            operation,
+            model: model.clone(),
+            headers: invoke_headers(service)?,
+            body: to_body(&body)?,
+        })
     }
 
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
@@ -150,8 +163,13 @@ fn push_said(transcript: &mut String, message: &Message) -> Result<(), InvalidRe
         let text = match block {
             Block::Text(text) => text.decode(),
             // What a model thought is not said.
-            Block::Reasoning(_) => continue,
-            Block::Image(_) | Block::Document(_) | Block::ToolUse(_) | Block::ToolResult(_) => {
+            Block::Reasoning(_) | Block::CachePoint(_) => continue,
+            Block::Image(_)
+            | Block::Document(_)
+            | Block::Audio(_)
+            | Block::Remote(_)
+            | Block::ToolUse(_)
+            | Block::ToolResult(_) => {
                 return Err(InvalidRequest::unsupported(
                     format!("messages[{}]", message.index),
                     "Titan's native format takes text only.",
