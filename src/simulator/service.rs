@@ -41,12 +41,12 @@ pub(super) fn reply(shared: &Shared, call: &Call, head: &Parts, body: &Bytes) ->
             named(shared, id).and_then(|model| invoke(shared, model, head, body, true))
         }
         Operation::CountTokens => count_tokens(id, body),
-        Operation::ListFoundationModels => catalogue::models(head.uri.query().unwrap_or_default()),
-        Operation::GetFoundationModel => catalogue::model(id),
-        Operation::ListInferenceProfiles => {
-            catalogue::profiles(&shared.options, head.uri.query().unwrap_or_default())
+        Operation::ListFoundationModels
+        | Operation::GetFoundationModel
+        | Operation::ListInferenceProfiles
+        | Operation::GetInferenceProfile => {
+            catalogue::reply(&shared.options, call.operation, id, head.uri.query().unwrap_or_default())
         }
-        Operation::GetInferenceProfile => catalogue::profile(&shared.options, id),
         Operation::Unknown => {
             Err(Fault::new(404, "UnknownOperationException", "The requested operation is not recognized."))
         }
@@ -56,11 +56,20 @@ pub(super) fn reply(shared: &Shared, call: &Call, head: &Parts, body: &Bytes) ->
 
 /// The model that an id names, if it may be called by that id.
 fn named(shared: &Shared, id: &str) -> Result<&'static Model, Fault> {
-    let profiles = &shared.options.application_profiles;
-    let application = profiles.iter().find_map(|(arn, model)| (arn == id).then_some(model));
-    let named = models::find(application.map_or(id, String::as_str))
+    let options = &shared.options;
+    let mut known = options.application_profiles.iter().chain(&options.extra_models);
+    let other = known.find_map(|(known, model)| (known == id).then_some(model));
+    let named = models::find(other.map_or(id, String::as_str))
         .ok_or_else(|| Fault::validation("The provided model identifier is invalid."))?;
-    let by_profile = named.profile || application.is_some();
+    if options.retired_models.iter().any(|retired| retired == named.model.id || retired == id) {
+        return Err(Fault::new(
+            404,
+            "ResourceNotFoundException",
+            "This model version has reached the end of its life. Please refer to the AWS documentation for more \
+             details.",
+        ));
+    }
+    let by_profile = named.profile || other.is_some();
     if shared.options.profiles_required && !named.model.on_demand && !by_profile {
         return Err(Fault::validation(format!(
             "Invocation of model ID {id} with on-demand throughput isn’t supported. Retry your request with the ID \

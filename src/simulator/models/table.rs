@@ -131,7 +131,7 @@ pub(super) const MODELS: &[Model] = &[
     model("cohere.embed-english-v3", &COHERE_EMBED, 4_096, ON_DEMAND, ACTIVE, ""),
     model("cohere.embed-multilingual-v3", &COHERE_EMBED, 4_096, ON_DEMAND, ACTIVE, ""),
     model("cohere.embed-v4:0", &COHERE_EMBED, 4_096, ON_DEMAND, ACTIVE, "global us"),
-    model("deepseek.r1-v1:0", &DEEPSEEK_R1, 8_192, PROFILE, LEGACY, "us"),
+    model("deepseek.r1-v1:0", &DEEPSEEK_R1, 32_768, PROFILE, LEGACY, "us"),
     model("deepseek.v3-v1:0", &DEEPSEEK_V3, 8_000, ON_DEMAND, LEGACY, ""),
     model("deepseek.v3.1", &DEEPSEEK_V3, 8_000, ON_DEMAND, ACTIVE, ""),
     model("deepseek.v3.2", &DEEPSEEK_V3, 8_000, ON_DEMAND, ACTIVE, "eu us"),
