@@ -8,6 +8,7 @@ mod control_plane;
 mod guardrails;
 mod native;
 mod properties;
+mod recordings;
 mod scenarios;
 
 use super::*;

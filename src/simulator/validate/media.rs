@@ -3,7 +3,7 @@
 use super::conversation::{from_model, unsupported};
 use crate::simulator::converse::list;
 use crate::simulator::fault::Fault;
-use crate::simulator::models::{Can, Model};
+use crate::simulator::models::{Can, Format, Model};
 use crate::simulator::shape::{object, one_of, only, required, string, union};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -37,7 +37,7 @@ pub(super) fn block(model: &Model, kind: &str, value: &Value, role: &str, at: &s
     }
     let members = object(value, at)?;
     if let Some(place) = value["source"].get("s3Location") {
-        s3_location(model, place, &format!("{at}/source/s3Location"))?;
+        s3_location(model, kind, place, &format!("{at}/source/s3Location"))?;
     }
     if let Some(citations) = members.get("citations")
         && citations["enabled"] == true
@@ -57,8 +57,10 @@ pub(super) fn block(model: &Model, kind: &str, value: &Value, role: &str, at: &s
     }
 }
 
-fn s3_location(model: &Model, place: &Value, at: &str) -> Result<(), Fault> {
-    if !model.can(Can::S3) {
+/// Claude fetches documents only.
+fn s3_location(model: &Model, kind: &str, place: &Value, at: &str) -> Result<(), Fault> {
+    let fetches = model.can(Can::S3) || (kind == "document" && model.facts.format == Format::Claude);
+    if !fetches {
         return Err(Fault::validation(
             "This model doesn't support the s3Uri field. Remove s3Uri and try again.",
         ));
