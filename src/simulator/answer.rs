@@ -244,7 +244,8 @@ fn reply_text(turn: &Turn, scenario: &Scenario, calls_tools: bool) -> String {
     let said = parts.join("\n");
     let wanted = match &turn.schema {
         Some(schema) => Some(Instruction::Schema(schema.clone())),
-        None => instructed(&turn.system).filter(|_| !calls_tools),
+        None if calls_tools => None,
+        None => instructed(&turn.system).or_else(|| asked_aloud(&scenario.text)),
     };
     if let Some(wanted) = wanted {
         // A text that is JSON already is taken for the answer wanted.
@@ -259,6 +260,15 @@ fn reply_text(turn: &Turn, scenario: &Scenario, calls_tools: bool) -> String {
         return said;
     }
     if turn.media.is_empty() { "ok".to_owned() } else { turn.media.join("; ") }
+}
+
+/// An instruction in the user's own text, where models without a system text have it. There it takes a schema, or very
+/// plain words: users talk of JSON more easily than systems do.
+fn asked_aloud(text: &str) -> Option<Instruction> {
+    instructed(text).filter(|instruction| match instruction {
+        Instruction::Schema(_) => true,
+        Instruction::Json => text.contains("and nothing else"),
+    })
 }
 
 /// A directive may make any guardrail act; without one in the request it is as if the account enforced one.

@@ -18,7 +18,7 @@
 //! | `[[reasoning:text]]` | thinks first; signed on Claude |
 //! | `[[signed-reasoning:text]]`, `[[unsigned-reasoning:text]]` | thinks first, signed or not, on any model |
 //! | `[[redacted]]` | thinks first, encrypted |
-//! | `[[think-tags:text]]`, `[[reasoning-tags:text]]` | thinks in its text, in `<think>` or `<reasoning>` |
+//! | `[[think-tags:text]]`, `[[thinking-tags:text]]`, `[[reasoning-tags:text]]` | thinks in its text, inside of such tags |
 //! | `[[refuse:capability]]`, `[[refuse:capability message="…"]]` | refuses a request that uses this capability, see `refusal` |
 //! | `[[refusal]]` | Claude's `refusal`, Converse's `content_filtered`, without text |
 //! | `[[stop:reason]]` | ends with this stop reason, word for word |

@@ -133,6 +133,7 @@ impl Scenario {
             "signed-reasoning" => self.thoughts.push(Thought::Signed(free.to_owned())),
             "unsigned-reasoning" => self.thoughts.push(Thought::Unsigned(free.to_owned())),
             "think-tags" => self.tagged = Some(("think", free.to_owned())),
+            "thinking-tags" => self.tagged = Some(("thinking", free.to_owned())),
             "reasoning-tags" => self.tagged = Some(("reasoning", free.to_owned())),
             "tool-id" => self.tool_id = Some(free.to_owned()),
             "refuse" => {

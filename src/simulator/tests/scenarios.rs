@@ -49,6 +49,7 @@ async fn reasoning_comes_in_every_kind() {
     }
     assert!(thought(CLAUDE, "[[redacted]]yes").await["reasoningContent"]["redactedContent"].is_string());
     assert_eq!(thought(NOVA, "[[think-tags:hm]]yes").await["text"], "<think>hm</think>\n\nyes");
+    assert_eq!(thought(NOVA, "[[thinking-tags:hm]]yes").await["text"], "<thinking>hm</thinking>\n\nyes");
     assert_eq!(thought(NOVA, "[[reasoning-tags:hm]]yes").await["text"], "<reasoning>hm</reasoning>\n\nyes");
 }
 
@@ -156,6 +157,19 @@ async fn an_instruction_to_answer_in_json_is_followed() {
     ] {
         let body = conversation(text, json!({"system": [{"text": system}]}));
         assert_eq!(text_in(&call(&simulator, NOVA, "converse", &body).await), expected, "{system}");
+    }
+}
+
+#[tokio::test]
+async fn models_without_a_system_text_are_instructed_by_the_user() {
+    let simulator = open().await;
+    let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});
+    for (text, expected) in [
+        (format!("Answer by this JSON Schema:\n{schema}\n\nHow many?"), r#"{"n":1}"#),
+        ("Is this a JSON object?".to_owned(), "Is this a JSON object?"),
+    ] {
+        let reply = call(&simulator, TITAN, "converse", &conversation(&text, json!({}))).await;
+        assert_eq!(text_in(&reply), expected);
     }
 }
 

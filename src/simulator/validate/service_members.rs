@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 /// Models that can be asked to hurry, by a part of their ids.
 const HURRIED: [&str; 5] = ["nova-pro", "nova-premier", "claude-3-5-haiku", "llama3-1-70b", "llama3-1-405b"];
 /// Providers whose models have no tier but the default one; AWS's cards say "Standard only".
-const ONE_TIER: [&str; 6] = ["ai21", "anthropic", "cohere", "meta", "mistral", "writer"];
+const ONE_TIER: [&str; 5] = ["ai21", "anthropic", "cohere", "meta", "writer"];
 
 /// Checks them in a Converse request.
 pub(super) fn check(model: &Model, request: &Map<String, Value>, streaming: bool) -> Result<(), Fault> {
