@@ -161,7 +161,8 @@ async fn command_r_calls_tools_without_ids() {
     let last = chunks.last().unwrap();
     assert_eq!((&last["event_type"], &last["is_finished"]), (&json!("stream-end"), &json!(true)));
     body["tool_results"] = json!([{"call": call, "outputs": [{"text": "sunny"}]}]);
-    assert_eq!(invoke(&simulator, COMMAND_R, &body).await["text"], "sunny");
+    let reply = invoke(&simulator, COMMAND_R, &body).await;
+    assert_eq!((&reply["text"], reply.get("tool_calls")), (&json!("sunny"), None));
 }
 
 #[tokio::test]
