@@ -47,7 +47,7 @@ const STRANGERS: &[(&str, &[&str])] = &[
             "tool_schema",
         ],
     ),
-    ("families", &["capabilities", "prepare"]),
+    ("families", &["capabilities", "prepare", "thinking"]),
 ];
 
 /// Words that stand for IO, clocks, chance and the environment.

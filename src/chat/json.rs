@@ -181,6 +181,25 @@ impl Json {
         }
     }
 
+    /// The array with one more item at its end; `None` if it isn't an array.
+    pub fn with_item(&self, item: &Self) -> Option<Self> {
+        let inside = self.as_str().strip_prefix('[')?.strip_suffix(']')?;
+        let comma = if inside.trim().is_empty() { "" } else { "," };
+        let json = format!("[{inside}{comma}{}]", item.as_str());
+        match RawValue::from_string(json) {
+            Ok(raw) => Some(Self(raw)),
+            Err(_) => unreachable!("an array with one more item is valid JSON"),
+        }
+    }
+
+    /// `[]`
+    pub fn empty_array() -> Self {
+        match RawValue::from_string("[]".to_owned()) {
+            Ok(raw) => Self(raw),
+            Err(_) => unreachable!("[] is valid JSON"),
+        }
+    }
+
     /// `{}`
     pub fn empty_object() -> Self {
         match RawValue::from_string("{}".to_owned()) {
@@ -368,6 +387,16 @@ mod tests {
         for (json, depth) in [("1", 0), ("[]", 1), (r#"{"a":[{"b":"[[[{"}]}"#, 3), (r#"["\"["]"#, 1)] {
             assert_eq!(Json::parse(json).unwrap().depth(), depth, "{json}");
         }
+    }
+
+    #[test]
+    fn an_array_grows_at_its_end() {
+        let with_one =
+            |json| Json::parse(json).unwrap().with_item(&Json::number(1)).map(|json| json.0.to_string());
+        assert_eq!(with_one("[]").as_deref(), Some("[1]"));
+        assert_eq!(with_one("[ ]").as_deref(), Some("[ 1]"));
+        assert_eq!(with_one(r#"["]", {}]"#).as_deref(), Some(r#"["]", {},1]"#));
+        assert_eq!(with_one(r#""[]""#), None);
     }
 
     #[test]

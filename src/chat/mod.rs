@@ -13,6 +13,7 @@ mod notes;
 mod request;
 mod response;
 mod stop;
+mod tool_loop;
 
 pub use alias::Aliases;
 pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};
@@ -27,3 +28,4 @@ pub use request::{
 };
 pub use response::{AssembleError, Response, StopReason, ToolCall, Usage};
 pub use stop::StopCutter;
+pub use tool_loop::open_tool_loop;

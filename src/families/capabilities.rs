@@ -1,6 +1,7 @@
 //! The columns of the table that the families fill.
 
-use crate::chat::Shape;
+use super::thinking::{Control, Thinking};
+use crate::chat::{Effort, Shape};
 
 /// What one model can do: data, by family and generation, from which [`super::prepare`] bends a request.
 ///
@@ -41,6 +42,8 @@ pub struct Capabilities {
     pub s3: bool,
     /// The reply can be held to a JSON Schema.
     pub json_schema: bool,
+    /// How it thinks.
+    pub thinking: Thinking,
     /// Signed thoughts of earlier turns are taken back.
     pub signed_reasoning: bool,
     /// The client's name for its user is taken.
@@ -93,6 +96,7 @@ impl Capabilities {
         audio: false,
         s3: false,
         json_schema: false,
+        thinking: Thinking::UNKNOWN,
         signed_reasoning: false,
         user: false,
         prefill: false,
@@ -138,6 +142,39 @@ impl Capabilities {
             default_max_tokens: default_max_tokens.or(self.default_max_tokens),
             ..self
         }
+    }
+
+    /// What is left of it while the model thinks this hard; absent is as hard as the model itself likes.
+    #[must_use]
+    pub(super) fn while_thinking(self, effort: Option<Effort>) -> Self {
+        let Thinking {
+            control: _,
+            by_default: _,
+            shown: _,
+            own_draw,
+            own_tool_choice,
+            no_prefill,
+            loop_needs_thoughts: _,
+            unlimited_from: _,
+            counted_at: _,
+        } = self.thinking;
+        Self {
+            sampling: if own_draw || self.unlimited(effort) { Sampling::Refused } else { self.sampling },
+            tool_choice_any: self.tool_choice_any && !own_tool_choice,
+            tool_choice_named: self.tool_choice_named && !own_tool_choice,
+            prefill: self.prefill && !no_prefill,
+            ..self
+        }
+    }
+
+    /// Does the model take no limits while it thinks this hard?
+    pub(super) fn unlimited(&self, effort: Option<Effort>) -> bool {
+        self.thinking.unlimited_from.is_some_and(|least| effort.is_some_and(|effort| effort >= least))
+    }
+
+    /// Can it think, and is known to?
+    pub fn thinks(&self) -> bool {
+        self.thinking.control != Control::No
     }
 
     pub(super) fn shape(&self) -> Shape {

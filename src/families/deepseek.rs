@@ -1,6 +1,7 @@
 //! R1, which only talks, and V3.x, which also calls tools, by the vendor of the same name. R1 takes up to 10
-//! stop texts; V3 refuses any.
+//! stop texts; V3 refuses any. R1 always thinks, V3 where it is told to; then it chooses its tools itself.
 
+use super::thinking::{Member, Off, Thinking, Words};
 use super::{Capabilities, Family, FormatKind, StopSupport};
 use crate::bedrock::ModelId;
 
@@ -20,12 +21,22 @@ impl Family for DeepSeek {
         if model.base().starts_with("deepseek.r1") {
             Capabilities {
                 tools: false,
+                thinking: Thinking::ALWAYS,
                 stop: StopSupport::Native(10),
                 max_output_tokens: Some(32_768),
                 ..rest
             }
         } else {
-            Capabilities { tool_choice_any: true, ..rest }
+            Capabilities { tool_choice_any: true, thinking: V3, ..rest }
         }
     }
 }
+
+const V3: Thinking = Thinking {
+    own_tool_choice: true,
+    ..Thinking::words(
+        &["reasoning_effort"],
+        ["none", "high", "high", "high", "high", "high"],
+        Off::Member(Member { path: &["reasoning_effort"], text: Words::NONE }),
+    )
+};

@@ -1,5 +1,6 @@
-//! Z.ai: GLM. 5.3 can be told to call one certain tool.
+//! Z.ai: GLM. 5.3 can be told to call one certain tool, and always thinks, in steps; the others think or don't.
 
+use super::thinking::{Member, Off, Thinking, Words};
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
 
@@ -15,9 +16,11 @@ impl Family for Glm {
     }
 
     fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+        let in_steps = model.base().starts_with("zai.glm-5.3");
         Capabilities {
             tool_choice_any: true,
-            tool_choice_named: model.base().starts_with("zai.glm-5.3"),
+            tool_choice_named: in_steps,
+            thinking: if in_steps { IN_STEPS } else { ON_OR_OFF },
             images: false,
             documents: false,
             json_schema: true,
@@ -26,3 +29,14 @@ impl Family for Glm {
         }
     }
 }
+
+const IN_STEPS: Thinking = Thinking {
+    by_default: true,
+    ..Thinking::words(&["reasoning_effort"], ["low", "low", "medium", "high", "xhigh", "max"], Off::Never)
+};
+
+const ON_OR_OFF: Thinking = Thinking::words(
+    &["reasoning_effort"],
+    ["none", "high", "high", "high", "high", "high"],
+    Off::Member(Member { path: &["reasoning_effort"], text: Words::NONE }),
+);

@@ -1,5 +1,7 @@
-//! OpenAI: the open weights, gpt-oss. Converse refuses stop texts and knows no forced tools for them.
+//! OpenAI: the open weights, gpt-oss. Converse refuses stop texts and knows no forced tools for them. They always think, and
+//! refuse every other word for it than three.
 
+use super::thinking::{Off, Thinking};
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
 
@@ -15,6 +17,11 @@ impl Family for GptOss {
     }
 
     fn capabilities(&self, _model: &ModelId, _format: FormatKind) -> Capabilities {
-        Capabilities { images: false, documents: false, ..Capabilities::CAUTIOUS }
+        Capabilities { images: false, documents: false, thinking: THINKING, ..Capabilities::CAUTIOUS }
     }
 }
+
+const THINKING: Thinking = Thinking {
+    by_default: true,
+    ..Thinking::words(&["reasoning_effort"], ["low", "low", "medium", "high", "high", "high"], Off::Never)
+};

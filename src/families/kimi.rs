@@ -1,5 +1,6 @@
 //! Moonshot: Kimi, under two prefixes. All but K2 Thinking see pictures; K3 takes no limit below 16 tokens.
 
+use super::thinking::Thinking;
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
 
@@ -19,6 +20,7 @@ impl Family for Kimi {
         Capabilities {
             tool_choice_named: true,
             images: !base.contains("kimi-k2-thinking"),
+            thinking: if base.contains("thinking") { Thinking::ALWAYS } else { Thinking::UNKNOWN },
             documents: false,
             json_schema: true,
             leading_assistant: true,

@@ -1,5 +1,6 @@
-//! M2, by the vendor of the same name.
+//! M2, by the vendor of the same name. It always thinks.
 
+use super::thinking::Thinking;
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
 
@@ -15,6 +16,12 @@ impl Family for MiniMax {
     }
 
     fn capabilities(&self, _model: &ModelId, _format: FormatKind) -> Capabilities {
-        Capabilities { images: false, documents: false, json_schema: true, ..Capabilities::CAUTIOUS }
+        Capabilities {
+            images: false,
+            documents: false,
+            json_schema: true,
+            thinking: Thinking::ALWAYS,
+            ..Capabilities::CAUTIOUS
+        }
     }
 }

@@ -24,10 +24,12 @@ mod openai_gpt;
 mod palmyra;
 mod prepare;
 mod qwen;
+mod thinking;
 mod titan;
 
 pub use capabilities::{Capabilities, Overrides, Sampling, SingleCall, StopSupport, TopK};
 pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
+pub use thinking::{Budget, Control, Member, Off, Thinking, Words};
 
 use crate::bedrock::ModelId;
 use crate::chat::{Notes, Request};

@@ -1,5 +1,7 @@
-//! Alibaba: Qwen 3. Only VL sees pictures; no choice of tools is taken; Coder refuses stop texts, so none is sent.
+//! Alibaba: Qwen 3. Only VL sees pictures; no choice of tools is taken; Coder refuses stop texts, so none is sent, and
+//! doesn't think. The others know four words for it, of which only `high` makes them.
 
+use super::thinking::{Member, Off, Thinking, Words};
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
 
@@ -18,9 +20,16 @@ impl Family for Qwen {
         Capabilities {
             images: model.base().contains("-vl-"),
             documents: false,
+            thinking: if model.base().contains("coder") { Thinking::UNKNOWN } else { THINKING },
             json_schema: true,
             leading_assistant: true,
             ..Capabilities::CAUTIOUS
         }
     }
 }
+
+const THINKING: Thinking = Thinking::words(
+    &["reasoning_config"],
+    ["low", "low", "high", "high", "high", "high"],
+    Off::Member(Member { path: &["reasoning_config"], text: Words::NONE }),
+);

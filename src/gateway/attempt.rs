@@ -46,6 +46,7 @@ impl Plan {
             overrides: Overrides { default_max_tokens: target.max_tokens, ..Overrides::default() },
             limits: ModelLimits { max_output_tokens: facts.and_then(|facts| facts.max_output_tokens) },
             streaming,
+            thoughts_complete: false,
         };
         if facts.is_some_and(|facts| facts.lifecycle.is_retired()) {
             notes.add("model", Action::Warned, "retired_by_aws");

@@ -128,8 +128,9 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         overrides: Overrides::default(),
         limits: ModelLimits::default(),
         streaming: stream,
+        thoughts_complete: false,
     };
-    let Prepared { request, format, streaming, aliases: _, local_stop } =
+    let Prepared { request, format, streaming, aliases: _, local_stop, signs_thoughts: _ } =
         families::prepare(&terms, request, &mut notes)?;
     assert_eq!(format.name(), case.format, "the family speaks another format");
     let call = format.encode(&request, &model, streaming == StreamingMode::Native)?;
