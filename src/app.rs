@@ -12,9 +12,9 @@ use crate::auth::{KeyId, Keys};
 use crate::bedrock::{
     Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials, Transport,
 };
-use crate::config::{Auth, Config, ModelFormat, Origin};
+use crate::config::{Auth, Config, ModelFormat, Origin, ThoughtStore};
 use crate::families::{self, FormatKind};
-use crate::gateway::{Deadlines, Gateway, Listing, RetryPolicy, Routes, Target};
+use crate::gateway::{Deadlines, Gateway, Listing, RetryPolicy, Routes, Target, ThoughtLimits};
 use crate::http::{self, CredentialState, Edge, Health, Limits};
 use crate::listener::{self, Closed, Listener, Observer, Shutdown};
 use crate::simulator::{self, Simulator};
@@ -300,7 +300,12 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
         max_delay: config.retry.max_delay,
         max_retry_after: config.retry.max_retry_after,
     };
-    Ok(Gateway::new(routes, listing, deadlines, retry, config.max_choices.get(), Arc::clone(metrics)))
+    let thoughts = config.reasoning.store.map(|store| {
+        let ThoughtStore { ttl, max_bytes } = store;
+        ThoughtLimits { ttl, max_bytes }
+    });
+    let choices = config.max_choices.get();
+    Ok(Gateway::new(routes, listing, deadlines, retry, choices, thoughts, Arc::clone(metrics)))
 }
 
 fn keys(config: &Config) -> Option<Keys> {

@@ -14,6 +14,7 @@ mod log;
 mod merge;
 mod models;
 mod nearest;
+mod reasoning;
 mod scalar;
 mod secret;
 mod section;
@@ -37,6 +38,7 @@ pub use env::{ProcessEnv, Vars};
 pub use error::{Error, Errors, Origin, Place, Problem};
 pub use log::{Log, LogFormat};
 pub use models::{Glob, ModelEntry, ModelFormat, ModelList, Models};
+pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::Server;
@@ -63,6 +65,8 @@ pub struct Config {
     pub retry: Retry,
     /// What a streaming client gets besides events.
     pub stream: Stream,
+    /// What is done about thoughts.
+    pub reasoning: Reasoning,
     /// Refuse with 400 what would otherwise be dropped or changed with a note.
     pub strict: bool,
     /// The most replies to one request (`n`), each a call of Bedrock.
@@ -155,6 +159,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let timeout = Timeout::read(root.section("timeout"));
     let retry = Retry::read(root.section("retry"));
     let stream = Stream::read(root.section("stream"));
+    let reasoning = Reasoning::read(root.section("reasoning"));
     let strict = root.read("strict", scalar::boolean);
     let max_choices = root.read("max_choices", scalar::count);
     let log = Log::read(root.section("log"));
@@ -166,6 +171,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         timeout: timeout?,
         retry: retry?,
         stream: stream?,
+        reasoning: reasoning?,
         strict: strict?,
         max_choices: max_choices?,
         models: models?,

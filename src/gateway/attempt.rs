@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::drive::{EventStream, IdleClock};
+use super::drive::{Edits, EventStream, IdleClock};
 use super::retry::remaining;
+use super::thoughts::{Owner, Recorder, Thoughts};
 use super::{Deadlines, Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, ReplyHead};
 use crate::catalog;
@@ -21,6 +22,18 @@ pub(super) struct Plan {
     mode: StreamingMode,
     aliases: Aliases,
     local_stop: Vec<String>,
+    /// Keeps what the model thinks, if it will want it back.
+    recorder: Option<Recorder>,
+}
+
+/// What a plan is made for, beside the request.
+pub(super) struct Ask<'a> {
+    pub(super) target: &'a Target,
+    pub(super) streaming: bool,
+    /// Where signed thoughts are kept, and for whom.
+    pub(super) memory: Option<(&'a Thoughts, &'a Owner)>,
+    /// The turns of the open tool loop bring all their thoughts.
+    pub(super) thoughts_complete: bool,
 }
 
 /// A committed attempt.
@@ -33,12 +46,8 @@ pub(super) enum Answered {
 
 impl Plan {
     /// Bends the request to the target and writes it.
-    pub(super) fn new(
-        target: &Target,
-        request: Request,
-        streaming: bool,
-        notes: &mut Notes,
-    ) -> Result<Self, Fault> {
+    pub(super) fn new(ask: &Ask<'_>, request: Request, notes: &mut Notes) -> Result<Self, Fault> {
+        let Ask { target, streaming, memory, thoughts_complete } = *ask;
         let facts = catalog::find_for(target.model.as_str());
         let terms = Terms {
             family: target.family,
@@ -47,7 +56,7 @@ impl Plan {
             overrides: Overrides { default_max_tokens: target.max_tokens, ..Overrides::default() },
             limits: ModelLimits { max_output_tokens: facts.and_then(|facts| facts.max_output_tokens) },
             streaming,
-            thoughts_complete: false,
+            thoughts_complete,
         };
         if facts.is_some_and(|facts| facts.lifecycle.is_retired()) {
             notes.add("model", Action::Warned, "retired_by_aws");
@@ -55,12 +64,14 @@ impl Plan {
         let prepared = families::prepare(&terms, request, notes)?;
         let streamed = prepared.streaming == StreamingMode::Native;
         let invocation = prepared.format.encode(&prepared.request, &target.model, streamed)?;
+        let memory = memory.filter(|_| prepared.signs_thoughts);
         Ok(Self {
             invocation,
             format: prepared.format,
             mode: prepared.streaming,
             aliases: prepared.aliases,
             local_stop: prepared.local_stop,
+            recorder: memory.map(|(thoughts, owner)| thoughts.recorder(owner.clone())),
         })
     }
 
@@ -115,8 +126,9 @@ impl Plan {
             streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
         trail.answered(streamed.head);
         let decoder = self.format.stream_decoder();
-        let mut stream =
-            EventStream::new(streamed.frames, decoder, self.aliases.clone(), self.cutter(), clock);
+        let edits =
+            Edits { aliases: self.aliases.clone(), cutter: self.cutter(), recorder: self.recorder.clone() };
+        let mut stream = EventStream::new(streamed.frames, decoder, edits, clock);
         stream.first_event().await?;
         Ok(stream)
     }
@@ -138,8 +150,12 @@ impl Plan {
         if let Some(mut cutter) = self.cutter() {
             events = cut_whole(&mut cutter, events);
         }
+        let mut recorder = self.recorder.clone();
         for event in &mut events {
             self.aliases.restore(event);
+            if let Some(recorder) = &mut recorder {
+                recorder.hear(event);
+            }
         }
         Ok(events)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::stream::Stream;
 use tokio::time::{Instant, Sleep};
 
+use super::thoughts::Recorder;
 use super::{Fault, Phase};
 use crate::bedrock::FrameStream;
 use crate::chat::{Aliases, Event, StopCutter, Usage};
@@ -20,12 +21,22 @@ pub struct EventStream {
     /// Decoded and not yet taken. Never more than one frame's worth.
     ready: VecDeque<Event>,
     scratch: Vec<Event>,
-    aliases: Aliases,
-    cutter: Option<StopCutter>,
+    edits: Edits,
     clock: IdleClock,
     /// The first event has come. Until then the attempt's own limit counts, and the clock stands.
     committed: bool,
     usage: Option<Usage>,
+}
+
+/// What becomes of a reply's events on their way.
+#[derive(Default)]
+pub(super) struct Edits {
+    /// Tools get the names that the client knows.
+    pub(super) aliases: Aliases,
+    /// It ends at a stop text.
+    pub(super) cutter: Option<StopCutter>,
+    /// What the model thinks is kept for its next turn.
+    pub(super) recorder: Option<Recorder>,
 }
 
 enum Source {
@@ -39,16 +50,14 @@ impl EventStream {
     pub(super) fn new(
         frames: FrameStream,
         decoder: Box<dyn StreamDecoder>,
-        aliases: Aliases,
-        cutter: Option<StopCutter>,
+        edits: Edits,
         clock: IdleClock,
     ) -> Self {
         Self {
             source: Source::Open { frames, decoder },
             ready: VecDeque::new(),
             scratch: Vec::new(),
-            aliases,
-            cutter,
+            edits,
             clock,
             committed: false,
             usage: None,
@@ -61,8 +70,8 @@ impl EventStream {
             source: Source::Over,
             ready: VecDeque::new(),
             scratch: events,
-            aliases: Aliases::default(),
-            cutter: None,
+            // A whole reply has been through them.
+            edits: Edits::default(),
             clock,
             committed: false,
             usage: None,
@@ -108,7 +117,7 @@ impl EventStream {
                     self.source = Source::Over;
                 }
             }
-            if let Some(cutter) = &mut self.cutter {
+            if let Some(cutter) = &mut self.edits.cutter {
                 let mut kept = Vec::with_capacity(self.scratch.len());
                 let cut = self.scratch.drain(..).any(|event| cutter.push(event, &mut kept));
                 self.scratch.clear();
@@ -127,7 +136,10 @@ impl EventStream {
 
     fn hand_over(&mut self) {
         for mut event in self.scratch.drain(..) {
-            self.aliases.restore(&mut event);
+            self.edits.aliases.restore(&mut event);
+            if let Some(recorder) = &mut self.edits.recorder {
+                recorder.hear(&event);
+            }
             if let Event::Usage(usage) = &event {
                 self.usage = Some(*usage);
             }

@@ -15,6 +15,7 @@ mod models;
 mod profile;
 mod retry;
 mod route;
+mod thoughts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub use fault::{Fault, Phase};
 pub use models::{Listing, ModelFacts};
 pub use retry::RetryPolicy;
 pub use route::{ResolveError, Routes, Target};
+pub use thoughts::ThoughtLimits;
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
 use crate::chat::{Action, InvalidRequest, Notes, Request, Response};
@@ -41,6 +43,8 @@ pub struct Gateway {
     health: UpstreamHealth,
     listing: Listing,
     profiles: profile::Profiles,
+    /// Absent keeps none.
+    thoughts: Option<thoughts::Thoughts>,
     max_choices: u32,
 }
 
@@ -68,6 +72,8 @@ pub struct Call {
     pub strict: bool,
     /// How many replies are wanted, each a call of its own upstream.
     pub choices: u32,
+    /// Who is asking: nothing that is remembered of one's calls gets into another's. Without keys all are one.
+    pub principal: Option<Arc<str>>,
 }
 
 /// What is known of a call besides its content: for headers, logs and metrics. It exists for failed calls
@@ -106,6 +112,7 @@ impl Gateway {
         deadlines: Deadlines,
         retry: RetryPolicy,
         max_choices: u32,
+        thoughts: Option<ThoughtLimits>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -116,6 +123,7 @@ impl Gateway {
             metrics,
             health: UpstreamHealth::default(),
             profiles: profile::Profiles::default(),
+            thoughts: thoughts.map(thoughts::Thoughts::new),
             max_choices,
         }
     }
@@ -161,7 +169,7 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Vec<attempt::Answered>, Fault> {
         let deadline = Instant::now() + self.deadlines.total;
-        let Call { model, request, notes, strict, choices } = call;
+        let Call { model, mut request, notes, strict, choices, principal } = call;
         trail.notes = notes;
         if choices > self.max_choices {
             let message = format!("At most {} choices are made for one request here.", self.max_choices);
@@ -177,18 +185,64 @@ impl Gateway {
         let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
-        let mut plan = attempt::Plan::new(&target, request, streaming, &mut trail.notes)?;
-        if strict || target.strict {
+        let strict = strict || target.strict;
+        let owner = thoughts::Owner { principal, model: target.model.base().into() };
+        let memory = self.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
+        let mut ask = attempt::Ask { target: &target, streaming, memory, thoughts_complete: false };
+        let Some((thoughts, owner)) = memory else {
+            let plan = self.plan(&ask, request, strict, trail)?;
+            return self.make(&target, plan, choices, deadline, trail).await;
+        };
+        let found = thoughts.find(owner, &request, Instant::now());
+        // In case the model refuses what is put back.
+        let spare = (!found.is_empty() && !strict).then(|| request.clone());
+        found.restore(&mut request, &mut trail.notes);
+        ask.thoughts_complete = found.complete;
+        let plan = self.plan(&ask, request, strict, trail)?;
+        let outcome = self.make(&target, plan, choices, deadline, trail).await;
+        match (outcome, spare) {
+            (Err(fault), Some(spare)) if thoughts::refused(&fault) => {
+                tracing::debug!(target: "outcrop::thoughts", model = target.model.as_str(), "the model refused a thought that was put back");
+                thoughts.forget(&found);
+                trail.notes.add("messages", Action::Dropped, "thoughts_refused");
+                ask.thoughts_complete = false;
+                let plan = self.plan(&ask, spare, strict, trail)?;
+                self.make(&target, plan, choices, deadline, trail).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn plan(
+        &self,
+        ask: &attempt::Ask<'_>,
+        request: Request,
+        strict: bool,
+        trail: &mut Trail,
+    ) -> Result<attempt::Plan, Fault> {
+        let mut plan = attempt::Plan::new(ask, request, &mut trail.notes)?;
+        if strict {
             refuse_noted(&trail.notes)?;
         }
-        if let Some(profile) = self.profiles.known(&target.model) {
+        if let Some(profile) = self.profiles.known(&ask.target.model) {
             plan.reroute(profile, trail);
         }
+        Ok(plan)
+    }
+
+    async fn make(
+        &self,
+        target: &Target,
+        plan: attempt::Plan,
+        choices: u32,
+        deadline: Instant,
+        trail: &mut Trail,
+    ) -> Result<Vec<attempt::Answered>, Fault> {
         if choices == 1 {
-            let only = retry::run(self, &target, plan, deadline, trail).await?;
+            let only = retry::run(self, target, plan, deadline, trail).await?;
             return Ok(vec![only]);
         }
-        self.run_all(&target, &plan, choices, deadline, trail).await
+        self.run_all(target, &plan, choices, deadline, trail).await
     }
 
     /// The same call several times at once. The first that fails ends them all: a client that asked for three answers
