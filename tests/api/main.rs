@@ -16,6 +16,7 @@ mod models;
 mod operations;
 #[cfg(unix)]
 mod process;
+mod reasoning;
 mod requests;
 mod retries;
 mod streaming;
