@@ -10,6 +10,7 @@ mod aws;
 mod effective;
 mod env;
 mod error;
+mod fetch;
 mod log;
 mod merge;
 mod models;
@@ -36,8 +37,9 @@ pub use auth::{Auth, Key};
 pub use aws::{Aws, Credentials};
 pub use env::{ProcessEnv, Vars};
 pub use error::{Error, Errors, Origin, Place, Problem};
+pub use fetch::Fetch;
 pub use log::{Log, LogFormat};
-pub use models::{Glob, ModelEntry, ModelFormat, ModelList, Models};
+pub use models::{Cache, Glob, Guardrail, ModelEntry, ModelFormat, ModelList, Models};
 pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
@@ -67,10 +69,16 @@ pub struct Config {
     pub stream: Stream,
     /// What is done about thoughts.
     pub reasoning: Reasoning,
+    /// Whether the URLs in requests are fetched.
+    pub fetch: Fetch,
     /// Refuse with 400 what would otherwise be dropped or changed with a note.
     pub strict: bool,
     /// The most replies to one request (`n`), each a call of Bedrock.
     pub max_choices: NonZeroU32,
+    /// Who places cache points.
+    pub cache: Cache,
+    /// The guardrail before every model that has no other.
+    pub guardrail: Option<Guardrail>,
     /// Aliases, settings of single models, and the list of models.
     pub models: Models,
     /// What is logged.
@@ -160,8 +168,11 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let retry = Retry::read(root.section("retry"));
     let stream = Stream::read(root.section("stream"));
     let reasoning = Reasoning::read(root.section("reasoning"));
+    let fetch = Fetch::read(root.section("fetch"));
     let strict = root.read("strict", scalar::boolean);
     let max_choices = root.read("max_choices", scalar::count);
+    let cache = root.read("cache", Cache::read);
+    let guardrail = root.optional("guardrail", Guardrail::read);
     let log = Log::read(root.section("log"));
     Some(Config {
         server: server?,
@@ -172,8 +183,11 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         retry: retry?,
         stream: stream?,
         reasoning: reasoning?,
+        fetch: fetch?,
         strict: strict?,
         max_choices: max_choices?,
+        cache: cache?,
+        guardrail: guardrail?,
         models: models?,
         log: log?,
         effective: tree.clone(),

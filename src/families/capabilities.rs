@@ -44,6 +44,10 @@ pub struct Capabilities {
     pub json_schema: bool,
     /// How it thinks.
     pub thinking: Thinking,
+    /// Prompts are kept where the request marks them.
+    pub cache: Option<CacheSupport>,
+    /// The web can be searched before the answer.
+    pub web_search: bool,
     /// Signed thoughts of earlier turns are taken back.
     pub signed_reasoning: bool,
     /// The client's name for its user is taken.
@@ -97,6 +101,8 @@ impl Capabilities {
         s3: false,
         json_schema: false,
         thinking: Thinking::UNKNOWN,
+        cache: None,
+        web_search: false,
         signed_reasoning: false,
         user: false,
         prefill: false,
@@ -245,6 +251,17 @@ pub enum TopK {
     Own,
     /// A member of the model's own body, by its path.
     Field(&'static [&'static str]),
+}
+
+/// What a model's prompt cache takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheSupport {
+    /// The shortest prompt that is kept, in tokens, where the catalogue doesn't say.
+    pub least_tokens: u32,
+    /// Tools can be marked too.
+    pub tools: bool,
+    /// Prompts can be kept for an hour; else for five minutes only.
+    pub one_hour: bool,
 }
 
 /// Where stop texts are watched for.

@@ -27,7 +27,7 @@ mod qwen;
 mod thinking;
 mod titan;
 
-pub use capabilities::{Capabilities, Overrides, Sampling, SingleCall, StopSupport, TopK};
+pub use capabilities::{CacheSupport, Capabilities, Overrides, Sampling, SingleCall, StopSupport, TopK};
 pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
 pub use thinking::{Budget, Control, Member, Off, Thinking, Words};
 

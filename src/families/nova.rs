@@ -1,7 +1,7 @@
 //! Amazon: Nova 1 and 2. Micro reads text only; 2 can think.
 
 use super::thinking::{Control, Member, Off, Thinking, Words};
-use super::{Capabilities, Family, FormatKind, StopSupport};
+use super::{CacheSupport, Capabilities, Family, FormatKind, StopSupport, TopK};
 use crate::bedrock::ModelId;
 use crate::chat::Effort;
 
@@ -29,6 +29,12 @@ impl Family for Nova {
             images: media,
             documents: media,
             thinking: if model.base().starts_with("amazon.nova-2") { THINKING } else { Thinking::UNKNOWN },
+            // AWS's user guide: system and messages, from 1,000 tokens on, five minutes.
+            cache: Some(CacheSupport { least_tokens: 1000, tools: false, one_hour: false }),
+            web_search: model.base().contains("nova-2"),
+            top_k: TopK::Field(&["inferenceConfig", "topK"]),
+            // Recorded: Nova reads pictures and files from S3, where Claude refuses the member.
+            s3: media,
             stop: StopSupport::Native(4),
             ..Capabilities::CAUTIOUS
         }

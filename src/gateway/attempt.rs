@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::drive::{Edits, EventStream, IdleClock};
+use super::drive::{EventStream, IdleClock, WayBack};
 use super::retry::remaining;
-use super::thoughts::{Owner, Recorder, Thoughts};
+use super::thoughts::{Owner, Thoughts};
 use super::{Deadlines, Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, ReplyHead};
 use crate::catalog;
-use crate::chat::{Action, Aliases, Event, Notes, Request, Response, StopCutter};
+use crate::chat::{Action, Event, Notes, Request, Response, StopCutter};
 use crate::families::{self, ModelLimits, Overrides, StreamingMode, Terms};
 use crate::formats::ChatFormat;
 
@@ -20,10 +20,8 @@ pub(super) struct Plan {
     invocation: Invocation,
     format: &'static dyn ChatFormat,
     mode: StreamingMode,
-    aliases: Aliases,
+    way_back: WayBack,
     local_stop: Vec<String>,
-    /// Keeps what the model thinks, if it will want it back.
-    recorder: Option<Recorder>,
 }
 
 /// What a plan is made for, beside the request.
@@ -46,7 +44,7 @@ pub(super) enum Answered {
 
 impl Plan {
     /// Bends the request to the target and writes it.
-    pub(super) fn new(ask: &Ask<'_>, request: Request, notes: &mut Notes) -> Result<Self, Fault> {
+    pub(super) fn new(ask: &Ask<'_>, mut request: Request, notes: &mut Notes) -> Result<Self, Fault> {
         let Ask { target, streaming, memory, thoughts_complete } = *ask;
         let facts = catalog::find_for(target.model.as_str());
         let terms = Terms {
@@ -54,24 +52,33 @@ impl Plan {
             model: &target.model,
             forced: target.format,
             overrides: Overrides { default_max_tokens: target.max_tokens, ..Overrides::default() },
-            limits: ModelLimits { max_output_tokens: facts.and_then(|facts| facts.max_output_tokens) },
+            limits: ModelLimits {
+                max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
+                prompt_cache_min_tokens: facts.and_then(|facts| facts.prompt_cache_min_tokens),
+            },
             streaming,
             thoughts_complete,
+            cache: target.cache,
         };
         if facts.is_some_and(|facts| facts.lifecycle.is_retired()) {
             notes.add("model", Action::Warned, "retired_by_aws");
+        }
+        if let Some(guardrail) = &target.guardrail
+            && request.service.guardrail.replace(guardrail.clone()).is_some()
+        {
+            notes.add("bedrock.guardrailConfig", Action::Dropped, "set_by_operator");
         }
         let prepared = families::prepare(&terms, request, notes)?;
         let streamed = prepared.streaming == StreamingMode::Native;
         let invocation = prepared.format.encode(&prepared.request, &target.model, streamed)?;
         let memory = memory.filter(|_| prepared.signs_thoughts);
+        let recorder = memory.map(|(thoughts, owner)| thoughts.recorder(owner.clone()));
         Ok(Self {
             invocation,
             format: prepared.format,
             mode: prepared.streaming,
-            aliases: prepared.aliases,
+            way_back: WayBack::new(prepared.aliases, prepared.extras, recorder),
             local_stop: prepared.local_stop,
-            recorder: memory.map(|(thoughts, owner)| thoughts.recorder(owner.clone())),
         })
     }
 
@@ -126,9 +133,8 @@ impl Plan {
             streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
         trail.answered(streamed.head);
         let decoder = self.format.stream_decoder();
-        let edits =
-            Edits { aliases: self.aliases.clone(), cutter: self.cutter(), recorder: self.recorder.clone() };
-        let mut stream = EventStream::new(streamed.frames, decoder, edits, clock);
+        let mut stream =
+            EventStream::new(streamed.frames, decoder, self.way_back.clone(), self.cutter(), clock);
         stream.first_event().await?;
         Ok(stream)
     }
@@ -150,13 +156,8 @@ impl Plan {
         if let Some(mut cutter) = self.cutter() {
             events = cut_whole(&mut cutter, events);
         }
-        let mut recorder = self.recorder.clone();
-        for event in &mut events {
-            self.aliases.restore(event);
-            if let Some(recorder) = &mut recorder {
-                recorder.hear(event);
-            }
-        }
+        let mut way_back = self.way_back.clone();
+        events.retain_mut(|event| way_back.passes(event));
         Ok(events)
     }
 

@@ -21,22 +21,46 @@ pub struct EventStream {
     /// Decoded and not yet taken. Never more than one frame's worth.
     ready: VecDeque<Event>,
     scratch: Vec<Event>,
-    edits: Edits,
+    way_back: WayBack,
+    cutter: Option<StopCutter>,
     clock: IdleClock,
     /// The first event has come. Until then the attempt's own limit counts, and the clock stands.
     committed: bool,
     usage: Option<Usage>,
 }
 
-/// What becomes of a reply's events on their way.
-#[derive(Default)]
-pub(super) struct Edits {
+/// What is done to the events of a reply on their way to the client, one by one.
+#[derive(Debug, Clone)]
+pub(super) struct WayBack {
     /// Tools get the names that the client knows.
-    pub(super) aliases: Aliases,
-    /// It ends at a stop text.
-    pub(super) cutter: Option<StopCutter>,
+    aliases: Aliases,
+    /// The extras that it asked for; `None` is all there are.
+    extras: Option<Vec<&'static str>>,
     /// What the model thinks is kept for its next turn.
-    pub(super) recorder: Option<Recorder>,
+    recorder: Option<Recorder>,
+}
+
+impl WayBack {
+    pub(super) fn new(aliases: Aliases, extras: Vec<&'static str>, recorder: Option<Recorder>) -> Self {
+        Self { aliases, extras: Some(extras), recorder }
+    }
+
+    /// For events that have been this way before.
+    fn all() -> Self {
+        Self { aliases: Aliases::default(), extras: None, recorder: None }
+    }
+
+    /// Does the event go to the client?
+    pub(super) fn passes(&mut self, event: &mut Event) -> bool {
+        self.aliases.restore(event);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.hear(event);
+        }
+        match (event, &self.extras) {
+            (Event::Extra(extra), Some(wanted)) => wanted.contains(&extra.name),
+            _ => true,
+        }
+    }
 }
 
 enum Source {
@@ -50,14 +74,16 @@ impl EventStream {
     pub(super) fn new(
         frames: FrameStream,
         decoder: Box<dyn StreamDecoder>,
-        edits: Edits,
+        way_back: WayBack,
+        cutter: Option<StopCutter>,
         clock: IdleClock,
     ) -> Self {
         Self {
             source: Source::Open { frames, decoder },
             ready: VecDeque::new(),
             scratch: Vec::new(),
-            edits,
+            way_back,
+            cutter,
             clock,
             committed: false,
             usage: None,
@@ -70,8 +96,8 @@ impl EventStream {
             source: Source::Over,
             ready: VecDeque::new(),
             scratch: events,
-            // A whole reply has been through them.
-            edits: Edits::default(),
+            way_back: WayBack::all(),
+            cutter: None,
             clock,
             committed: false,
             usage: None,
@@ -117,7 +143,7 @@ impl EventStream {
                     self.source = Source::Over;
                 }
             }
-            if let Some(cutter) = &mut self.edits.cutter {
+            if let Some(cutter) = &mut self.cutter {
                 let mut kept = Vec::with_capacity(self.scratch.len());
                 let cut = self.scratch.drain(..).any(|event| cutter.push(event, &mut kept));
                 self.scratch.clear();
@@ -136,9 +162,8 @@ impl EventStream {
 
     fn hand_over(&mut self) {
         for mut event in self.scratch.drain(..) {
-            self.edits.aliases.restore(&mut event);
-            if let Some(recorder) = &mut self.edits.recorder {
-                recorder.hear(&event);
+            if !self.way_back.passes(&mut event) {
+                continue;
             }
             if let Event::Usage(usage) = &event {
                 self.usage = Some(*usage);

@@ -11,6 +11,7 @@
 mod attempt;
 mod drive;
 mod fault;
+mod media;
 mod models;
 mod profile;
 mod retry;
@@ -27,11 +28,12 @@ pub use drive::EventStream;
 pub use fault::{Fault, Phase};
 pub use models::{Listing, ModelFacts};
 pub use retry::RetryPolicy;
-pub use route::{ResolveError, Routes, Target};
+pub use route::{Policy, ResolveError, Routes, Target};
 pub use thoughts::ThoughtLimits;
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
 use crate::chat::{Action, InvalidRequest, Notes, Request, Response};
+use crate::fetch::Fetcher;
 use crate::telemetry::Metrics;
 
 /// Runs chats.
@@ -46,6 +48,7 @@ pub struct Gateway {
     /// Absent keeps none.
     thoughts: Option<thoughts::Thoughts>,
     max_choices: u32,
+    fetcher: Option<Fetcher>,
 }
 
 /// The longest waits. All run on one monotonic clock, and `total` covers every attempt.
@@ -113,6 +116,7 @@ impl Gateway {
         retry: RetryPolicy,
         max_choices: u32,
         thoughts: Option<ThoughtLimits>,
+        fetcher: Option<Fetcher>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -125,6 +129,7 @@ impl Gateway {
             profiles: profile::Profiles::default(),
             thoughts: thoughts.map(thoughts::Thoughts::new),
             max_choices,
+            fetcher,
         }
     }
 
@@ -185,6 +190,7 @@ impl Gateway {
         let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
+        media::fetch(self.fetcher.as_ref(), &mut request, &self.deadlines, deadline).await?;
         let strict = strict || target.strict;
         let owner = thoughts::Owner { principal, model: target.model.base().into() };
         let memory = self.thoughts.as_ref().map(|thoughts| (thoughts, &owner));

@@ -7,7 +7,7 @@ use anyhow::Result;
 use outcrop::bedrock::ModelId;
 use outcrop::chat::{Block, Effort, Message, Notes, Request, Role, Text, Tool, ToolChoice};
 use outcrop::families::{
-    self, Capabilities, Control, FormatKind, ModelLimits, Overrides, SingleCall, Terms, TopK,
+    self, CacheSupport, Capabilities, Control, FormatKind, ModelLimits, Overrides, SingleCall, Terms, TopK,
 };
 use outcrop::openai;
 
@@ -83,6 +83,7 @@ fn told(model: &ModelId, kind: FormatKind, effort: Option<Effort>) -> Result<Str
         limits: ModelLimits::default(),
         streaming: true,
         thoughts_complete: false,
+        cache: false,
     };
     let mut notes = Notes::new();
     let request = families::prepare(&terms, request, &mut notes)?.request;
@@ -154,6 +155,8 @@ fn row(id: &str, kind: FormatKind, able: Capabilities) -> Result<String> {
         json_schema,
         // In a table of its own.
         thinking: _,
+        cache,
+        web_search,
         signed_reasoning,
         user,
         prefill,
@@ -187,6 +190,7 @@ fn row(id: &str, kind: FormatKind, able: Capabilities) -> Result<String> {
         (audio, "audio"),
         (s3, "s3"),
         (json_schema, "json_schema"),
+        (web_search, "web_search"),
         (signed_reasoning, "signed_reasoning"),
         (user, "user"),
         (prefill, "prefill"),
@@ -204,6 +208,11 @@ fn row(id: &str, kind: FormatKind, able: Capabilities) -> Result<String> {
         if let Some(value) = value {
             write!(row, " {name}={value}")?;
         }
+    }
+    if let Some(CacheSupport { least_tokens, tools, one_hour }) = cache {
+        write!(row, " cache>={least_tokens}")?;
+        row.push_str(if tools { "+tools" } else { "" });
+        row.push_str(if one_hour { "+1h" } else { "" });
     }
     match top_k {
         TopK::No => {}

@@ -31,6 +31,8 @@ pub struct Terms<'a> {
     pub streaming: bool,
     /// The turns of the open tool loop are known to bring back all that the model thought in them.
     pub thoughts_complete: bool,
+    /// Cache points are placed where the request has none.
+    pub cache: bool,
 }
 
 /// A model's limits, as the catalogue has them.
@@ -38,6 +40,8 @@ pub struct Terms<'a> {
 pub struct ModelLimits {
     /// The most tokens of one reply.
     pub max_output_tokens: Option<u32>,
+    /// The shortest prompt that a cache keeps.
+    pub prompt_cache_min_tokens: Option<u32>,
 }
 
 /// A request that the model accepts, and what is left to do around it.
@@ -50,6 +54,8 @@ pub struct Prepared {
     pub streaming: StreamingMode,
     /// Gives the tools in the reply the names that the client knows.
     pub aliases: Aliases,
+    /// What of the reply's [`crate::chat::Extra`]s the client asked to see.
+    pub extras: Vec<&'static str>,
     /// Stop texts for [`crate::chat::StopCutter`]: the model doesn't watch for them.
     pub local_stop: Vec<String>,
     /// The model signs what it thinks, and will want it back.
@@ -89,7 +95,7 @@ pub fn prepare(
     mut request: Request,
     notes: &mut Notes,
 ) -> Result<Prepared, InvalidRequest> {
-    let Terms { family, model, forced, overrides, limits, streaming, thoughts_complete } = *terms;
+    let Terms { family, model, forced, overrides, limits, streaming, thoughts_complete, cache } = *terms;
     let (kind, format) = chat_format(family, model, &request, forced);
     let able = family.capabilities(model, kind).with(&overrides);
     let most = overrides.max_output_tokens.or(limits.max_output_tokens).or(able.max_output_tokens);
@@ -98,6 +104,7 @@ pub fn prepare(
     let limited = request.max_tokens.is_some() || overrides.default_max_tokens.is_some();
     sampling::max_tokens(&mut request, &able, most, notes);
     reasoning::thoughts(&mut request, &able, notes);
+    let extras = service::extras(&request.service);
     // From here on it can do what it can do while it thinks, if it thinks.
     let room = reasoning::Terms { most, limited, streaming, thoughts_complete };
     let able = reasoning::effort(&mut request, able, &room, notes);
@@ -108,8 +115,8 @@ pub fn prepare(
     output::output_format(&mut request, &able, notes);
     output::verbosity(&mut request, &able, notes);
     service::metadata(&mut request, notes);
+    service::reply_fields(&mut request, kind, notes);
     service::web_search(&mut request, &able, notes);
-    cache::points(&mut request, &able, notes);
     if !able.user && request.user.take().is_some() {
         notes.add("user", Action::Dropped, "no_equivalent");
     }
@@ -119,6 +126,7 @@ pub fn prepare(
     }
     request.messages = mend(std::mem::take(&mut request.messages), able.shape(), notes);
     tools::refuse_calls(&request.messages, &able)?;
+    cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
     let aliases = Aliases::apply(&mut request, notes);
 
     let streaming = match (streaming, able.tools_while_streaming || request.tools.is_empty()) {
@@ -130,7 +138,7 @@ pub fn prepare(
         }
     };
     let signs_thoughts = able.signed_reasoning;
-    Ok(Prepared { request, format, streaming, aliases, local_stop, signs_thoughts })
+    Ok(Prepared { request, format, streaming, aliases, extras, local_stop, signs_thoughts })
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ fn a_budget_leaves_room_for_the_answer_and_says_so() {
 #[test]
 fn a_budget_stays_within_what_the_model_can_write() {
     let most = |most| {
-        let limits = ModelLimits { max_output_tokens: Some(most) };
+        let limits = ModelLimits { max_output_tokens: Some(most), ..ModelLimits::default() };
         Case { limits, streaming: true, ..on(SONNET_4_5) }
     };
     let (tokens, limit, _) = budget(&most(8000), Effort::High, Some(8000));
