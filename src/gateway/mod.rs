@@ -9,6 +9,7 @@
 //! No HTTP and no OpenAI here: the edge hands in a decoded request and encodes what comes out.
 
 mod attempt;
+mod directory;
 mod drive;
 mod fault;
 mod media;
@@ -24,14 +25,17 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
+pub use directory::{Asking, Directory};
 pub use drive::EventStream;
 pub use fault::{Fault, Phase};
-pub use models::{Listing, ModelFacts};
+pub use models::{Dates, Listing, ModelFacts};
+pub use profile::ProfileChoice;
 pub use retry::RetryPolicy;
-pub use route::{Policy, ResolveError, Routes, Target};
+pub use route::{Alias, ResolveError, Routes, Rules, Target};
 pub use thoughts::ThoughtLimits;
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
+pub use crate::catalog::{Moment, Stage};
 use crate::chat::{Action, InvalidRequest, Notes, Request, Response};
 use crate::fetch::Fetcher;
 use crate::telemetry::Metrics;
@@ -187,12 +191,12 @@ impl Gateway {
         if choices > 1 {
             trail.notes.add("n", Action::Warned, "billed_per_choice");
         }
-        let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
+        let target = self.find(model.as_deref(), &mut trail.requested).await?;
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
         media::fetch(self.fetcher.as_ref(), &mut request, &self.deadlines, deadline).await?;
         let strict = strict || target.strict;
-        let owner = thoughts::Owner { principal, model: target.model.base().into() };
+        let owner = thoughts::Owner { principal, model: target.base.base().into() };
         let memory = self.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
         let mut ask = attempt::Ask { target: &target, streaming, memory, thoughts_complete: false };
         let Some((thoughts, owner)) = memory else {
@@ -230,7 +234,11 @@ impl Gateway {
         if strict {
             refuse_noted(&trail.notes)?;
         }
-        if let Some(profile) = self.profiles.known(&ask.target.model) {
+        let target = ask.target;
+        let is_required = || self.profiles.is_required(&target.model, self.routes.region(target));
+        let profile = target.profile.clone();
+        if let Some(profile) = profile.or_else(|| is_required().then(|| self.routes.detour(target)).flatten())
+        {
             plan.reroute(profile, trail);
         }
         Ok(plan)

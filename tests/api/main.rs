@@ -19,6 +19,7 @@ mod process;
 mod reasoning;
 mod requests;
 mod retries;
+mod routing;
 mod streaming;
 mod support;
 mod tools;

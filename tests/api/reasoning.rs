@@ -159,9 +159,20 @@ async fn without_a_store_a_loop_goes_on_without_thinking_where_the_model_can() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_in_which_the_model_did_not_think_goes_on_thinking() {
     let gateway = setup().start().await;
-    let body = thinking(OPUS_5, r#"[[tool:weather {"city":"Bern"}]]"#);
+    let body = thinking(OPUS_5, "hi");
+    // A model that finds its own budget may find that it is none.
+    let call =
+        json!({"type": "tool_use", "id": "toolu_bdrk_1", "name": "weather", "input": {"city": "Bern"}});
+    gateway.script([Reply::json(
+        200,
+        &json!({
+            "id": "msg_bdrk_1", "type": "message", "role": "assistant", "model": "claude-opus-5", "content": [call],
+            "stop_reason": "tool_use", "stop_sequence": null, "usage": {"input_tokens": 1, "output_tokens": 1},
+        }),
+    )]);
     let whole = gateway.chat(&body).await.completion();
     let answer = gateway.chat(&next(&body, &Value::Null, &made(&whole))).await;
+    answer.completion();
     assert_eq!(notes(&answer), "");
     assert!(sent_turn(&gateway.last_call().1).1);
 }
