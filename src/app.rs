@@ -348,12 +348,12 @@ fn gateway(
         max_delay: config.retry.max_delay,
         max_retry_after: config.retry.max_retry_after,
     };
-    let thoughts = config.reasoning.store.map(|store| {
-        let ThoughtStore { ttl, max_bytes } = store;
-        ThoughtLimits { ttl, max_bytes }
-    });
     let choices = config.max_choices.get();
-    Ok(Gateway::new(routes, listing, deadlines, retry, choices, thoughts, fetcher, Arc::clone(metrics)))
+    let gateway = Gateway::new(routes, listing, deadlines, retry, choices, fetcher, Arc::clone(metrics));
+    Ok(match config.reasoning.store {
+        Some(ThoughtStore { ttl, max_bytes }) => gateway.remembering(ThoughtLimits { ttl, max_bytes }),
+        None => gateway,
+    })
 }
 
 /// An entry, judged by those who know families and formats.

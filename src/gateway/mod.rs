@@ -119,7 +119,6 @@ impl Gateway {
         deadlines: Deadlines,
         retry: RetryPolicy,
         max_choices: u32,
-        thoughts: Option<ThoughtLimits>,
         fetcher: Option<Fetcher>,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -131,10 +130,16 @@ impl Gateway {
             metrics,
             health: UpstreamHealth::default(),
             profiles: profile::Profiles::default(),
-            thoughts: thoughts.map(thoughts::Thoughts::new),
+            thoughts: None,
             max_choices,
             fetcher,
         }
+    }
+
+    /// With a memory for signed thoughts.
+    #[must_use]
+    pub fn remembering(self, thoughts: ThoughtLimits) -> Self {
+        Self { thoughts: Some(thoughts::Thoughts::new(thoughts)), ..self }
     }
 
     /// Where names lead.

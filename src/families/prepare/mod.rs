@@ -107,7 +107,7 @@ pub fn prepare(
     let extras = service::extras(&request.service);
     // From here on it can do what it can do while it thinks, if it thinks.
     let room = reasoning::Terms { most, limited, streaming, thoughts_complete };
-    let able = reasoning::effort(&mut request, able, &room, notes);
+    let able = reasoning::effort(&mut request, &able, &room, notes);
     sampling::sampling(&mut request, &able, notes);
     sampling::draw(&mut request, &able, notes);
     let local_stop = sampling::stop(&mut request, able.stop, notes);

@@ -319,8 +319,8 @@ fn a_choice_without_its_tool_is_refused() {
 fn none_beside_calls_in_the_history_is_told_to_claude_and_noted_elsewhere() {
     let none = || with_history(Some(ToolChoice::None), &["f"]);
     let (claude, notes) = on(OPUS_5).good(none());
-    let note = "reasoning_effort:warned;reason=thoughts_missing".to_owned();
-    assert_eq!((claude.request.tool_choice, notes), (Some(ToolChoice::None), vec![note]));
+    let warned = "reasoning_effort:warned;reason=thoughts_missing".to_owned();
+    assert_eq!((claude.request.tool_choice, notes), (Some(ToolChoice::None), vec![warned]));
     let (nova, notes) = on(NOVA).good(none());
     assert_eq!(names(&nova.request), ["f"]);
     assert_eq!(

@@ -74,10 +74,10 @@ fn found(thoughts: &Thoughts, owner: &Owner, request: &Request) -> (Vec<String>,
     let found = thoughts.find(owner, request, Instant::now());
     let (mut request, mut notes) = (request.clone(), Notes::new());
     found.restore(&mut request, &mut notes);
-    let noted: Vec<_> = notes.iter().map(ToString::to_string).collect();
+    let told: Vec<_> = notes.iter().map(ToString::to_string).collect();
     let expected: &[&str] =
         if found.is_empty() { &[] } else { &["messages:restored;reason=signed_thoughts"] };
-    assert_eq!(noted, expected);
+    assert_eq!(told, expected);
     let turn = &request.messages[1].content;
     let said = turn.iter().map_while(|block| match block {
         Block::Reasoning(Reasoning { text, signature, redacted }) => {

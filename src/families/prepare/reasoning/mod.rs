@@ -27,18 +27,18 @@ pub(super) struct Terms {
 /// takes less while it thinks.
 pub(super) fn effort(
     request: &mut Request,
-    able: Capabilities,
+    able: &Capabilities,
     terms: &Terms,
     notes: &mut Notes,
 ) -> Capabilities {
     let thinking = able.thinking;
     let mut wanted = request.reasoning.take();
-    if let Some(own) = own_member(request, &able) {
+    if let Some(own) = own_member(request, able) {
         let thinks = !own.as_str().contains("\"disabled\"");
         if wanted.is_some() {
             notes.add("reasoning_effort", Action::Dropped, "given_as_model_field");
         }
-        return if thinks { thinking_now(request, able, None, notes) } else { able };
+        return if thinks { thinking_now(request, able, None, notes) } else { *able };
     }
     let off = thinking.off();
     let begins = match wanted {
@@ -57,7 +57,7 @@ pub(super) fn effort(
         }
     }
     let thinks = match (thinking.control, wanted) {
-        (Control::No, Some(Effort::None)) => false,
+        (Control::No | Control::Budget(_), Some(Effort::None)) => false,
         (Control::No, Some(_)) => {
             notes.add("reasoning_effort", Action::Dropped, "no_equivalent");
             false
@@ -66,13 +66,12 @@ pub(super) fn effort(
             notes.add("reasoning_effort", Action::Dropped, "model_always_thinks");
             true
         }
-        (Control::Budget(_), Some(Effort::None)) => false,
-        (Control::Words(words), Some(wanted)) => word(&words, wanted, request, &able, notes),
+        (Control::Words(words), Some(wanted)) => word(&words, wanted, request, able, notes),
         (Control::Budget(budget), Some(wanted)) => tokens(&budget, wanted, request, terms, notes),
         (Control::No | Control::Always | Control::Words(_) | Control::Budget(_), None) => thinking.by_default,
     };
     if !thinks {
-        return able;
+        return *able;
     }
     if matches!(thinking.control, Control::Words(_)) && able.default_max_tokens.is_some() && !terms.limited {
         // What is sent where nobody gave a limit has room for an answer only; thoughts count too.
@@ -85,7 +84,7 @@ pub(super) fn effort(
 /// The model thinks: what it doesn't take meanwhile goes, what it has to say of it is asked for.
 fn thinking_now(
     request: &mut Request,
-    able: Capabilities,
+    able: &Capabilities,
     effort: Option<Effort>,
     notes: &mut Notes,
 ) -> Capabilities {
@@ -204,14 +203,14 @@ fn field(Member { path, text }: &Member) -> ModelField {
 /// Beside the client's own. What isn't a list stays as the client wrote it; the model will say so.
 fn add_beta(fields: &mut Vec<ModelField>, beta: &str) {
     const BETAS: &str = "anthropic_beta";
-    match fields.iter_mut().find(|field| field.path.iter().eq([BETAS])) {
-        Some(own) => {
-            own.value = own.value.with_item(&Json::string(beta)).unwrap_or_else(|| own.value.clone())
+    let beta = Json::string(beta);
+    if let Some(own) = fields.iter_mut().find(|field| field.path.iter().eq([BETAS])) {
+        if let Some(longer) = own.value.with_item(&beta) {
+            own.value = longer;
         }
-        None => {
-            let list = Json::empty_array().with_item(&Json::string(beta));
-            fields.extend(list.map(|list| ModelField::new(&[BETAS], list)));
-        }
+    } else {
+        let list = Json::empty_array().with_item(&beta);
+        fields.extend(list.map(|list| ModelField::new(&[BETAS], list)));
     }
 }
 
