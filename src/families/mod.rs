@@ -30,7 +30,7 @@ pub use capabilities::{Capabilities, Overrides, Sampling, StopSupport};
 pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
 
 use crate::bedrock::ModelId;
-use crate::chat::{Notes, Request};
+use crate::chat::Request;
 use crate::formats::ChatFormat;
 
 /// A vendor's models.
@@ -53,9 +53,6 @@ pub trait Family: Sync {
     fn preferred(&self, _model: &ModelId, _request: &Request) -> FormatKind {
         FormatKind::Converse
     }
-
-    /// Notes which messages the native format will rewrite.
-    fn note_native_rewrites(&self, _request: &Request, _notes: &mut Notes) {}
 }
 
 /// Which of a family's formats to speak.
