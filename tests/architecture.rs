@@ -34,7 +34,18 @@ const COMPOSITION: &[&str] = &["app", "cli", "main", "lib"];
 const STRANGERS: &[(&str, &[&str])] = &[
     (
         "formats",
-        &["bedrock_extras", "blocks", "completion", "fuzz", "guardrail", "samples", "scalar", "tool_schema"],
+        &[
+            "bedrock_extras",
+            "blocks",
+            "completion",
+            "fuzz",
+            "guardrail",
+            "model_fields",
+            "samples",
+            "scalar",
+            "service",
+            "tool_schema",
+        ],
     ),
     ("families", &["capabilities", "prepare"]),
 ];

@@ -13,6 +13,8 @@ pub struct Invocation {
     pub operation: Operation,
     /// Model id, inference profile id or ARN, for the path.
     pub model: ModelId,
+    /// Headers beside those that every call has: (name in lower case, value).
+    pub headers: Vec<(&'static str, String)>,
     /// The JSON body, byte for byte as it will be sent.
     pub body: Bytes,
 }

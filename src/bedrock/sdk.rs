@@ -283,7 +283,8 @@ impl Sdk {
     /// Makes the call; what comes back is the answer's head and its body, unread.
     async fn send(&self, call: Invocation) -> Result<Answer, BedrockError> {
         let model = call.model.as_str();
-        let exchange = Exchange { request: Request::Body(call.body), answer: None };
+        let exchange =
+            Exchange { request: Request::Body { headers: call.headers, body: call.body }, answer: None };
         match call.operation {
             Operation::Converse => {
                 let operation = self.client.converse().model_id(model);
@@ -372,8 +373,13 @@ struct Swap;
 
 /// What to send instead of what the SDK made.
 enum Request {
-    /// This body, to the same place.
-    Body(Bytes),
+    /// This body, to the same place, with these headers besides.
+    Body {
+        /// (name, value)
+        headers: Vec<(&'static str, String)>,
+        /// The JSON.
+        body: Bytes,
+    },
     /// A GET of this path.
     Get(String),
 }
@@ -381,7 +387,10 @@ enum Request {
 impl Request {
     fn replace(&self, request: &mut HttpRequest) -> Result<(), BoxError> {
         match self {
-            Self::Body(body) => {
+            Self::Body { headers, body } => {
+                for (name, value) in headers {
+                    request.headers_mut().try_insert(*name, value.clone())?;
+                }
                 request.headers_mut().insert("content-length", body.len().to_string());
                 *request.body_mut() = SdkBody::from(body.clone());
             }

@@ -41,7 +41,13 @@ impl Aliases {
                 let (renamed, id) = match block {
                     Block::ToolUse(call) => (naming.rename(&mut call.name), &mut call.id),
                     Block::ToolResult(result) => (false, &mut result.id),
-                    Block::Text(_) | Block::Image(_) | Block::Document(_) | Block::Reasoning(_) => continue,
+                    Block::Text(_)
+                    | Block::Image(_)
+                    | Block::Document(_)
+                    | Block::Audio(_)
+                    | Block::Remote(_)
+                    | Block::CachePoint(_)
+                    | Block::Reasoning(_) => continue,
                 };
                 if renamed {
                     notes.add(format!("messages[{}]", message.index), Action::Renamed, "name_pattern");
@@ -64,7 +70,9 @@ impl Aliases {
             | Event::Delta { .. }
             | Event::BlockStop { .. }
             | Event::Stop(_)
-            | Event::Usage(_) => return,
+            | Event::Usage(_)
+            | Event::ServiceTier(_)
+            | Event::Extra(_) => return,
         };
         if let Some((_, own)) = self.names.iter().find(|(sent, _)| sent == name) {
             name.clone_from(own);
@@ -89,6 +97,9 @@ impl Naming {
                 Block::Text(_)
                 | Block::Image(_)
                 | Block::Document(_)
+                | Block::Audio(_)
+                | Block::Remote(_)
+                | Block::CachePoint(_)
                 | Block::ToolResult(_)
                 | Block::Reasoning(_) => None,
             });
@@ -151,7 +162,7 @@ mod tests {
     use super::*;
 
     fn tool(name: &str) -> Tool {
-        Tool { name: name.into(), description: None, schema: None, strict: None }
+        Tool { name: name.into(), description: None, schema: None, strict: None, cache: None }
     }
 
     fn round(id: &str, name: &str) -> [Message; 2] {

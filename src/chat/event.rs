@@ -1,6 +1,6 @@
 //! What a model says, as it says it.
 
-use super::{StopReason, Text, Usage};
+use super::{Json, ServiceTier, StopReason, Text, Usage};
 
 /// One step of a reply. A whole reply is
 ///
@@ -9,7 +9,7 @@ use super::{StopReason, Text, Usage};
 /// ```
 ///
 /// where blocks may overlap (their index tells them apart), and a `Usage` may also come earlier: each
-/// one replaces what was known before.
+/// one replaces what was known before. `ServiceTier` and `Extra` may come anywhere after `Start`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The model begins.
@@ -37,6 +37,28 @@ pub enum Event {
     Stop(StopReason),
     /// What it cost.
     Usage(Usage),
+    /// The tier that served it.
+    ServiceTier(ServiceTier),
+    /// Something about the reply that no client's protocol has a word for.
+    Extra(Extra),
+}
+
+/// Something about a reply beside its content: a guardrail's trace, members of the model's own reply.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extra {
+    /// What it is, as the upstream calls it: `trace`, `additionalModelResponseFields` …
+    pub name: &'static str,
+    /// As the upstream wrote it.
+    pub value: Json,
+}
+
+/// A place on the web that a text rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Citation {
+    /// Where.
+    pub url: Text,
+    /// What it is called there.
+    pub title: Option<Text>,
 }
 
 /// Numbers a content block of one reply, as the model's format does: text, reasoning and tool uses share
@@ -71,6 +93,8 @@ pub enum Delta {
     Signature(Text),
     /// A thought that only the model can read, whole.
     Redacted(Text),
+    /// What the text before it in the block rests on.
+    Citation(Citation),
     /// A fragment of a tool's input: the fragments joined are one JSON object, or nothing for `{}`.
     ToolInput(Text),
 }

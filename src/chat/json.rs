@@ -227,12 +227,38 @@ impl Json {
         Self(raw.to_owned())
     }
 
+    /// A number.
+    pub fn number(number: u32) -> Self {
+        match RawValue::from_string(number.to_string()) {
+            Ok(raw) => Self(raw),
+            Err(_) => unreachable!("an integer is valid JSON"),
+        }
+    }
+
+    /// A string.
+    pub fn string(plain: &str) -> Self {
+        Self(Text::new(plain).0)
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(value: bool) -> Self {
+        match RawValue::from_string(value.to_string()) {
+            Ok(raw) => Self(raw),
+            Err(_) => unreachable!("a boolean is valid JSON"),
+        }
+    }
+
     /// `{}`
     pub fn empty_object() -> Self {
         match RawValue::from_string("{}".to_owned()) {
             Ok(raw) => Self(raw),
             Err(_) => unreachable!("{{}} is valid JSON"),
         }
+    }
+
+    /// Is it an object without members?
+    pub fn is_empty_object(&self) -> bool {
+        self.0.get().strip_prefix('{').is_some_and(|inside| inside.trim_start() == "}")
     }
 
     /// Is it an object?

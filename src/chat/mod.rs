@@ -15,13 +15,15 @@ mod response;
 mod stop;
 
 pub use alias::Aliases;
-pub use event::{BlockIndex, BlockKind, Delta, Event};
+pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};
 pub use json::{Json, NotJson, Text, push_escaped};
 pub use mend::{Shape, mend};
 pub use notes::{Action, InvalidRequest, Note, Notes};
 pub use request::{
-    Block, Document, Effort, Image, ImageFormat, Message, OutputFormat, Reasoning, Request, Role, Tool,
-    ToolChoice, ToolResult, ToolUse,
+    Audio, AudioFormat, Block, CacheMode, CacheOptions, CachePoint, CacheTtl, Document, Draw, Effort,
+    Guardrail, GuardrailTrace, Image, ImageFormat, Latency, Message, ModelField, OutputFormat, Reasoning,
+    Remote, RemoteKind, Request, Role, Service, ServiceTier, Source, Tool, ToolChoice, ToolResult, ToolUse,
+    Verbosity,
 };
 pub use response::{AssembleError, Response, StopReason, ToolCall, Usage};
 pub use stop::StopCutter;

@@ -1,5 +1,7 @@
 //! What a client asks for.
 
+use std::borrow::Cow;
+
 use super::{Json, Text};
 
 /// A chat to be continued by a model.
@@ -19,14 +21,77 @@ pub struct Request {
     pub temperature: Option<f64>,
     /// 0..1.
     pub top_p: Option<f64>,
+    /// Only this many of the likeliest tokens are drawn from.
+    pub top_k: Option<u32>,
     /// Texts that end the reply and are not part of it. None is empty.
     pub stop: Vec<String>,
+    /// What few models know about drawing tokens.
+    pub draw: Draw,
     /// How hard to think.
     pub reasoning: Option<Effort>,
+    /// How long-winded to be.
+    pub verbosity: Option<Verbosity>,
     /// What the reply's text has to look like.
     pub format: OutputFormat,
+    /// A search of the web may precede the answer; what the client said about it, as it wrote it.
+    pub web_search: Option<Json>,
     /// Who is behind the call: the client's opaque id for its user.
     pub user: Option<String>,
+    /// Where the request places no cache points of its own, and for how long points without a word last.
+    pub cache: CacheOptions,
+    /// How the upstream is to serve the call.
+    pub service: Service,
+    /// Members of the model's own body that have no place above, by name: in part the client's own, in part
+    /// what its family made of the members above.
+    pub model_fields: Vec<ModelField>,
+}
+
+/// What few models know about drawing tokens.
+#[derive(Debug, Clone, Default)]
+pub struct Draw {
+    /// The same seed asks for the same draw.
+    pub seed: Option<i64>,
+    /// -2..2: against tokens by how often they have come.
+    pub frequency_penalty: Option<f64>,
+    /// -2..2: against tokens that have come at all.
+    pub presence_penalty: Option<f64>,
+    /// Token number → bias, as the client wrote it.
+    pub logit_bias: Option<Json>,
+    /// The probabilities of the drawn tokens are asked for, and of this many others beside each (0..20).
+    pub logprobs: Option<u8>,
+}
+
+/// How the upstream is to serve a call, whatever the model.
+#[derive(Debug, Clone, Default)]
+pub struct Service {
+    /// The client's own words about the call, for the upstream's logs.
+    pub metadata: Vec<(String, String)>,
+    /// Calls with the same key share the beginning of their prompts.
+    pub cache_key: Option<String>,
+    /// How soon, and at what price.
+    pub tier: Option<ServiceTier>,
+    /// Trade throughput for a quicker answer.
+    pub latency: Option<Latency>,
+    /// Whose rules the prompt and the reply have to pass.
+    pub guardrail: Option<Guardrail>,
+    /// Members of the model's own reply that the client wants to see, as JSON pointers.
+    pub reply_fields: Vec<String>,
+}
+
+/// A member of the model's own body.
+#[derive(Debug, Clone)]
+pub struct ModelField {
+    /// Where: `["inferenceConfig", "topK"]` is `{"inferenceConfig":{"topK":…}}`.
+    pub path: Vec<Cow<'static, str>>,
+    /// What stands there.
+    pub value: Json,
+}
+
+impl ModelField {
+    /// A member that a family writes.
+    pub fn new(path: &[&'static str], value: Json) -> Self {
+        Self { path: path.iter().map(|name| Cow::Borrowed(*name)).collect(), value }
+    }
 }
 
 /// One turn, or part of one.
@@ -60,12 +125,18 @@ pub enum Block {
     Image(Image),
     /// A file; user only.
     Document(Document),
+    /// A sound; user only.
+    Audio(Audio),
+    /// A picture or a file that lies elsewhere and has to be fetched before anything is prepared; user only.
+    Remote(Remote),
     /// A call the model made; assistant only.
     ToolUse(ToolUse),
     /// What the tool answered; user only.
     ToolResult(ToolResult),
     /// What the model thought; assistant only.
     Reasoning(Reasoning),
+    /// What stands before it in the prompt may be kept in a cache.
+    CachePoint(CachePoint),
 }
 
 /// A picture.
@@ -73,8 +144,165 @@ pub enum Block {
 pub struct Image {
     /// What the bytes are, by their first bytes and not by what the client declared.
     pub format: ImageFormat,
-    /// Base64 with padding, as a JSON string; it is passed on, never decoded whole.
+    /// Its bytes.
+    pub source: Source,
+}
+
+/// Where the bytes of a picture or a file are.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Here: base64 with padding, as a JSON string; it is passed on, never decoded whole.
+    Inline(Text),
+    /// In S3, where the upstream reads them.
+    S3 {
+        /// `s3://bucket/key`
+        uri: String,
+        /// The account that owns the bucket, if it isn't the caller's.
+        owner: Option<String>,
+    },
+}
+
+/// Something to fetch.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// `http://…` or `https://…`, as the client wrote it.
+    pub url: String,
+    /// What it is said to be.
+    pub kind: RemoteKind,
+    /// Its place in the request, for errors: `messages[0].content[1].image_url.url`.
+    pub path: String,
+}
+
+/// What something to fetch is said to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoteKind {
+    /// A picture.
+    Image,
+    /// A file.
+    Document {
+        /// Its name as the client gave it.
+        name: Option<String>,
+    },
+}
+
+/// A sound.
+#[derive(Debug, Clone)]
+pub struct Audio {
+    /// What the client says the bytes are.
+    pub format: AudioFormat,
+    /// Base64 with padding, as a JSON string.
     pub data: Text,
+}
+
+/// The kinds of sound that clients send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudioFormat {
+    /// WAV.
+    Wav,
+    /// MP3.
+    Mp3,
+}
+
+impl AudioFormat {
+    /// `wav`, `mp3`: OpenAI's word and Converse's.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Mp3 => "mp3",
+        }
+    }
+}
+
+/// A place up to which the prompt may be kept in a cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CachePoint {
+    /// For how long; absent is as [`CacheOptions::ttl`] says.
+    pub ttl: Option<CacheTtl>,
+}
+
+/// How long a cache keeps a prompt after its last use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CacheTtl {
+    /// Five minutes.
+    FiveMinutes,
+    /// An hour.
+    OneHour,
+}
+
+/// What a request says about caching as a whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CacheOptions {
+    /// Who places the points; absent is as config says.
+    pub mode: Option<CacheMode>,
+    /// For points that say nothing themselves.
+    pub ttl: Option<CacheTtl>,
+}
+
+/// Who places cache points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheMode {
+    /// The gateway, where the request has none.
+    Auto,
+    /// The client alone.
+    Explicit,
+}
+
+/// How soon a call is served, and at what price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceTier {
+    /// As usual.
+    Default,
+    /// Later and cheaper.
+    Flex,
+    /// Sooner and dearer.
+    Priority,
+    /// From capacity that was bought before.
+    Reserved,
+}
+
+/// How quickly tokens come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latency {
+    /// As usual.
+    Standard,
+    /// Quicker, where the model has it.
+    Optimized,
+}
+
+/// Whose rules a call has to pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guardrail {
+    /// Its id or ARN.
+    pub id: String,
+    /// `DRAFT` or a number.
+    pub version: String,
+    /// What it did is told in the reply.
+    pub trace: GuardrailTrace,
+    /// A stream is held back until it has been judged.
+    pub synchronous: Option<bool>,
+}
+
+/// How much a guardrail tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GuardrailTrace {
+    /// To the gateway only, which needs to tell masked words from a block.
+    #[default]
+    Inside,
+    /// To the client too.
+    Shown,
+    /// To the client too, with what passed.
+    Full,
+}
+
+/// How long-winded an answer shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Short.
+    Low,
+    /// As usual.
+    Medium,
+    /// Long.
+    High,
 }
 
 /// The kinds of picture that Bedrock takes.
@@ -109,8 +337,8 @@ pub struct Document {
     pub name: String,
     /// Converse's word for what it is: `pdf`, `csv`, `docx`, `txt`, `md` …
     pub format: String,
-    /// Base64 with padding, as a JSON string.
-    pub data: Text,
+    /// Its bytes.
+    pub source: Source,
 }
 
 /// A call of a tool.
@@ -157,6 +385,8 @@ pub struct Tool {
     pub schema: Option<Json>,
     /// Inputs must match the schema.
     pub strict: Option<bool>,
+    /// The tools up to this one may be kept in a cache.
+    pub cache: Option<CachePoint>,
 }
 
 /// Which tools the model may or must call.

@@ -1,6 +1,6 @@
 //! A whole reply, folded from its events: so a streamed reply and a plain one can't disagree.
 
-use super::{BlockIndex, BlockKind, Delta, Event, Reasoning, Text};
+use super::{BlockIndex, BlockKind, Citation, Delta, Event, Extra, Reasoning, ServiceTier, Text};
 
 /// What a model said, whole, collected by kind: some models think after they speak, clients expect
 /// thoughts, text and calls each in their own place.
@@ -16,6 +16,12 @@ pub struct Response {
     pub stop: StopReason,
     /// What it cost, where known.
     pub usage: Option<Usage>,
+    /// What the text rests on, in order.
+    pub citations: Vec<Citation>,
+    /// The tier that served it, where known.
+    pub service_tier: Option<ServiceTier>,
+    /// What no client's protocol has a word for; the last of each name.
+    pub extras: Vec<Extra>,
 }
 
 /// A call the model made, as it wrote it.
@@ -92,7 +98,8 @@ impl Response {
     /// Folds a reply's events.
     pub fn assemble(events: impl IntoIterator<Item = Event>) -> Result<Self, AssembleError> {
         let mut blocks: Vec<OpenBlock> = Vec::new();
-        let (mut stop, mut usage) = (None, None);
+        let (mut stop, mut usage, mut service_tier) = (None, None, None);
+        let mut extras: Vec<Extra> = Vec::new();
         for event in events {
             match event {
                 Event::Start => {}
@@ -103,12 +110,18 @@ impl Response {
                         kind,
                         pieces: Vec::new(),
                         signature: None,
+                        citations: Vec::new(),
                     });
                 }
                 Event::Delta { block, delta } => open(&mut blocks, block)?.take(delta)?,
                 Event::BlockStop { block } => open(&mut blocks, block)?.open = false,
                 Event::Stop(reason) => stop = Some(reason),
                 Event::Usage(known) => usage = Some(known),
+                Event::ServiceTier(tier) => service_tier = Some(tier),
+                Event::Extra(extra) => {
+                    extras.retain(|known| known.name != extra.name);
+                    extras.push(extra);
+                }
             }
         }
         let mut response = Self {
@@ -117,6 +130,9 @@ impl Response {
             tool_calls: Vec::new(),
             stop: stop.ok_or(AssembleError::Truncated)?,
             usage,
+            citations: Vec::new(),
+            service_tier,
+            extras,
         };
         let mut texts = Vec::new();
         for block in blocks {
@@ -135,6 +151,7 @@ struct OpenBlock {
     kind: BlockKind,
     pieces: Vec<Piece>,
     signature: Option<Text>,
+    citations: Vec<Citation>,
 }
 
 enum Piece {
@@ -158,13 +175,15 @@ impl OpenBlock {
             | (BlockKind::ToolUse { .. }, Delta::ToolInput(text)) => self.pieces.push(Piece::Open(text)),
             (BlockKind::Reasoning, Delta::Redacted(data)) => self.pieces.push(Piece::Redacted(data)),
             (BlockKind::Reasoning, Delta::Signature(signature)) => self.signature = Some(signature),
+            (BlockKind::Text, Delta::Citation(citation)) => self.citations.push(citation),
             (
                 BlockKind::Text | BlockKind::Reasoning | BlockKind::ToolUse { .. },
                 Delta::Text(_)
                 | Delta::Reasoning(_)
                 | Delta::ToolInput(_)
                 | Delta::Redacted(_)
-                | Delta::Signature(_),
+                | Delta::Signature(_)
+                | Delta::Citation(_),
             ) => return Err(AssembleError::WrongDelta(self.index)),
         }
         Ok(())
@@ -180,7 +199,10 @@ impl OpenBlock {
             }
         }
         match self.kind {
-            BlockKind::Text => texts.append(&mut pieces),
+            BlockKind::Text => {
+                texts.append(&mut pieces);
+                response.citations.extend(self.citations);
+            }
             BlockKind::Reasoning => {
                 if !pieces.is_empty() || self.signature.is_some() {
                     let text = Text::concat(&pieces);

@@ -50,10 +50,17 @@ impl StopCutter {
             }
             Event::Delta {
                 block: _,
-                delta: Delta::Reasoning(_) | Delta::Signature(_) | Delta::Redacted(_) | Delta::ToolInput(_),
+                delta:
+                    Delta::Reasoning(_)
+                    | Delta::Signature(_)
+                    | Delta::Redacted(_)
+                    | Delta::Citation(_)
+                    | Delta::ToolInput(_),
             }
             | Event::Start
-            | Event::Usage(_) => out.push(event),
+            | Event::Usage(_)
+            | Event::ServiceTier(_)
+            | Event::Extra(_) => out.push(event),
         }
         self.cut
     }

@@ -1,6 +1,6 @@
 //! Anthropic: Claude. Its own Messages body can say everything that Converse can, and a few things more.
 
-use super::{Capabilities, Family, FormatKind, Sampling, StopSupport};
+use super::{Capabilities, Family, FormatKind, Sampling, SingleCall, StopSupport, TopK};
 use crate::bedrock::ModelId;
 use crate::chat::{Block, Request};
 use crate::formats::{ANTHROPIC_MESSAGES, ChatFormat};
@@ -28,7 +28,7 @@ impl Family for Anthropic {
             tool_choice_any: !talks_only && !version.chooses_tools_itself(model.base()),
             tool_choice_named: !talks_only && !version.chooses_tools_itself(model.base()),
             tool_choice_none: native,
-            single_call: true,
+            single_call: if native { SingleCall::Own } else { SingleCall::ClaudeField },
             strict_tools: version.holds_to_schemas(),
             mixed_tool_results: true,
             images_in_tool_results: true,
@@ -41,6 +41,7 @@ impl Family for Anthropic {
             prefill: version < Version(4, 6),
             leading_assistant: true,
             sampling: version.sampling(),
+            top_k: if native { TopK::Own } else { TopK::Field(&["top_k"]) },
             // The API takes thousands.
             stop: StopSupport::Native(64),
             max_output_tokens: version.max_output_tokens(model.base()),
@@ -61,6 +62,9 @@ impl Family for Anthropic {
             }
             Block::Text(_)
             | Block::Image(_)
+            | Block::Audio(_)
+            | Block::Remote(_)
+            | Block::CachePoint(_)
             | Block::ToolUse(_)
             | Block::ToolResult(_)
             | Block::Reasoning(_) => false,

@@ -22,7 +22,7 @@ pub struct Capabilities {
     /// "No tool may be called", with the tools there.
     pub tool_choice_none: bool,
     /// "At most one call a turn."
-    pub single_call: bool,
+    pub single_call: SingleCall,
     /// A tool may be marked as strict.
     pub strict_tools: bool,
     /// A turn with tool results may hold text and images too.
@@ -35,6 +35,10 @@ pub struct Capabilities {
     pub images: bool,
     /// Files in user messages.
     pub documents: bool,
+    /// Sound in user messages.
+    pub audio: bool,
+    /// Pictures and files may lie in S3.
+    pub s3: bool,
     /// The reply can be held to a JSON Schema.
     pub json_schema: bool,
     /// Signed thoughts of earlier turns are taken back.
@@ -47,6 +51,16 @@ pub struct Capabilities {
     pub leading_assistant: bool,
     /// Which of `temperature` and `top_p` are accepted.
     pub sampling: Sampling,
+    /// Where `top_k` goes.
+    pub top_k: TopK,
+    /// The draw can be seeded.
+    pub seed: bool,
+    /// Repetition can be penalised.
+    pub penalties: bool,
+    /// Single tokens can be made likelier.
+    pub logit_bias: bool,
+    /// The probabilities of tokens are told.
+    pub logprobs: bool,
     /// The least `top_p`; 0 where the range has no hole.
     pub least_top_p: f64,
     /// Where stop texts are watched for.
@@ -69,19 +83,26 @@ impl Capabilities {
         tool_choice_any: false,
         tool_choice_named: false,
         tool_choice_none: false,
-        single_call: false,
+        single_call: SingleCall::No,
         strict_tools: false,
         mixed_tool_results: false,
         images_in_tool_results: false,
         tool_result_status: false,
         images: true,
         documents: true,
+        audio: false,
+        s3: false,
         json_schema: false,
         signed_reasoning: false,
         user: false,
         prefill: false,
         leading_assistant: false,
         sampling: Sampling::Both,
+        top_k: TopK::No,
+        seed: false,
+        penalties: false,
+        logit_bias: false,
+        logprobs: false,
         least_top_p: 0.0,
         stop: StopSupport::Emulated,
         least_max_tokens: 1,
@@ -165,6 +186,28 @@ pub enum Sampling {
     Either,
     /// Neither.
     Refused,
+}
+
+/// How a model is told to make at most one call a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SingleCall {
+    /// It can't be told.
+    No,
+    /// The format has a place for it.
+    Own,
+    /// Beside Converse: a member of Claude's own `tool_choice`.
+    ClaudeField,
+}
+
+/// Where `top_k` goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopK {
+    /// The model takes none.
+    No,
+    /// The format has a place for it.
+    Own,
+    /// A member of the model's own body, by its path.
+    Field(&'static [&'static str]),
 }
 
 /// Where stop texts are watched for.

@@ -47,8 +47,13 @@ impl Family for Llama {
     fn preferred(&self, model: &ModelId, request: &Request) -> FormatKind {
         let text_only = request.tools.is_empty()
             && request.messages.iter().flat_map(|message| &message.content).all(|block| match block {
-                Block::Text(_) | Block::Reasoning(_) => true,
-                Block::Image(_) | Block::Document(_) | Block::ToolUse(_) | Block::ToolResult(_) => false,
+                Block::Text(_) | Block::Reasoning(_) | Block::CachePoint(_) => true,
+                Block::Image(_)
+                | Block::Document(_)
+                | Block::Audio(_)
+                | Block::Remote(_)
+                | Block::ToolUse(_)
+                | Block::ToolResult(_) => false,
             });
         if text_only && model.base().starts_with("meta.llama3") {
             FormatKind::Native

@@ -1,11 +1,7 @@
-use std::fmt::Write as _;
-
 use super::*;
 
 /// Every id that the catalogue knows, and some that it forgot, with its family or `-`.
 const IDS: &str = include_str!("../../tests/fixtures/model_ids.txt");
-/// What each chat model can do: a line for Converse, and one for its own format where there is one.
-const TABLE: &str = include_str!("../../tests/fixtures/capabilities.txt");
 
 fn model(id: &str) -> ModelId {
     ModelId::parse(id).unwrap()
@@ -49,88 +45,6 @@ fn config_goes_before_the_id_and_the_id_before_generic() {
     assert_eq!(resolve(&claude, Some("typo")).name(), "anthropic");
 }
 
-fn rows(id: &str) -> Vec<String> {
-    let model = model(id);
-    let family = resolve(&model, None);
-    let native = supports_native(family, &model).then_some(FormatKind::Native);
-    let kinds = [FormatKind::Converse].into_iter().chain(native);
-    kinds.map(|kind| row(id, kind, family.capabilities(&model, kind))).collect()
-}
-
-fn row(id: &str, kind: FormatKind, able: Capabilities) -> String {
-    let Capabilities {
-        system,
-        tools,
-        tools_while_streaming,
-        tool_choice_any,
-        tool_choice_named,
-        tool_choice_none,
-        single_call,
-        strict_tools,
-        mixed_tool_results,
-        images_in_tool_results,
-        tool_result_status,
-        images,
-        documents,
-        json_schema,
-        signed_reasoning,
-        user,
-        prefill,
-        leading_assistant,
-        sampling,
-        least_top_p,
-        stop,
-        least_max_tokens,
-        max_output_tokens,
-        default_max_tokens,
-    } = able;
-    let flags = [
-        (system, "system"),
-        (tools, "tools"),
-        (tools_while_streaming, "tools_while_streaming"),
-        (tool_choice_any, "any"),
-        (tool_choice_named, "named"),
-        (tool_choice_none, "none"),
-        (single_call, "single_call"),
-        (strict_tools, "strict_tools"),
-        (mixed_tool_results, "mixed_results"),
-        (images_in_tool_results, "images_in_results"),
-        (tool_result_status, "result_status"),
-        (images, "images"),
-        (documents, "documents"),
-        (json_schema, "json_schema"),
-        (signed_reasoning, "signed_reasoning"),
-        (user, "user"),
-        (prefill, "prefill"),
-        (leading_assistant, "leading_assistant"),
-    ];
-    let mut row = format!("{id}: {kind:?} sampling={sampling:?} stop={stop:?}");
-    for (_, flag) in flags.into_iter().filter(|(on, _)| *on) {
-        write!(row, " {flag}").unwrap();
-    }
-    for (name, value) in [("max", max_output_tokens), ("default", default_max_tokens)] {
-        if let Some(value) = value {
-            write!(row, " {name}={value}").unwrap();
-        }
-    }
-    if least_top_p > 0.0 {
-        write!(row, " top_p>={least_top_p}").unwrap();
-    }
-    if least_max_tokens > 1 {
-        write!(row, " max_tokens>={least_max_tokens}").unwrap();
-    }
-    row
-}
-
-#[test]
-fn every_row_of_the_table_is_as_written() {
-    let rows: Vec<String> = ids().filter(|(_, family)| *family != "-").flat_map(|(id, _)| rows(id)).collect();
-    for (row, written) in rows.iter().zip(TABLE.lines()) {
-        assert_eq!(row, written);
-    }
-    assert_eq!(rows.len(), TABLE.lines().count());
-}
-
 #[test]
 fn llama_in_its_own_format_has_text_only() {
     let llama4 = model("us.meta.llama4-scout-17b-instruct-v1:0");
@@ -138,7 +52,7 @@ fn llama_in_its_own_format_has_text_only() {
     assert!(able(FormatKind::Converse).tools && able(FormatKind::Converse).images);
     let native = able(FormatKind::Native);
     assert!(!native.tools && !native.images && !native.documents);
-    assert!(!supports_native(&llama::Llama, &model("meta.llama2-13b-chat-v1")));
+    assert_eq!(llama::Llama.native(&model("meta.llama2-13b-chat-v1")).map(|format| format.name()), Some("llama2_prompt"));
     assert!(supports_native(&llama::Llama, &llama4));
     assert!(!supports_native(&nova::Nova, &model("amazon.nova-pro-v1:0")));
 }

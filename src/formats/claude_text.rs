@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::completion::{Completion, CompletionStream, Piece};
 use super::finish_word;
-use super::prompt::{Guard, Prompt, indent_speakers};
+use super::model_fields::Fields;
+use super::prompt::{Asked, Guard, Prompt, indent_speakers};
 use super::{ChatFormat, ProtocolError, StreamDecoder, fuzz};
-use crate::bedrock::{Invocation, ModelId, Operation, Reply};
+use crate::bedrock::{Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Message, Notes, Request, Role, StopReason};
 
 /// The Text Completions body.
@@ -33,30 +34,17 @@ impl ChatFormat for ClaudeText {
         model: &ModelId,
         streaming: bool,
     ) -> Result<Invocation, InvalidRequest> {
-        let Request {
-            messages,
-            tools,
-            tool_choice: _,
-            parallel_tool_calls: _,
-            max_tokens,
-            temperature,
-            top_p,
-            stop,
-            reasoning: _,
-            format: _,
-            user: _,
-        } = request;
-        if !tools.is_empty() {
-            return Err(InvalidRequest::unsupported("tools", "Claude's Text Completions have no tools."));
-        }
+        let asked = Asked::of(request, "Claude", &OWN)?;
+        let Asked { messages, max_tokens, temperature, top_p, top_k, stop, fields, headers } = asked;
         let settings = Settings {
             max_tokens_to_sample: max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
-            temperature: *temperature,
-            top_p: *top_p,
+            temperature,
+            top_p,
+            top_k,
             stop_sequences: stop,
+            fields,
         };
-        let body = prompt(messages)?.body(&settings)?;
-        Ok(Invocation { operation: Operation::invoke(streaming), model: model.clone(), body })
+        prompt(messages)?.call(&settings, headers, model, streaming)
     }
 
     fn note_rewrites(&self, request: &Request, notes: &mut Notes) {
@@ -82,6 +70,9 @@ const NO_MARKER: &str = "";
 const TURN_MARKERS: Guard =
     Guard { hints: &[HUMAN, ASSISTANT], defuse: |text| indent_speakers(text, &[HUMAN, ASSISTANT]) };
 
+/// The members that are not in `fields`.
+const OWN: [&str; 6] = ["prompt", "max_tokens_to_sample", "temperature", "top_p", "top_k", "stop_sequences"];
+
 #[derive(Serialize)]
 struct Settings<'a> {
     max_tokens_to_sample: u32,
@@ -89,8 +80,12 @@ struct Settings<'a> {
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u32>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     stop_sequences: &'a [String],
+    #[serde(flatten)]
+    fields: Fields<'a>,
 }
 
 /// Ends with the assistant's turn, open. A turn of the assistant at the end is that turn.

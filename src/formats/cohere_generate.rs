@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::completion::{Completion, CompletionStream, Piece};
 use super::finish_word::stop_reason;
-use super::prompt::{Guard, Prompt, indent_speakers};
+use super::model_fields::Fields;
+use super::prompt::{Asked, Guard, Prompt, indent_speakers};
 use super::scalar::Count;
 use super::{ChatFormat, ProtocolError, StreamDecoder, fuzz};
-use crate::bedrock::{Invocation, ModelId, Operation, Reply};
+use crate::bedrock::{Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Message, Notes, Request, Role, StopReason};
 
 /// The prompt body.
@@ -32,32 +33,19 @@ impl ChatFormat for CohereGenerate {
         model: &ModelId,
         streaming: bool,
     ) -> Result<Invocation, InvalidRequest> {
-        let Request {
-            messages,
-            tools,
-            tool_choice: _,
-            parallel_tool_calls: _,
+        let asked = Asked::of(request, "Command", &OWN)?;
+        let Asked { messages, max_tokens, temperature, top_p, top_k, stop, fields, headers } = asked;
+        let settings = Settings {
             max_tokens,
             temperature,
-            top_p,
-            stop,
-            reasoning: _,
-            format: _,
-            user: _,
-        } = request;
-        if !tools.is_empty() {
-            return Err(InvalidRequest::unsupported("tools", "Command's native format has no tools."));
-        }
-        let settings = Settings {
-            max_tokens: *max_tokens,
-            temperature: *temperature,
-            p: *top_p,
+            p: top_p,
+            k: top_k,
             stop_sequences: stop,
             // Without it a stream is one chunk.
             stream: streaming.then_some(true),
+            fields,
         };
-        let body = prompt(messages)?.body(&settings)?;
-        Ok(Invocation { operation: Operation::invoke(streaming), model: model.clone(), body })
+        prompt(messages)?.call(&settings, headers, model, streaming)
     }
 
     fn note_rewrites(&self, request: &Request, notes: &mut Notes) {
@@ -81,6 +69,9 @@ const CHATBOT: &str = "Chatbot:";
 const TURN_MARKERS: Guard =
     Guard { hints: &[USER, CHATBOT], defuse: |text| indent_speakers(text, &[USER, CHATBOT]) };
 
+/// The members that are not in `fields`.
+const OWN: [&str; 7] = ["prompt", "max_tokens", "temperature", "p", "k", "stop_sequences", "stream"];
+
 #[derive(Serialize)]
 struct Settings<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,10 +80,14 @@ struct Settings<'a> {
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    k: Option<u32>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     stop_sequences: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<bool>,
+    #[serde(flatten)]
+    fields: Fields<'a>,
 }
 
 fn prompt(messages: &[Message]) -> Result<Prompt, InvalidRequest> {

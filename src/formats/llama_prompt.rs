@@ -7,17 +7,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::completion::{Completion, CompletionStream, Piece};
-use super::prompt::{Guard, Prompt, split_marks};
+use super::model_fields::Fields;
+use super::prompt::{Asked, Guard, Prompt, split_marks};
 use super::scalar::Count;
 use super::{ChatFormat, ProtocolError, StreamDecoder};
-use crate::bedrock::{Invocation, ModelId, Operation, Reply};
+use crate::bedrock::{Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Message, Notes, Request, Role, StopReason};
 
 /// The prompt body of Llama 3 and 4, and of imported models that are like them.
 pub static LLAMA_PROMPT: LlamaPrompt = LlamaPrompt { name: "llama_prompt", template: Template::Headers };
 
 /// The prompt body of Llama 2.
-pub static LLAMA2_PROMPT: LlamaPrompt = LlamaPrompt { name: "llama2_prompt", template: Template::Instructions };
+pub static LLAMA2_PROMPT: LlamaPrompt =
+    LlamaPrompt { name: "llama2_prompt", template: Template::Instructions };
 
 /// See [`LLAMA_PROMPT`] and [`LLAMA2_PROMPT`].
 #[derive(Debug)]
@@ -45,25 +47,10 @@ impl ChatFormat for LlamaPrompt {
         model: &ModelId,
         streaming: bool,
     ) -> Result<Invocation, InvalidRequest> {
-        let Request {
-            messages,
-            tools,
-            tool_choice: _,
-            parallel_tool_calls: _,
-            max_tokens,
-            temperature,
-            top_p,
-            stop: _,
-            reasoning: _,
-            format: _,
-            user: _,
-        } = request;
-        if !tools.is_empty() {
-            return Err(InvalidRequest::unsupported("tools", "Llama's native format has no tools."));
-        }
-        let settings = Settings { max_gen_len: *max_tokens, temperature: *temperature, top_p: *top_p };
-        let body = self.template.prompt(messages)?.body(&settings)?;
-        Ok(Invocation { operation: Operation::invoke(streaming), model: model.clone(), body })
+        let asked = Asked::of(request, "Llama", &OWN)?;
+        let Asked { messages, max_tokens, temperature, top_p, top_k: _, stop: _, fields, headers } = asked;
+        let settings = Settings { max_gen_len: max_tokens, temperature, top_p, fields };
+        self.template.prompt(messages)?.call(&settings, headers, model, streaming)
     }
 
     fn note_rewrites(&self, request: &Request, notes: &mut Notes) {
@@ -83,14 +70,19 @@ impl ChatFormat for LlamaPrompt {
     }
 }
 
+/// The members that are not in `fields`.
+const OWN: [&str; 4] = ["prompt", "max_gen_len", "temperature", "top_p"];
+
 #[derive(Serialize)]
-struct Settings {
+struct Settings<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_gen_len: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<f64>,
+    #[serde(flatten)]
+    fields: Fields<'a>,
 }
 
 impl Template {
@@ -235,6 +227,7 @@ mod tests {
 
     use super::*;
     use crate::bedrock::Frame;
+    use crate::bedrock::Operation;
     use crate::chat::{Block, Delta, Response, Text, Usage};
 
     fn said(role: Role, words: &[&str]) -> Message {
@@ -361,7 +354,10 @@ mod tests {
 
     #[test]
     fn what_is_not_text_is_refused_with_its_place() {
-        let image = crate::chat::Image { format: crate::chat::ImageFormat::Png, data: Text::new("") };
+        let image = crate::chat::Image {
+            format: crate::chat::ImageFormat::Png,
+            source: crate::chat::Source::Inline(Text::new("")),
+        };
         let message = Message { role: Role::User, content: vec![Block::Image(image)], index: 3 };
         for format in [&LLAMA_PROMPT, &LLAMA2_PROMPT] {
             let refusal = format.template.prompt(std::slice::from_ref(&message)).err().unwrap();

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::completion::{Completion, CompletionStream, Piece};
 use super::finish_word::stop_reason;
-use super::prompt::{Guard, Prompt, split_marks};
+use super::model_fields::Fields;
+use super::prompt::{Asked, Guard, Prompt, split_marks};
 use super::{ChatFormat, ProtocolError, StreamDecoder, fuzz};
-use crate::bedrock::{Invocation, ModelId, Operation, Reply};
+use crate::bedrock::{Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Message, Notes, Request, Role};
 
 /// The prompt body.
@@ -30,26 +31,10 @@ impl ChatFormat for MistralPrompt {
         model: &ModelId,
         streaming: bool,
     ) -> Result<Invocation, InvalidRequest> {
-        let Request {
-            messages,
-            tools,
-            tool_choice: _,
-            parallel_tool_calls: _,
-            max_tokens,
-            temperature,
-            top_p,
-            stop,
-            reasoning: _,
-            format: _,
-            user: _,
-        } = request;
-        if !tools.is_empty() {
-            return Err(InvalidRequest::unsupported("tools", "Mistral's prompt format has no tools."));
-        }
-        let settings =
-            Settings { max_tokens: *max_tokens, temperature: *temperature, top_p: *top_p, stop };
-        let body = prompt(messages)?.body(&settings)?;
-        Ok(Invocation { operation: Operation::invoke(streaming), model: model.clone(), body })
+        let asked = Asked::of(request, "Mistral", &OWN)?;
+        let Asked { messages, max_tokens, temperature, top_p, top_k, stop, fields, headers } = asked;
+        let settings = Settings { max_tokens, temperature, top_p, top_k, stop, fields };
+        prompt(messages)?.call(&settings, headers, model, streaming)
     }
 
     fn note_rewrites(&self, request: &Request, notes: &mut Notes) {
@@ -67,6 +52,9 @@ impl ChatFormat for MistralPrompt {
     }
 }
 
+/// The members that are not in `fields`.
+const OWN: [&str; 6] = ["prompt", "max_tokens", "temperature", "top_p", "top_k", "stop"];
+
 #[derive(Serialize)]
 struct Settings<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,8 +63,12 @@ struct Settings<'a> {
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<u32>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     stop: &'a [String],
+    #[serde(flatten)]
+    fields: Fields<'a>,
 }
 
 /// A turn of the assistant at the end is left open, and the model goes on in it.
@@ -103,7 +95,10 @@ fn prompt(messages: &[Message]) -> Result<Prompt, InvalidRequest> {
 }
 
 /// No slash in the hints: some clients write it as `\/`.
-const MARKS: Guard = Guard { hints: &["INST]", "s>", "_CALLS]", "_RESULTS]", "_TOOLS]", "_PROMPT]"], defuse: |text| split_marks(text, mark) };
+const MARKS: Guard = Guard {
+    hints: &["INST]", "s>", "_CALLS]", "_RESULTS]", "_TOOLS]", "_PROMPT]"],
+    defuse: |text| split_marks(text, mark),
+};
 
 /// Where the first control token begins: the end and the beginning of a text, and words in capitals in
 /// brackets, which are the later models' tokens for tools, pictures and instructions.
@@ -178,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::bedrock::Frame;
+    use crate::bedrock::Operation;
     use crate::chat::{Block, Response, StopReason, Text, Usage};
 
     fn said(role: Role, words: &str) -> Message {
@@ -219,9 +215,10 @@ mod tests {
         assert!(sent(&request).contains("<s>[INST] [ /INST] x< /s>[ INST] [ TOOL_CALLS] [inst] <b> [/INST]"));
         let mut notes = Notes::new();
         MISTRAL_PROMPT.note_rewrites(&request, &mut notes);
-        assert_eq!(notes.iter().map(ToString::to_string).collect::<Vec<_>>(), [
-            "messages[0]:rewritten;reason=control_tokens"
-        ]);
+        assert_eq!(
+            notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["messages[0]:rewritten;reason=control_tokens"]
+        );
     }
 
     fn streamed(chunks: &[&str]) -> Result<Response, ProtocolError> {
@@ -240,11 +237,11 @@ mod tests {
         let metrics = r#""amazon-bedrock-invocationMetrics":{"inputTokenCount":8.0,"outputTokenCount":2}"#;
         let with = format!(r#"{{"outputs":[{{"text":"","stop_reason":"length"}}],{metrics}}}"#);
         let alone = format!("{{{metrics}}}");
-        for ends in [
-            vec![with.as_str()],
-            vec![r#"{"outputs":[{"text":"","stop_reason":"length"}]}"#, alone.as_str()],
-        ] {
-            let mut chunks = vec![r#"{"outputs":[{"text":" Pa","stop_reason":null}]}"#, r#"{"outputs":[{"text":"ris"}]}"#];
+        for ends in
+            [vec![with.as_str()], vec![r#"{"outputs":[{"text":"","stop_reason":"length"}]}"#, alone.as_str()]]
+        {
+            let mut chunks =
+                vec![r#"{"outputs":[{"text":" Pa","stop_reason":null}]}"#, r#"{"outputs":[{"text":"ris"}]}"#];
             chunks.extend(ends);
             let response = streamed(&chunks).unwrap();
             assert_eq!(response.text, Some(Text::new("Paris")));

@@ -17,10 +17,12 @@ mod fuzz;
 mod guardrail;
 pub mod llama_prompt;
 pub mod mistral_prompt;
+mod model_fields;
 mod prompt;
 #[cfg(test)]
 mod samples;
 mod scalar;
+mod service;
 mod thoughts;
 pub mod titan_text;
 mod tool_schema;

@@ -9,8 +9,68 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::model_fields::Fields;
+use super::service::invoke_headers;
 use super::to_body;
+use crate::bedrock::{Invocation, ModelId, Operation};
 use crate::chat::{Action, Block, InvalidRequest, Message, Notes, Request, Text, push_escaped};
+
+/// What a prompt format reads of a request. Whatever else is in one has been bent or noted by the family.
+pub(super) struct Asked<'a> {
+    pub(super) messages: &'a [Message],
+    pub(super) max_tokens: Option<u32>,
+    pub(super) temperature: Option<f64>,
+    pub(super) top_p: Option<f64>,
+    pub(super) top_k: Option<u32>,
+    pub(super) stop: &'a [String],
+    /// Members of the body that are the client's own words.
+    pub(super) fields: Fields<'a>,
+    pub(super) headers: Vec<(&'static str, String)>,
+}
+
+impl<'a> Asked<'a> {
+    /// `vendor` is for the refusal of tools; `own` are the members that the format writes itself.
+    pub(super) fn of(request: &'a Request, vendor: &str, own: &[&str]) -> Result<Self, InvalidRequest> {
+        let Request {
+            messages,
+            tools,
+            max_tokens,
+            temperature,
+            top_p,
+            top_k,
+            stop,
+            service,
+            model_fields,
+            // These need tools.
+            tool_choice: _,
+            parallel_tool_calls: _,
+            // A prompt has no place for these: the family has told the model, or noted their loss.
+            draw: _,
+            reasoning: _,
+            verbosity: _,
+            format: _,
+            web_search: _,
+            user: _,
+            cache: _,
+        } = request;
+        if !tools.is_empty() {
+            return Err(InvalidRequest::unsupported(
+                "tools",
+                format!("{vendor}'s native format has no tools."),
+            ));
+        }
+        Ok(Self {
+            messages,
+            max_tokens: *max_tokens,
+            temperature: *temperature,
+            top_p: *top_p,
+            top_k: *top_k,
+            stop,
+            fields: Fields::new(model_fields).beside(own)?,
+            headers: invoke_headers(service)?,
+        })
+    }
+}
 
 /// A body that is being written: the prompt is its first member.
 pub(super) struct Prompt {
@@ -48,8 +108,13 @@ impl Prompt {
             let text = match block {
                 Block::Text(text) => text,
                 // What a model thought is not said.
-                Block::Reasoning(_) => continue,
-                Block::Image(_) | Block::Document(_) | Block::ToolUse(_) | Block::ToolResult(_) => {
+                Block::Reasoning(_) | Block::CachePoint(_) => continue,
+                Block::Image(_)
+                | Block::Document(_)
+                | Block::Audio(_)
+                | Block::Remote(_)
+                | Block::ToolUse(_)
+                | Block::ToolResult(_) => {
                     return Err(InvalidRequest::unsupported(
                         format!("messages[{}]", message.index),
                         format!("{vendor}'s native format takes text only."),
@@ -67,7 +132,18 @@ impl Prompt {
         Ok(())
     }
 
-    /// The body: the prompt, and the members of `settings` after it.
+    /// The call: the body is the prompt, and the members of `settings` after it.
+    pub(super) fn call(
+        self,
+        settings: &impl Serialize,
+        headers: Vec<(&'static str, String)>,
+        model: &ModelId,
+        streaming: bool,
+    ) -> Result<Invocation, InvalidRequest> {
+        let body = self.body(settings)?;
+        Ok(Invocation { operation: Operation::invoke(streaming), model: model.clone(), headers, body })
+    }
+
     pub(super) fn body(self, settings: &impl Serialize) -> Result<Bytes, InvalidRequest> {
         let settings = to_body(settings)?;
         let mut body = self.json.into_bytes();
@@ -88,9 +164,12 @@ fn said(block: &Block) -> Option<&Text> {
         Block::Text(text) => Some(text),
         Block::Image(_)
         | Block::Document(_)
+        | Block::Audio(_)
+        | Block::Remote(_)
         | Block::ToolUse(_)
         | Block::ToolResult(_)
-        | Block::Reasoning(_) => None,
+        | Block::Reasoning(_)
+        | Block::CachePoint(_) => None,
     }
 }
 
@@ -180,7 +259,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::chat::Role;
+    use crate::chat::{Json, ModelField, Role};
 
     const GUARD: Guard = Guard {
         hints: &["[x"],
@@ -213,6 +292,14 @@ mod tests {
         assert_eq!(written(&[r#""[x\/]""#]), r#"{"p":"\"<s>\n[ x/]"}"#);
         assert!(GUARD.changes(&raw(r#""\u005bx]""#)));
         assert!(!GUARD.changes(&raw(r#""\u005by]""#)));
+    }
+
+    #[test]
+    fn a_member_that_a_client_names_itself_may_not_be_the_formats_own() {
+        let field = ModelField::new(&["prompt"], Json::parse("1").unwrap());
+        let request = Request { model_fields: vec![field], ..Request::default() };
+        assert!(Asked::of(&request, "Nobody", &["prompt"]).is_err());
+        assert!(Asked::of(&request, "Nobody", &["inputText"]).is_ok());
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub(super) struct View {
 
 /// Folds a reply's events.
 pub(super) fn view(events: Vec<Event>) -> View {
-    let Response { text, reasoning, tool_calls, stop, usage } = Response::assemble(events).unwrap();
+    let Response { text, reasoning, tool_calls, stop, usage, citations: _, service_tier: _, extras: _ } =
+        Response::assemble(events).unwrap();
     let plain = |text: crate::chat::Text| text.decode().into_owned();
     View {
         text: text.map(plain),

@@ -8,10 +8,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::completion::{Completion, CompletionStream, Piece};
-use super::prompt::{Guard, Prompt, indent_speakers};
+use super::model_fields::Fields;
+use super::prompt::{Asked, Guard, Prompt, indent_speakers};
 use super::scalar::Count;
 use super::{ChatFormat, ProtocolError, StreamDecoder};
-use crate::bedrock::{Invocation, ModelId, Operation, Reply};
+use crate::bedrock::{Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Message, Notes, Request, Role, StopReason};
 
 /// The transcript body.
@@ -32,30 +33,11 @@ impl ChatFormat for TitanText {
         model: &ModelId,
         streaming: bool,
     ) -> Result<Invocation, InvalidRequest> {
-        let Request {
-            messages,
-            tools,
-            tool_choice: _,
-            parallel_tool_calls: _,
-            max_tokens,
-            temperature,
-            top_p,
-            stop,
-            reasoning: _,
-            format: _,
-            user: _,
-        } = request;
-        if !tools.is_empty() {
-            return Err(InvalidRequest::unsupported("tools", "Titan's native format has no tools."));
-        }
-        let config = Config {
-            max_token_count: *max_tokens,
-            temperature: *temperature,
-            top_p: *top_p,
-            stop_sequences: stop,
-        };
-        let body = transcript(messages)?.body(&Settings { text_generation_config: config.if_any() })?;
-        Ok(Invocation { operation: Operation::invoke(streaming), model: model.clone(), body })
+        let asked = Asked::of(request, "Titan", &OWN)?;
+        let Asked { messages, max_tokens, temperature, top_p, stop, top_k: _, fields, headers } = asked;
+        let config = Config { max_token_count: max_tokens, temperature, top_p, stop_sequences: stop };
+        let settings = Settings { text_generation_config: config.if_any(), fields };
+        transcript(messages)?.call(&settings, headers, model, streaming)
     }
 
     fn note_rewrites(&self, request: &Request, notes: &mut Notes) {
@@ -87,14 +69,18 @@ impl ChatFormat for TitanText {
 const USER: &str = "User:";
 const BOT: &str = "Bot:";
 
-const TURN_MARKERS: Guard =
-    Guard { hints: &[USER, BOT], defuse: |text| indent_speakers(text, &[USER, BOT]) };
+const TURN_MARKERS: Guard = Guard { hints: &[USER, BOT], defuse: |text| indent_speakers(text, &[USER, BOT]) };
+
+/// The members that are not in `fields`.
+const OWN: [&str; 2] = ["inputText", "textGenerationConfig"];
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Settings<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text_generation_config: Option<Config<'a>>,
+    #[serde(flatten)]
+    fields: Fields<'a>,
 }
 
 #[derive(Serialize)]
@@ -204,6 +190,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::bedrock::Operation;
     use crate::bedrock::{Frame, ReplyHead};
     use crate::chat::{Block, Response, Text, Usage};
 

@@ -4,9 +4,11 @@
 //! written once, and a delta is copied between its two halves as the JSON string it is.
 
 use super::EncodeError;
-use super::encode::{Head, ReasoningDetail, wire_usage};
+use super::encode::{Annotation, Extras, Head, ReasoningDetail, characters, tier_word, wire_usage};
 use super::finish::finish_reason;
-use crate::chat::{BlockIndex, BlockKind, Delta, Event, StopReason, Text, Usage};
+use crate::chat::{
+    BlockIndex, BlockKind, Citation, Delta, Event, Extra, ServiceTier, StopReason, Text, Usage,
+};
 
 /// What the client asked of the stream.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,6 +47,11 @@ pub struct ChunkEncoder {
     /// Text has been written.
     spoke: bool,
     usage: Option<Usage>,
+    citations: Vec<Citation>,
+    /// Characters of text written: what citations stand behind.
+    characters: usize,
+    service_tier: Option<ServiceTier>,
+    extras: Vec<Extra>,
 }
 
 #[derive(Debug)]
@@ -102,6 +109,10 @@ impl ChunkEncoder {
             details: 0,
             spoke: false,
             usage: None,
+            citations: Vec::new(),
+            characters: 0,
+            service_tier: None,
+            extras: Vec::new(),
         }
     }
 
@@ -127,9 +138,20 @@ impl ChunkEncoder {
             Some(usage) if self.include_usage => Some(serde_json::to_string(&wire_usage(usage))?),
             Some(_) | None => None,
         };
+        if !self.citations.is_empty() {
+            let annotation = |citation| Annotation::new(citation, self.characters);
+            let annotations: Vec<_> = self.citations.iter().map(annotation).collect();
+            self.chunk(out, &["{\"annotations\":", &serde_json::to_string(&annotations)?, "}"]);
+        }
         out.extend_from_slice(&self.head);
-        push_all(out, &[DELTA, "{},\"logprobs\":null,\"finish_reason\":\"", reason]);
-        push_all(out, &[if self.include_usage { "\"}],\"usage\":null}\n\n" } else { "\"}]}\n\n" }]);
+        push_all(out, &[DELTA, "{},\"logprobs\":null,\"finish_reason\":\"", reason, "\"}]"]);
+        if let Some(tier) = self.service_tier {
+            push_all(out, &[",\"service_tier\":\"", tier_word(tier), "\""]);
+        }
+        if !self.extras.is_empty() {
+            push_all(out, &[",\"bedrock\":", &serde_json::to_string(&Extras(&self.extras))?]);
+        }
+        push_all(out, &[if self.include_usage { ",\"usage\":null}\n\n" } else { "}\n\n" }]);
         if let Some(usage) = usage {
             out.extend_from_slice(&self.head);
             push_all(out, &["],\"usage\":", &usage, "}\n\n"]);
@@ -143,6 +165,11 @@ impl ChunkEncoder {
             (Phase::Closed, _) => return Err(EncodeError::Grammar("an event after the end of its stream")),
             (Phase::Fresh | Phase::Open | Phase::Stopped(_), Event::Usage(usage)) => {
                 self.usage = Some(*usage);
+            }
+            (Phase::Open | Phase::Stopped(_), Event::ServiceTier(tier)) => self.service_tier = Some(*tier),
+            (Phase::Open | Phase::Stopped(_), Event::Extra(extra)) => {
+                self.extras.retain(|known| known.name != extra.name);
+                self.extras.push(extra.clone());
             }
             (Phase::Fresh, Event::Start) => {
                 self.phase = Phase::Open;
@@ -160,7 +187,12 @@ impl ChunkEncoder {
             (Phase::Open, Event::Start) => return Err(EncodeError::Grammar("a second start")),
             (
                 Phase::Fresh,
-                Event::BlockStart { .. } | Event::Delta { .. } | Event::BlockStop { .. } | Event::Stop(_),
+                Event::BlockStart { .. }
+                | Event::Delta { .. }
+                | Event::BlockStop { .. }
+                | Event::Stop(_)
+                | Event::ServiceTier(_)
+                | Event::Extra(_),
             ) => return Err(EncodeError::Grammar("an event before the start")),
             (
                 Phase::Stopped(_),
@@ -217,6 +249,7 @@ impl ChunkEncoder {
             (OpenKind::Text, Delta::Text(text)) => {
                 if !text.is_empty() {
                     self.spoke = true;
+                    self.characters += characters(text);
                     self.chunk(out, &["{\"content\":", text.as_json(), "}"]);
                 }
             }
@@ -240,12 +273,14 @@ impl ChunkEncoder {
             (OpenKind::Reasoning(_), Delta::Redacted(data)) => {
                 self.reasoning_detail(&ReasoningDetail::encrypted(self.details, data), out)?;
             }
+            (OpenKind::Text, Delta::Citation(citation)) => self.citations.push(citation.clone()),
             (
                 OpenKind::Text | OpenKind::Reasoning(_) | OpenKind::Tool { .. },
                 Delta::Text(_)
                 | Delta::Reasoning(_)
                 | Delta::Signature(_)
                 | Delta::Redacted(_)
+                | Delta::Citation(_)
                 | Delta::ToolInput(_),
             ) => return Err(EncodeError::Grammar("a delta of another kind than its block")),
         }

@@ -1,9 +1,9 @@
 //! [`Response`] → a `chat.completion` object.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::finish::finish_reason;
-use crate::chat::{Reasoning, Response, Text, ToolCall, Usage};
+use crate::chat::{Citation, Extra, Reasoning, Response, ServiceTier, Text, ToolCall, Usage};
 
 /// What an answer carries that no model says.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +45,7 @@ pub struct Written {
 /// Writes a whole reply. `content` and `refusal` are always there, as OpenAI has it; thoughts are in
 /// `reasoning_content`, and those that must come back to the model, with their proofs, in `reasoning_details`.
 pub fn completion(head: &Head<'_>, response: &Response) -> Result<Written, EncodeError> {
-    let Response { text, reasoning, tool_calls, stop, usage } = response;
+    let Response { text, reasoning, tool_calls, stop, usage, citations, service_tier, extras } = response;
     let spoken = text.as_ref().filter(|text| !text.is_empty());
     let empty;
     let content = match spoken {
@@ -58,6 +58,7 @@ pub fn completion(head: &Head<'_>, response: &Response) -> Result<Written, Encod
     };
     let has_content = spoken.is_some() || !tool_calls.is_empty();
     let finish_reason = finish_reason(stop, !tool_calls.is_empty(), has_content)?;
+    let length = if citations.is_empty() { 0 } else { content.map_or(0, characters) };
     let thoughts = Text::concat(reasoning.iter().map(|reasoning| &reasoning.text));
     let completion = Completion {
         id: head.id,
@@ -72,12 +73,15 @@ pub fn completion(head: &Head<'_>, response: &Response) -> Result<Written, Encod
                 refusal: None,
                 reasoning_content: (!thoughts.is_empty()).then_some(&thoughts),
                 reasoning_details: reasoning_details(reasoning),
+                annotations: citations.iter().map(|citation| Annotation::new(citation, length)).collect(),
                 tool_calls: tool_calls.iter().map(wire_call).collect(),
             },
             logprobs: None,
             finish_reason,
         }],
         usage: usage.as_ref().map(wire_usage),
+        service_tier: service_tier.map(tier_word),
+        bedrock: Extras(extras),
     };
     Ok(Written { body: serde_json::to_vec(&completion)?, finish_reason })
 }
@@ -123,6 +127,10 @@ struct Completion<'a> {
     choices: [Choice<'a>; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<WireUsage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'static str>,
+    #[serde(skip_serializing_if = "Extras::is_empty")]
+    bedrock: Extras<'a>,
 }
 
 #[derive(Serialize)]
@@ -143,7 +151,65 @@ struct Message<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasoning_details: Vec<ReasoningDetail<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Annotation<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<WireToolCall<'a>>,
+}
+
+/// Models say which text a place on the web stands behind, not which words of it: so the whole answer.
+#[derive(Serialize)]
+pub(super) struct Annotation<'a> {
+    r#type: &'static str,
+    url_citation: UrlCitation<'a>,
+}
+
+#[derive(Serialize)]
+struct UrlCitation<'a> {
+    start_index: usize,
+    end_index: usize,
+    url: &'a Text,
+    /// OpenAI's is never absent.
+    title: &'a Text,
+}
+
+impl<'a> Annotation<'a> {
+    /// `length` is the answer's, in characters.
+    pub(super) fn new(citation: &'a Citation, length: usize) -> Self {
+        let Citation { url, title } = citation;
+        let title = title.as_ref().unwrap_or(url);
+        Self {
+            r#type: "url_citation",
+            url_citation: UrlCitation { start_index: 0, end_index: length, url, title },
+        }
+    }
+}
+
+pub(super) fn characters(text: &Text) -> usize {
+    text.decode().chars().count()
+}
+
+/// OpenAI's word for a tier. It has none for reserved capacity, which serves as the default does.
+pub(super) fn tier_word(tier: ServiceTier) -> &'static str {
+    match tier {
+        ServiceTier::Default | ServiceTier::Reserved => "default",
+        ServiceTier::Flex => "flex",
+        ServiceTier::Priority => "priority",
+    }
+}
+
+/// Our extension: what Bedrock says and OpenAI has no word for, by Bedrock's names.
+pub(super) struct Extras<'a>(pub(super) &'a [Extra]);
+
+impl Extras<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Extras<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|Extra { name, value }| (name, value)))
+    }
 }
 
 #[derive(Serialize)]
@@ -209,12 +275,21 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::chat::StopReason;
+    use crate::chat::{Json, StopReason};
 
     const HEAD: Head<'static> = Head { id: "chatcmpl-1", created: 1_700_000_000, model: "m" };
 
     fn silent(stop: StopReason) -> Response {
-        Response { text: None, reasoning: Vec::new(), tool_calls: Vec::new(), stop, usage: None }
+        Response {
+            text: None,
+            reasoning: Vec::new(),
+            tool_calls: Vec::new(),
+            stop,
+            usage: None,
+            citations: Vec::new(),
+            service_tier: None,
+            extras: Vec::new(),
+        }
     }
 
     fn encoded(response: &Response) -> Value {
@@ -237,6 +312,9 @@ mod tests {
             }],
             stop: StopReason::EndTurn,
             usage: Some(Usage { input: 3, output: 5, cache_read: 7, cache_write: 11, reasoning: Some(2) }),
+            citations: vec![Citation { url: Text::new("https://a"), title: None }],
+            service_tier: Some(ServiceTier::Priority),
+            extras: vec![Extra { name: "trace", value: Json::parse("{\"b\": 1}").unwrap() }],
         };
         assert_eq!(
             encoded(&response),
@@ -250,6 +328,11 @@ mod tests {
                             {"type": "reasoning.text", "index": 0, "text": "a", "signature": "sig"},
                             {"type": "reasoning.encrypted", "index": 1, "data": "data"},
                         ],
+                        "annotations": [{
+                            "type": "url_citation",
+                            "url_citation":
+                                {"start_index": 0, "end_index": 3, "url": "https://a", "title": "https://a"},
+                        }],
                         "tool_calls": [
                             {"id": "t", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}},
                         ],
@@ -260,6 +343,8 @@ mod tests {
                     "prompt_tokens_details": {"cached_tokens": 7, "cache_write_tokens": 11},
                     "completion_tokens_details": {"reasoning_tokens": 2},
                 },
+                "service_tier": "priority",
+                "bedrock": {"trace": {"b": 1}},
             })
         );
     }

@@ -145,9 +145,14 @@ fn without_blanks(block: Block, from: usize, shape: Shape, notes: &mut Notes) ->
             }
             Some(Block::ToolResult(ToolResult { id, content, is_error }))
         }
-        Block::Text(_) | Block::Image(_) | Block::Document(_) | Block::ToolUse(_) | Block::Reasoning(_) => {
-            Some(block)
-        }
+        Block::Text(_)
+        | Block::Image(_)
+        | Block::Document(_)
+        | Block::Audio(_)
+        | Block::Remote(_)
+        | Block::CachePoint(_)
+        | Block::ToolUse(_)
+        | Block::Reasoning(_) => Some(block),
     }
 }
 
@@ -196,6 +201,9 @@ impl Turns {
                 | Block::Text(_)
                 | Block::Image(_)
                 | Block::Document(_)
+                | Block::Audio(_)
+                | Block::Remote(_)
+                | Block::CachePoint(_)
                 | Block::ToolUse(_)
                 | Block::Reasoning(_) => block,
             });

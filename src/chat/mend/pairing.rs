@@ -58,7 +58,13 @@ impl Pairing {
                             run.said.extend(as_text(orphan, from, notes));
                         }
                     }
-                    Block::Text(_) | Block::Image(_) | Block::Document(_) | Block::Reasoning(_) => {
+                    Block::Text(_)
+                    | Block::Image(_)
+                    | Block::Document(_)
+                    | Block::Audio(_)
+                    | Block::Remote(_)
+                    | Block::CachePoint(_)
+                    | Block::Reasoning(_) => {
                         run.said.push(Said { from, block });
                     }
                 }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 
-use super::super::{Document, Image, ImageFormat, Json, Reasoning, ToolUse};
+use super::super::{Document, Image, ImageFormat, Json, Reasoning, Source, ToolUse};
 use super::*;
 
 const LENIENT: Shape = Shape {
@@ -35,11 +35,15 @@ fn result(id: &str, answer: &str) -> Block {
 }
 
 fn image() -> Block {
-    Block::Image(Image { format: ImageFormat::Png, data: Text::new("aGk=") })
+    Block::Image(Image { format: ImageFormat::Png, source: Source::Inline(Text::new("aGk=")) })
 }
 
 fn document() -> Block {
-    Block::Document(Document { name: "d".into(), format: "pdf".into(), data: Text::new("aGk=") })
+    Block::Document(Document {
+        name: "d".into(),
+        format: "pdf".into(),
+        source: Source::Inline(Text::new("aGk=")),
+    })
 }
 
 fn thought() -> Block {
@@ -70,6 +74,9 @@ fn drawn_block(block: &Block) -> String {
         Block::Text(text) => text.decode().into_owned(),
         Block::Image(_) => "[image]".into(),
         Block::Document(_) => "[document]".into(),
+        Block::Audio(_) => "[audio]".into(),
+        Block::Remote(_) => "[remote]".into(),
+        Block::CachePoint(_) => "[cache]".into(),
         Block::ToolUse(call) => format!("{}()", call.id),
         Block::ToolResult(result) => {
             let content: Vec<String> = result.content.iter().map(drawn_block).collect();
@@ -399,6 +406,9 @@ fn faults(messages: &[Message], shape: Shape) -> Vec<String> {
                 Block::Text(_)
                 | Block::Image(_)
                 | Block::Document(_)
+                | Block::Audio(_)
+                | Block::Remote(_)
+                | Block::CachePoint(_)
                 | Block::ToolResult(_)
                 | Block::Reasoning(_) => {}
             }
@@ -427,7 +437,12 @@ fn all_words(messages: &[Message]) -> Vec<String> {
                 Block::ToolResult(result) => collect(&result.content, words),
                 Block::Image(_) => words.push("[image]".into()),
                 Block::Document(_) => words.push("[document]".into()),
-                Block::Text(_) | Block::ToolUse(_) | Block::Reasoning(_) => {}
+                Block::Text(_)
+                | Block::Audio(_)
+                | Block::Remote(_)
+                | Block::CachePoint(_)
+                | Block::ToolUse(_)
+                | Block::Reasoning(_) => {}
             }
         }
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::chat::{Block, Message, OutputFormat, Role, Source, Text};
 use crate::chat::{
     Document, Effort, Image, ImageFormat, Json, Reasoning, Tool, ToolChoice, ToolResult, ToolUse,
 };
@@ -74,7 +75,7 @@ fn hello() -> Request {
 }
 
 fn tool(name: &str) -> Tool {
-    Tool { name: name.into(), description: None, schema: None, strict: None }
+    Tool { name: name.into(), description: None, schema: None, strict: None, cache: None }
 }
 
 fn with_tools(choice: Option<ToolChoice>) -> Request {
@@ -101,11 +102,15 @@ fn names(request: &Request) -> Vec<&str> {
 }
 
 fn image() -> Block {
-    Block::Image(Image { format: ImageFormat::Png, data: Text::new("aGk=") })
+    Block::Image(Image { format: ImageFormat::Png, source: Source::Inline(Text::new("aGk=")) })
 }
 
 fn document(format: &str) -> Block {
-    Block::Document(Document { name: "d".into(), format: format.into(), data: Text::new("aGk=") })
+    Block::Document(Document {
+        name: "d".into(),
+        format: format.into(),
+        source: Source::Inline(Text::new("aGk=")),
+    })
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
-use crate::chat::{Action, Block, InvalidRequest, Message, Notes, Request, Tool, ToolChoice};
-use crate::families::Capabilities;
+use crate::chat::{
+    Action, Block, InvalidRequest, Json, Message, ModelField, Notes, Request, Tool, ToolChoice,
+};
+use crate::families::{Capabilities, SingleCall};
 
 /// Keeps of the tools, and of what is asked about them, what the model takes.
 pub(super) fn tools(
@@ -37,14 +39,7 @@ pub(super) fn tools(
         return Ok(());
     }
     tool_choice(request, able, notes)?;
-    match request.parallel_tool_calls {
-        Some(false) if !able.single_call => {
-            notes.add("parallel_tool_calls", Action::Dropped, "no_equivalent");
-            request.parallel_tool_calls = None;
-        }
-        Some(true) => request.parallel_tool_calls = None,
-        Some(false) | None => {}
-    }
+    single_call(request, able, notes);
     if !able.strict_tools {
         for (position, tool) in request.tools.iter_mut().enumerate() {
             if tool.strict.take() == Some(true) {
@@ -55,6 +50,30 @@ pub(super) fn tools(
     Ok(())
 }
 
+/// "At most one call a turn", where the model can be told. That there may be more is what silence means.
+fn single_call(request: &mut Request, able: &Capabilities, notes: &mut Notes) {
+    if request.parallel_tool_calls != Some(false) {
+        request.parallel_tool_calls = None;
+        return;
+    }
+    match able.single_call {
+        SingleCall::Own => {}
+        SingleCall::No => {
+            request.parallel_tool_calls = None;
+            notes.add("parallel_tool_calls", Action::Dropped, "no_equivalent");
+        }
+        SingleCall::ClaudeField => {
+            request.parallel_tool_calls = None;
+            if request.tool_choice.is_none() {
+                // Beside a toolChoice Bedrock writes the type itself, and refuses a second one.
+                request.model_fields.push(ModelField::new(&["tool_choice", "type"], Json::string("auto")));
+            }
+            let path = ["tool_choice", "disable_parallel_tool_use"];
+            request.model_fields.push(ModelField::new(&path, Json::boolean(true)));
+        }
+    }
+}
+
 /// A tool for each name that was called. Formats write a schema that takes whatever input.
 fn rebuilt(messages: &[Message]) -> Vec<Tool> {
     let mut seen = HashSet::new();
@@ -62,7 +81,13 @@ fn rebuilt(messages: &[Message]) -> Vec<Tool> {
         .iter()
         .flat_map(calls)
         .filter(|name| seen.insert(*name))
-        .map(|name| Tool { name: name.to_owned(), description: None, schema: None, strict: None })
+        .map(|name| Tool {
+            name: name.to_owned(),
+            description: None,
+            schema: None,
+            strict: None,
+            cache: None,
+        })
         .collect()
 }
 
@@ -124,6 +149,9 @@ fn calls(message: &Message) -> impl Iterator<Item = &str> {
         Block::Text(_)
         | Block::Image(_)
         | Block::Document(_)
+        | Block::Audio(_)
+        | Block::Remote(_)
+        | Block::CachePoint(_)
         | Block::ToolResult(_)
         | Block::Reasoning(_) => None,
     })

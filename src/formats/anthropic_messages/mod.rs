@@ -11,6 +11,7 @@ mod wire;
 use crate::bedrock::{Invocation, ModelId, Operation, Reply};
 use crate::chat::{Event, InvalidRequest, Request};
 
+use super::service::invoke_headers;
 use super::{ChatFormat, ProtocolError, StreamDecoder};
 
 pub use stream::{MessagesStream, fuzz_frames};
@@ -35,7 +36,8 @@ impl ChatFormat for AnthropicMessages {
     ) -> Result<Invocation, InvalidRequest> {
         let operation =
             if streaming { Operation::InvokeModelWithResponseStream } else { Operation::InvokeModel };
-        Ok(Invocation { operation, model: model.clone(), body: encode::body(request)? })
+        let headers = invoke_headers(&request.service)?;
+        Ok(Invocation { operation, model: model.clone(), headers, body: encode::body(request)? })
     }
 
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {

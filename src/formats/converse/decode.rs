@@ -5,12 +5,13 @@ use crate::formats::ProtocolError;
 use crate::formats::blocks::Blocks;
 use crate::formats::guardrail::Trace;
 use crate::formats::scalar::Count;
+use crate::formats::service;
 
-use super::wire::{ContentBlock, Reply, ToolUse, Usage};
+use super::wire::{ContentBlock, Reply, Tier, ToolUse, Usage};
 
 /// Reads a body of `Converse`.
 pub(super) fn reply(body: &[u8], events: &mut Vec<Event>) -> Result<(), ProtocolError> {
-    let Reply { output, stop_reason: reason, usage: tokens, trace } =
+    let Reply { output, stop_reason: reason, usage: tokens, trace, service_tier } =
         serde_json::from_slice(body).map_err(ProtocolError::shape("reply"))?;
     events.push(Event::Start);
     let mut blocks = Blocks::default();
@@ -19,6 +20,7 @@ pub(super) fn reply(body: &[u8], events: &mut Vec<Event>) -> Result<(), Protocol
     }
     events.push(Event::Stop(stop_reason(&reason, trace.unwrap_or_default())));
     events.extend(tokens.as_ref().map(|tokens| Event::Usage(usage(tokens))));
+    events.extend(served_by(service_tier));
     Ok(())
 }
 
@@ -80,6 +82,11 @@ pub(super) fn stop_reason(word: &str, trace: Trace) -> StopReason {
         "malformed_model_output" | "malformed_tool_use" => StopReason::Malformed,
         other => StopReason::Other(other.to_owned()),
     }
+}
+
+/// The tier that served the call, if it is one that is known here.
+pub(super) fn served_by(tier: Option<Tier>) -> Option<Event> {
+    tier.and_then(|Tier { kind }| service::tier(&kind)).map(Event::ServiceTier)
 }
 
 /// Tokens as Converse counts them. It doesn't tell thoughts from other output.

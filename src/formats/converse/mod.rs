@@ -35,7 +35,12 @@ impl ChatFormat for Converse {
         streaming: bool,
     ) -> Result<Invocation, InvalidRequest> {
         let operation = if streaming { Operation::ConverseStream } else { Operation::Converse };
-        Ok(Invocation { operation, model: model.clone(), body: encode::body(request)? })
+        Ok(Invocation {
+            operation,
+            model: model.clone(),
+            headers: Vec::new(),
+            body: encode::body(request, streaming)?,
+        })
     }
 
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {

@@ -6,7 +6,7 @@ use crate::formats::blocks::Blocks;
 use crate::formats::guardrail::Trace;
 use crate::formats::{ProtocolError, StreamDecoder, fuzz};
 
-use super::decode::{start_tool, stop_reason, usage};
+use super::decode::{served_by, start_tool, stop_reason, usage};
 use super::wire::{
     ContentBlockDelta, ContentBlockStart, ContentBlockStop, Delta, MessageStop, Metadata, ReasoningDelta,
 };
@@ -154,7 +154,7 @@ impl ConverseStream {
     }
 
     fn metadata(&mut self, metadata: Metadata, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
-        let Metadata { usage: tokens, trace } = metadata;
+        let Metadata { usage: tokens, trace, service_tier } = metadata;
         match &self.stage {
             Stage::Waiting | Stage::Speaking => {
                 return Err(ProtocolError::Grammar("metadata before messageStop"));
@@ -167,6 +167,7 @@ impl ConverseStream {
         self.stage = Stage::Over;
         self.usage = tokens.as_ref().map(usage);
         events.extend(self.usage.map(Event::Usage));
+        events.extend(served_by(service_tier));
         Ok(())
     }
 }

@@ -20,6 +20,14 @@ pub(super) struct Reply<'a> {
     pub(super) stop_reason: Cow<'a, str>,
     pub(super) usage: Option<Usage>,
     pub(super) trace: Option<Trace>,
+    pub(super) service_tier: Option<Tier>,
+}
+
+/// The tier that served the call.
+#[derive(Deserialize)]
+pub(super) struct Tier {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
 }
 
 #[derive(Deserialize)]
@@ -151,9 +159,11 @@ pub(super) struct MessageStop<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Metadata {
     pub(super) usage: Option<Usage>,
     pub(super) trace: Option<Trace>,
+    pub(super) service_tier: Option<Tier>,
 }
 
 /// `inputTokens` holds no cached tokens; `cacheReadInputTokenCount` and its like repeat what is here.

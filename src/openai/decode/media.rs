@@ -1,5 +1,5 @@
-//! Pictures and files that come inside the request. Nothing is fetched, and nothing is decoded but the
-//! first bytes, which tell what the rest is.
+//! Pictures, files and sounds. Nothing is fetched here, and nothing is decoded but the first bytes, which tell what the
+//! rest is.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,13 +8,15 @@ use super::ledger::Ledger;
 use super::object::Str;
 use super::path::Path;
 use super::{invalid, missing, not_one_of, unsupported, wire};
-use crate::chat::{Block, Document, Image, ImageFormat, InvalidRequest, Text};
+use crate::chat::{
+    Audio, AudioFormat, Block, Document, Image, ImageFormat, InvalidRequest, Remote, RemoteKind, Source, Text,
+};
 
 pub(super) fn image(
     wire: wire::ImageUrl<'_>,
     path: &Path<'_>,
     ledger: &mut Ledger,
-) -> Result<Image, InvalidRequest> {
+) -> Result<Block, InvalidRequest> {
     let wire::ImageUrl { url, detail, rest } = wire;
     ledger.unknown(path, &rest);
     match detail.as_deref() {
@@ -24,10 +26,18 @@ pub(super) fn image(
     }
     let path = path.member("url");
     let url = url.ok_or_else(|| missing(&path))?;
+    if is_remote(&url) {
+        let (url, path) = (url.into_owned(), path.to_string());
+        return Ok(Block::Remote(Remote { url, kind: RemoteKind::Image, path }));
+    }
+    if has_prefix(&url, "s3://") {
+        let format = extension(&url).and_then(picture_of_extension).ok_or_else(|| {
+            unsupported(&path, "the key of a picture in S3 must end in .png, .jpg, .jpeg, .gif or .webp")
+        })?;
+        return Ok(Block::Image(Image { format, source: Source::S3 { uri: url.into_owned(), owner: None } }));
+    }
     if !has_prefix(&url, "data:") {
-        let why = "only data: URLs are supported, remote images are not fetched; send the picture itself as \
-                   data:image/png;base64,…";
-        return Err(unsupported(&path, why));
+        return Err(unsupported(&path, "expected a data:, https:// or s3:// URL"));
     }
     let DataUrl { media_type, base64 } = data_url(&url, &path)?;
     let format = picture(&first_bytes(base64)).ok_or_else(|| {
@@ -36,7 +46,7 @@ pub(super) fn image(
     if declared(media_type) != Some(format) {
         ledger.rewritten(&path, "real_format");
     }
-    Ok(Image { format, data: Text::new(base64) })
+    Ok(Block::Image(Image { format, source: Source::Inline(Text::new(base64)) }))
 }
 
 /// A file, or a picture that was sent as one.
@@ -45,10 +55,14 @@ pub(super) fn file(
     path: &Path<'_>,
     ledger: &mut Ledger,
 ) -> Result<Block, InvalidRequest> {
-    let wire::FilePart { file_data, file_id, name, rest } = wire;
+    let wire::FilePart { file_data, file_url, file_id, name, rest } = wire;
     ledger.unknown(path, &rest);
-    let data_path = path.member("file_data");
-    let Some(data) = file_data else {
+    if file_data.is_some() && file_url.is_some() {
+        ledger.dropped(&path.member("file_url"), "file_data_wins");
+    }
+    let data_path =
+        path.member(if file_data.is_none() && file_url.is_some() { "file_url" } else { "file_data" });
+    let Some(data) = file_data.or(file_url) else {
         return Err(if file_id.is_some() {
             unsupported(&path.member("file_id"), "stored files are not supported; send 'file_data'")
         } else {
@@ -57,6 +71,14 @@ pub(super) fn file(
     };
     if file_id.is_some() {
         ledger.dropped(&path.member("file_id"), "file_data_wins");
+    }
+    if is_remote(&data) {
+        let (url, path) = (data.into_owned(), data_path.to_string());
+        let kind = RemoteKind::Document { name: name.map(Str::into_owned) };
+        return Ok(Block::Remote(Remote { url, kind, path }));
+    }
+    if has_prefix(&data, "s3://") {
+        return in_s3(data.into_owned(), name, &data_path);
     }
     let DataUrl { media_type, base64 } = if has_prefix(&data, "data:") {
         data_url(&data, &data_path)?
@@ -67,14 +89,13 @@ pub(super) fn file(
     let start = first_bytes(base64);
     if let Some(format) = picture(&start) {
         ledger.rewritten(path, "is_an_image");
-        return Ok(Block::Image(Image { format, data: Text::new(base64) }));
+        return Ok(Block::Image(Image { format, source: Source::Inline(Text::new(base64)) }));
     }
-    let extension = name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
     let format = DOCUMENTS
         .iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(media_type))
         .map(|(_, format)| *format)
-        .or_else(|| extension.and_then(format_of_extension))
+        .or_else(|| name.as_deref().and_then(extension).and_then(format_of_extension))
         .or_else(|| start.starts_with(b"%PDF-").then_some("pdf"))
         .ok_or_else(|| InvalidRequest {
             code: "unsupported_file",
@@ -85,7 +106,63 @@ pub(super) fn file(
             )
         })?;
     let name = name.map_or_else(|| "document".to_owned(), Str::into_owned);
-    Ok(Block::Document(Document { name, format: format.to_owned(), data: Text::new(base64) }))
+    let source = Source::Inline(Text::new(base64));
+    Ok(Block::Document(Document { name, format: format.to_owned(), source }))
+}
+
+/// A file, or a picture, that the upstream reads from S3: its kind is told by the file's name or the key.
+fn in_s3(uri: String, name: Option<Str<'_>>, path: &Path<'_>) -> Result<Block, InvalidRequest> {
+    let key = uri.rsplit('/').next().unwrap_or_default().to_owned();
+    let extension = name.as_deref().and_then(extension).or_else(|| extension(&key));
+    if let Some(format) = extension.and_then(picture_of_extension) {
+        return Ok(Block::Image(Image { format, source: Source::S3 { uri, owner: None } }));
+    }
+    let format = extension.and_then(format_of_extension).ok_or_else(|| InvalidRequest {
+        code: "unsupported_file",
+        ..unsupported(path, "its kind must be told by an extension of the filename or of the key")
+    })?;
+    let name = name.map_or(key, Str::into_owned);
+    Ok(Block::Document(Document { name, format: format.to_owned(), source: Source::S3 { uri, owner: None } }))
+}
+
+/// A sound. Nothing here knows what its bytes are, so the client's word is taken.
+pub(super) fn audio(
+    wire: wire::AudioPart<'_>,
+    path: &Path<'_>,
+    ledger: &mut Ledger,
+) -> Result<Audio, InvalidRequest> {
+    let wire::AudioPart { data, format, rest } = wire;
+    ledger.unknown(path, &rest);
+    let format = match format.as_deref() {
+        Some("wav") => AudioFormat::Wav,
+        Some("mp3") => AudioFormat::Mp3,
+        Some(_) => return Err(not_one_of(&path.member("format"), &["wav", "mp3"])),
+        None => return Err(missing(&path.member("format"))),
+    };
+    let path = path.member("data");
+    let data = data.ok_or_else(|| missing(&path))?;
+    check_base64(&data, &path)?;
+    Ok(Audio { format, data: Text::new(&data) })
+}
+
+fn is_remote(url: &str) -> bool {
+    has_prefix(url, "https://") || has_prefix(url, "http://")
+}
+
+/// What stands behind the last dot of a name.
+fn extension(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(_, extension)| extension)
+}
+
+fn picture_of_extension(extension: &str) -> Option<ImageFormat> {
+    const FORMATS: [(&str, ImageFormat); 5] = [
+        ("png", ImageFormat::Png),
+        ("jpg", ImageFormat::Jpeg),
+        ("jpeg", ImageFormat::Jpeg),
+        ("gif", ImageFormat::Gif),
+        ("webp", ImageFormat::Webp),
+    ];
+    FORMATS.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, format)| *format)
 }
 
 /// Media type → [`Document::format`].

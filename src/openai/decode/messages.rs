@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::ledger::Ledger;
 use super::object::Array;
 use super::path::Path;
-use super::{invalid, media, missing, not_one_of, parse, tools, unsupported, wire};
+use super::{extensions, invalid, media, missing, not_one_of, parse, tools, wire};
 use crate::chat::{Block, InvalidRequest, Message, Reasoning, Role, Text, ToolResult};
 
 pub(super) fn messages(
@@ -67,6 +67,9 @@ impl Reader<'_> {
                 return Err(not_one_of(&path.member("role"), &roles));
             }
         };
+        let mut content = content;
+        let cache = extensions::cache_point(None, wire.cache_control.take(), path, self.ledger)?;
+        content.extend(cache.map(Block::CachePoint));
         self.note_leftovers(&wire, path);
         Ok(Message { role, content, index })
     }
@@ -200,7 +203,7 @@ impl Reader<'_> {
             Some(b'[') => {
                 let parts: Array<wire::Part<'_>, 16_384> = parse::island(raw, path)?;
                 for (index, part) in parts.0.into_iter().enumerate() {
-                    blocks.push(self.part(part, place, &path.item(index))?);
+                    self.part(part, place, &path.item(index), blocks)?;
                 }
             }
             Some(_) | None => {
@@ -211,9 +214,24 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn part(&mut self, part: wire::Part<'_>, place: Place, path: &Path<'_>) -> Result<Block, InvalidRequest> {
-        let wire::Part { kind, text, refusal, image_url, file, input_audio, prompt_cache_breakpoint, rest } =
-            part;
+    fn part(
+        &mut self,
+        part: wire::Part<'_>,
+        place: Place,
+        path: &Path<'_>,
+        blocks: &mut Vec<Block>,
+    ) -> Result<(), InvalidRequest> {
+        let wire::Part {
+            kind,
+            text,
+            refusal,
+            image_url,
+            file,
+            input_audio,
+            prompt_cache_breakpoint,
+            cache_control,
+            rest,
+        } = part;
         self.ledger.unknown(path, &rest);
         let kind = kind.ok_or_else(|| missing(&path.member("type")))?;
         for (name, given) in [
@@ -227,39 +245,40 @@ impl Reader<'_> {
                 self.ledger.dropped(&path.member(name), "not_of_this_type");
             }
         }
-        if prompt_cache_breakpoint.is_some() {
-            self.ledger.dropped(&path.member("prompt_cache_breakpoint"), "no_equivalent");
-        }
-        match (&*kind, place) {
+        blocks.push(match (&*kind, place) {
             ("text", _) => {
                 let path = path.member("text");
-                Ok(Block::Text(parse::text(text.ok_or_else(|| missing(&path))?, &path)?))
+                Block::Text(parse::text(text.ok_or_else(|| missing(&path))?, &path)?)
             }
             ("refusal", Place::Assistant) => {
                 let path = path.member("refusal");
-                Ok(Block::Text(parse::text(refusal.ok_or_else(|| missing(&path))?, &path)?))
+                Block::Text(parse::text(refusal.ok_or_else(|| missing(&path))?, &path)?)
             }
             ("image_url", Place::User | Place::ToolResult) => {
                 let path = path.member("image_url");
-                media::image(image_url.ok_or_else(|| missing(&path))?, &path, self.ledger).map(Block::Image)
+                media::image(image_url.ok_or_else(|| missing(&path))?, &path, self.ledger)?
             }
             ("file", Place::User) => {
                 let path = path.member("file");
-                media::file(file.ok_or_else(|| missing(&path))?, &path, self.ledger)
+                media::file(file.ok_or_else(|| missing(&path))?, &path, self.ledger)?
             }
             ("input_audio", Place::User) => {
-                Err(unsupported(&path.member("type"), "audio input is not supported"))
+                let path = path.member("input_audio");
+                Block::Audio(media::audio(input_audio.ok_or_else(|| missing(&path))?, &path, self.ledger)?)
             }
             (_, place) => {
                 let kinds: &[&str] = match place {
                     Place::Instructions => &["text"],
-                    Place::User => &["text", "image_url", "file"],
+                    Place::User => &["text", "image_url", "input_audio", "file"],
                     Place::Assistant => &["text", "refusal"],
                     Place::ToolResult => &["text", "image_url"],
                 };
-                Err(not_one_of(&path.member("type"), kinds))
+                return Err(not_one_of(&path.member("type"), kinds));
             }
-        }
+        });
+        let cache = extensions::cache_point(prompt_cache_breakpoint, cache_control, path, self.ledger)?;
+        blocks.extend(cache.map(Block::CachePoint));
+        Ok(())
     }
 
     /// What the message's role had no use for.
@@ -276,6 +295,7 @@ impl Reader<'_> {
             reasoning_details,
             annotations,
             audio,
+            cache_control: _,
             rest,
         } = wire;
         self.ledger.unknown(path, rest);

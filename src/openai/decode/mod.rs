@@ -7,6 +7,7 @@
 //! Nothing is left out in silence: a member that is not known here, or that has no equivalent, becomes a
 //! note; what would change the meaning of the answer is refused with the path of the offending member.
 
+mod extensions;
 mod ledger;
 mod media;
 mod messages;
@@ -19,7 +20,7 @@ mod wire;
 
 use serde_json::value::RawValue;
 
-use crate::chat::{Effort, InvalidRequest, Notes, OutputFormat, Request};
+use crate::chat::{Draw, Effort, InvalidRequest, Json, Notes, OutputFormat, Request, Service, Verbosity};
 use ledger::Ledger;
 use object::Str;
 use path::Path;
@@ -73,6 +74,20 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
         modalities,
         user,
         safety_identifier,
+        top_k,
+        seed,
+        frequency_penalty,
+        presence_penalty,
+        logit_bias,
+        logprobs,
+        top_logprobs,
+        verbosity,
+        web_search_options,
+        metadata,
+        service_tier,
+        prompt_cache_key,
+        prompt_cache_options,
+        bedrock,
         rest,
     } = parse::body(text)?;
     let root = Path::Root;
@@ -90,7 +105,7 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
     }
     let tools = tools::tools(tools, functions, &mut ledger)?;
     let (tools, tool_choice) = tools::choice(tools, tool_choice, function_call, &mut ledger)?;
-    let request = Request {
+    let mut request = Request {
         messages: messages::messages(messages, &mut ledger)?,
         tools,
         tool_choice,
@@ -98,11 +113,36 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
         max_tokens: max_output(max_completion_tokens, max_tokens, &mut ledger)?,
         temperature: parameters::decimal(temperature, &root.member("temperature"), 0.0, 2.0)?,
         top_p: parameters::decimal(top_p, &root.member("top_p"), 0.0, 1.0)?,
+        top_k: positive(top_k, &root.member("top_k"))?,
         stop: stop.map_or(Ok(Vec::new()), |raw| stop_texts(raw, &mut ledger))?,
+        draw: Draw {
+            seed,
+            frequency_penalty: penalty(frequency_penalty, "frequency_penalty")?,
+            presence_penalty: penalty(presence_penalty, "presence_penalty")?,
+            logit_bias: logit_bias.map_or(Ok(None), biases)?,
+            logprobs: probabilities(logprobs, top_logprobs)?,
+        },
         reasoning: reasoning_effort.map(|word| effort(&word)).transpose()?,
+        verbosity: verbosity.map(|word| verbosity_of(&word)).transpose()?,
         format: response_format.map_or(Ok(OutputFormat::Text), |wire| output_format(wire, &mut ledger))?,
+        web_search: web_search_options
+            .map(|raw| parse::object(raw, &root.member("web_search_options")))
+            .transpose()?,
         user: end_user(user, safety_identifier, &mut ledger),
+        cache: extensions::cache_options(
+            prompt_cache_options,
+            &root.member("prompt_cache_options"),
+            &mut ledger,
+        )?,
+        service: Service {
+            metadata: extensions::metadata(metadata, &root.member("metadata"))?,
+            cache_key: prompt_cache_key.map(Str::into_owned).filter(|key| !key.is_empty()),
+            tier: extensions::tier(service_tier.as_deref(), &root.member("service_tier"), &mut ledger)?,
+            ..Service::default()
+        },
+        model_fields: Vec::new(),
     };
+    extensions::bedrock(bedrock, &mut request, &mut ledger)?;
     let stream = stream.unwrap_or(false);
     let include_usage = stream_options.is_some_and(|options| usage_wanted(&options, stream, &mut ledger));
     let model = model.map(Str::into_owned).filter(|model| !model.is_empty());
@@ -165,19 +205,48 @@ fn max_output(
     legacy: Option<i64>,
     ledger: &mut Ledger,
 ) -> Result<Option<u32>, InvalidRequest> {
-    let path = Path::Root.member("max_completion_tokens");
-    let completion = parameters::integer(completion, &path, 1, u32::MAX.into())?;
+    let completion = positive(completion, &Path::Root.member("max_completion_tokens"))?;
     let path = Path::Root.member("max_tokens");
-    let legacy = parameters::integer(legacy, &path, 1, u32::MAX.into())?;
+    let legacy = positive(legacy, &path)?;
     if completion.is_some() && legacy.is_some() && completion != legacy {
         ledger.dropped(&path, "max_completion_tokens_wins");
     }
-    completion
-        .or(legacy)
-        .map(|tokens| {
-            u32::try_from(tokens).map_err(|_| InvalidRequest::value(path.to_string(), "Too large."))
-        })
+    Ok(completion.or(legacy))
+}
+
+fn positive(value: Option<i64>, path: &Path<'_>) -> Result<Option<u32>, InvalidRequest> {
+    parameters::integer(value, path, 1, u32::MAX.into())?
+        .map(|value| u32::try_from(value).map_err(|_| invalid(path, "it is too large")))
         .transpose()
+}
+
+/// What is neutral asks for nothing.
+fn penalty(value: Option<f64>, name: &str) -> Result<Option<f64>, InvalidRequest> {
+    let value = parameters::decimal(value, &Path::Root.member(name), -2.0, 2.0)?;
+    Ok(value.filter(|value| *value != 0.0))
+}
+
+fn biases(raw: &RawValue) -> Result<Option<Json>, InvalidRequest> {
+    let biases = parse::object(raw, &Path::Root.member("logit_bias"))?;
+    Ok(Some(biases).filter(|biases| !biases.is_empty_object()))
+}
+
+fn probabilities(asked: Option<bool>, others: Option<i64>) -> Result<Option<u8>, InvalidRequest> {
+    let path = Path::Root.member("top_logprobs");
+    let others = parameters::integer(others, &path, 0, 20)?.unwrap_or(0);
+    if asked != Some(true) {
+        return if others > 0 { Err(invalid(&path, "it needs 'logprobs' to be true")) } else { Ok(None) };
+    }
+    u8::try_from(others).map(Some).map_err(|_| invalid(&path, "it is too large"))
+}
+
+fn verbosity_of(word: &str) -> Result<Verbosity, InvalidRequest> {
+    match word {
+        "low" => Ok(Verbosity::Low),
+        "medium" => Ok(Verbosity::Medium),
+        "high" => Ok(Verbosity::High),
+        _ => Err(not_one_of(&Path::Root.member("verbosity"), &["low", "medium", "high"])),
+    }
 }
 
 fn stop_texts(raw: &RawValue, ledger: &mut Ledger) -> Result<Vec<String>, InvalidRequest> {
@@ -236,7 +305,7 @@ fn output_format(
                 description: description
                     .map(|raw| parse::text(raw, &path.member("description")))
                     .transpose()?,
-                schema: schema.map(|raw| parse::schema(raw, &path.member("schema"))).transpose()?,
+                schema: schema.map(|raw| parse::object(raw, &path.member("schema"))).transpose()?,
                 strict: strict.unwrap_or(false),
             })
         }

@@ -136,6 +136,43 @@ impl<'a> Deserialize<'a> for Str<'a> {
     }
 }
 
+/// An object whose members' names are the client's own, in its order. A name given twice is an error, and so are more
+/// than 256 members.
+#[derive(Debug)]
+pub(super) struct Pairs<'a, T>(pub(super) Vec<(Str<'a>, T)>);
+
+impl<'a, T: Deserialize<'a>> Deserialize<'a> for Pairs<'a, T> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        const MOST: usize = 256;
+
+        struct Members<'a, T>(PhantomData<(&'a (), T)>);
+
+        impl<'a, T: Deserialize<'a>> Visitor<'a> for Members<'a, T> {
+            type Value = Pairs<'a, T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs: Vec<(Str<'a>, T)> = Vec::new();
+                while let Some(key) = map.next_key::<Str<'a>>()? {
+                    if pairs.iter().any(|(known, _)| *known == key) {
+                        return Err(A::Error::custom("a member is given twice"));
+                    }
+                    if pairs.len() == MOST {
+                        return Err(A::Error::custom(format_args!("at most {MOST} members are allowed")));
+                    }
+                    pairs.push((key, map.next_value()?));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
+}
+
 /// An array of at most `MOST` items: a few bytes of `{},` would otherwise become hundreds in memory each.
 #[derive(Debug)]
 pub(super) struct Array<T, const MOST: usize>(pub(super) Vec<T>);

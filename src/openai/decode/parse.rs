@@ -39,16 +39,19 @@ pub(super) fn text(raw: &RawValue, path: &Path<'_>) -> Result<Text, InvalidReque
     })
 }
 
-/// A JSON Schema that is passed on as it stands.
-pub(super) fn schema(raw: &RawValue, path: &Path<'_>) -> Result<Json, InvalidRequest> {
+/// A value of whatever kind that is passed on as it stands.
+pub(super) fn json(raw: &RawValue, path: &Path<'_>) -> Result<Json, InvalidRequest> {
     let json = Json::from_raw(raw);
-    if !json.is_object() {
-        return Err(wrong_type(path.to_string(), "an object", kind_of(raw)));
-    }
     if json.depth() > MAX_DEPTH {
         return Err(invalid(path, &format!("it nests deeper than {MAX_DEPTH} levels")));
     }
     Ok(json)
+}
+
+/// An object, such as a JSON Schema, that is passed on as it stands.
+pub(super) fn object(raw: &RawValue, path: &Path<'_>) -> Result<Json, InvalidRequest> {
+    let value = json(raw, path)?;
+    if value.is_object() { Ok(value) } else { Err(wrong_type(path.to_string(), "an object", kind_of(raw))) }
 }
 
 /// A name that must be there.

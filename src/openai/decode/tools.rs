@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::ledger::Ledger;
 use super::object::{Array, Str};
 use super::path::Path;
-use super::{MAX_DEPTH, invalid, missing, not_one_of, parse, wire};
+use super::{MAX_DEPTH, extensions, invalid, missing, not_one_of, parse, wire};
 use crate::chat::{Action, InvalidRequest, Json, Text, Tool, ToolChoice, ToolUse};
 
 /// Schema of the one-string function that stands for a custom tool.
@@ -39,9 +39,9 @@ pub(super) fn tools(
 }
 
 fn tool(wire: wire::Tool<'_>, path: &Path<'_>, ledger: &mut Ledger) -> Result<Tool, InvalidRequest> {
-    let wire::Tool { kind, function: as_function, custom: as_custom, rest } = wire;
+    let wire::Tool { kind, function: as_function, custom: as_custom, cache_control, rest } = wire;
     let kind = kind.ok_or_else(|| missing(&path.member("type")))?;
-    let (tool, other, stray) = match &*kind {
+    let (mut tool, other, stray) = match &*kind {
         "function" => {
             let path = path.member("function");
             let wire = as_function.ok_or_else(|| missing(&path))?;
@@ -58,6 +58,7 @@ fn tool(wire: wire::Tool<'_>, path: &Path<'_>, ledger: &mut Ledger) -> Result<To
         ledger.dropped(&path.member(other), "not_of_this_type");
     }
     ledger.unknown(path, &rest);
+    tool.cache = extensions::cache_point(None, cache_control, path, ledger)?;
     Ok(tool)
 }
 
@@ -67,8 +68,9 @@ fn function(wire: wire::Function<'_>, path: &Path<'_>, ledger: &mut Ledger) -> R
     Ok(Tool {
         name: parse::name(name, &path.member("name"))?,
         description: description.map(|raw| parse::text(raw, &path.member("description"))).transpose()?,
-        schema: parameters.map(|raw| parse::schema(raw, &path.member("parameters"))).transpose()?,
+        schema: parameters.map(|raw| parse::object(raw, &path.member("parameters"))).transpose()?,
         strict,
+        cache: None,
     })
 }
 
@@ -90,6 +92,7 @@ fn custom(wire: wire::CustomTool<'_>, path: &Path<'_>, ledger: &mut Ledger) -> R
         description: description.map(|raw| parse::text(raw, &path.member("description"))).transpose()?,
         schema: Some(constant(CUSTOM_SCHEMA)),
         strict: None,
+        cache: None,
     })
 }
 
@@ -261,7 +264,7 @@ pub(super) fn function_call(
 fn arguments(raw: &RawValue, path: &Path<'_>, ledger: &mut Ledger) -> Result<Json, InvalidRequest> {
     if raw.get().starts_with('{') {
         ledger.rewritten(path, "not_a_string");
-        return parse::schema(raw, path);
+        return parse::object(raw, path);
     }
     let text = parse::text(raw, path)?;
     let decoded = text.decode();

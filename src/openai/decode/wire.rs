@@ -4,7 +4,7 @@
 
 use serde_json::value::RawValue;
 
-use super::object::{Array, Str, Unknown, object};
+use super::object::{Array, Pairs, Str, Unknown, object};
 use super::parameters::Rest;
 
 object! {
@@ -29,7 +29,84 @@ object! {
         "modalities" => modalities: Array<Str<'a>, 16>,
         "user" => user: Str<'a>,
         "safety_identifier" => safety_identifier: Str<'a>,
+        "top_k" => top_k: i64,
+        "seed" => seed: i64,
+        "frequency_penalty" => frequency_penalty: f64,
+        "presence_penalty" => presence_penalty: f64,
+        "logit_bias" => logit_bias: &'a RawValue,
+        "logprobs" => logprobs: bool,
+        "top_logprobs" => top_logprobs: i64,
+        "verbosity" => verbosity: Str<'a>,
+        "web_search_options" => web_search_options: &'a RawValue,
+        "metadata" => metadata: Pairs<'a, Str<'a>>,
+        "service_tier" => service_tier: Str<'a>,
+        "prompt_cache_key" => prompt_cache_key: Str<'a>,
+        "prompt_cache_options" => prompt_cache_options: CacheOptions<'a>,
+        "bedrock" => bedrock: Bedrock<'a>,
         ..Rest<'a>
+    }
+}
+
+object! {
+    struct CacheOptions<'a> {
+        "mode" => mode: Str<'a>,
+        "ttl" => ttl: Str<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    /// On a content part.
+    struct CacheBreakpoint<'a> {
+        "mode" => mode: Str<'a>,
+        "ttl" => ttl: Str<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    /// Anthropic's, on a content part, a message or a tool.
+    struct CacheControl<'a> {
+        "type" => kind: Str<'a>,
+        "ttl" => ttl: Str<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    /// Our own extension: Bedrock's members by Bedrock's names.
+    struct Bedrock<'a> {
+        "guardrailConfig" => guardrail_config: GuardrailConfig<'a>,
+        "performanceConfig" => performance_config: PerformanceConfig<'a>,
+        "serviceTier" => service_tier: TierConfig<'a>,
+        "requestMetadata" => request_metadata: Pairs<'a, Str<'a>>,
+        "additionalModelRequestFields" => additional_model_request_fields: Pairs<'a, &'a RawValue>,
+        "additionalModelResponseFieldPaths" => additional_model_response_field_paths: Array<Str<'a>, 10>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct GuardrailConfig<'a> {
+        "guardrailIdentifier" => identifier: Str<'a>,
+        "guardrailVersion" => version: Str<'a>,
+        "trace" => trace: Str<'a>,
+        "streamProcessingMode" => stream_processing_mode: Str<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct PerformanceConfig<'a> {
+        "latency" => latency: Str<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    struct TierConfig<'a> {
+        "type" => kind: Str<'a>,
+        ..Unknown<'a>
     }
 }
 
@@ -73,6 +150,7 @@ object! {
         "reasoning_details" => reasoning_details: Array<ReasoningDetail<'a>, 1_024>,
         "annotations" => annotations: &'a RawValue,
         "audio" => audio: &'a RawValue,
+        "cache_control" => cache_control: CacheControl<'a>,
         ..Unknown<'a>
     }
 }
@@ -84,8 +162,9 @@ object! {
         "refusal" => refusal: &'a RawValue,
         "image_url" => image_url: ImageUrl<'a>,
         "file" => file: FilePart<'a>,
-        "input_audio" => input_audio: &'a RawValue,
-        "prompt_cache_breakpoint" => prompt_cache_breakpoint: &'a RawValue,
+        "input_audio" => input_audio: AudioPart<'a>,
+        "prompt_cache_breakpoint" => prompt_cache_breakpoint: CacheBreakpoint<'a>,
+        "cache_control" => cache_control: CacheControl<'a>,
         ..Unknown<'a>
     }
 }
@@ -99,8 +178,17 @@ object! {
 }
 
 object! {
+    struct AudioPart<'a> {
+        "data" => data: Str<'a>,
+        "format" => format: Str<'a>,
+        ..Unknown<'a>
+    }
+}
+
+object! {
     struct FilePart<'a> {
         "file_data" => file_data: Str<'a>,
+        "file_url" => file_url: Str<'a>,
         "file_id" => file_id: &'a RawValue,
         "filename" => name: Str<'a>,
         ..Unknown<'a>
@@ -153,6 +241,7 @@ object! {
         "type" => kind: Str<'a>,
         "function" => function: Function<'a>,
         "custom" => custom: CustomTool<'a>,
+        "cache_control" => cache_control: CacheControl<'a>,
         ..Unknown<'a>
     }
 }

@@ -128,7 +128,8 @@ fn each_tool_choice_has_its_shape() {
         ),
         (Some(ToolChoice::None), json!({"type":"none"}), json!({"type":"none"})),
     ] {
-        let tools = vec![Tool { name: "f".into(), description: None, schema: None, strict: Some(true) }];
+        let tools =
+            vec![Tool { name: "f".into(), description: None, schema: None, strict: Some(true), cache: None }];
         let mut request = Request { tools, tool_choice: choice, ..ask(vec![text("hi")]) };
         assert_eq!(sent(&request)["tool_choice"], plain);
         request.parallel_tool_calls = Some(false);
@@ -145,9 +146,14 @@ fn each_tool_choice_has_its_shape() {
 #[test]
 fn pictures_and_pdfs_pass_through_and_texts_are_taken_out_of_base64() {
     let file = |format: &str, data: &str| {
-        Block::Document(Document { name: "n".into(), format: format.into(), data: Text::new(data) })
+        Block::Document(Document {
+            name: "n".into(),
+            format: format.into(),
+            source: Source::Inline(Text::new(data)),
+        })
     };
-    let picture = Block::Image(Image { format: ImageFormat::Jpeg, data: Text::new("/9j/") });
+    let picture =
+        Block::Image(Image { format: ImageFormat::Jpeg, source: Source::Inline(Text::new("/9j/")) });
     let request = ask(vec![picture, file("pdf", "JVBERg=="), file("csv", "YSwi4oKsIg==")]);
     assert_eq!(
         sent(&request)["messages"][0]["content"],

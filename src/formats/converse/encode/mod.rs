@@ -3,48 +3,63 @@
 mod document_name;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use crate::chat::{
-    Block, Document, Image, InvalidRequest, Json, Message, OutputFormat, Reasoning, Request, Role, Text,
-    Tool, ToolChoice, ToolResult, ToolUse,
+    Audio, Block, CachePoint, CacheTtl, Document, Guardrail, Image, InvalidRequest, Json, Message,
+    OutputFormat, Reasoning, Remote, Request, Role, Service, Source, Text, Tool, ToolChoice, ToolResult,
+    ToolUse,
 };
+use crate::formats::model_fields::Fields;
+use crate::formats::service::{guardrail_trace, latency_word, tier_word};
 use crate::formats::to_body;
 use crate::formats::tool_schema::ToolSchema;
 
 use document_name::DocumentNames;
 
 /// Writes the body. Equal requests give equal bytes.
-pub(super) fn body(request: &Request) -> Result<Bytes, InvalidRequest> {
+pub(super) fn body(request: &Request, streaming: bool) -> Result<Bytes, InvalidRequest> {
     let Request {
         messages,
         tools,
         tool_choice,
-        parallel_tool_calls,
+        // Claude's own field: the family has made it one.
+        parallel_tool_calls: _,
         max_tokens,
         temperature,
         top_p,
         stop,
-        // Each vendor has its own field for it, so its family has spoken before.
-        reasoning: _,
         format,
-        // Converse has no place for it, which the family has noted.
+        service,
+        model_fields,
+        // Converse has no place for these: their family has made model fields of them, or has noted their loss.
+        top_k: _,
+        draw: _,
+        reasoning: _,
+        verbosity: _,
+        web_search: _,
         user: _,
+        // Said in the messages and the tools by now.
+        cache: _,
     } = request;
+    let Service { metadata, cache_key: _, tier, latency, guardrail, reply_fields } = service;
     let mut names = DocumentNames::default();
     let mut wire = Body {
         system: Vec::new(),
         messages: Vec::with_capacity(messages.len()),
         inference_config: inference_config(*max_tokens, *temperature, *top_p, stop),
         tool_config: tool_config(tools, tool_choice.as_ref())?,
+        guardrail_config: guardrail.as_ref().map(|guardrail| guardrail_config(guardrail, streaming)),
         output_config: output_config(format)?,
-        additional_model_request_fields: None,
+        additional_model_request_fields: Some(Fields::new(model_fields)).filter(|fields| !fields.is_empty()),
+        additional_model_response_field_paths: reply_fields,
+        request_metadata: metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+        performance_config: latency.map(|latency| PerformanceConfig { latency: latency_word(latency) }),
+        service_tier: tier.map(|tier| Tier { r#type: tier_word(tier) }),
     };
-    if *parallel_tool_calls == Some(false) {
-        wire.additional_model_request_fields = wire.tool_config.as_ref().map(one_call_a_turn);
-    }
     for message in messages {
         let role = match message.role {
             Role::System => {
@@ -71,14 +86,46 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_config: Option<ToolConfig<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    guardrail_config: Option<GuardrailConfig<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     output_config: Option<OutputConfig<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    additional_model_request_fields: Option<ClaudeFields>,
+    additional_model_request_fields: Option<Fields<'a>>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    additional_model_response_field_paths: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    request_metadata: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    performance_config: Option<PerformanceConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<Tier>,
 }
 
 #[derive(Serialize)]
-struct SystemBlock<'a> {
-    text: &'a Text,
+#[serde(rename_all = "camelCase")]
+struct GuardrailConfig<'a> {
+    guardrail_identifier: &'a str,
+    guardrail_version: &'a str,
+    trace: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_processing_mode: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct PerformanceConfig {
+    latency: &'static str,
+}
+
+#[derive(Serialize)]
+struct Tier {
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum SystemBlock<'a> {
+    Text(&'a Text),
+    CachePoint(CachePointBlock),
 }
 
 #[derive(Serialize)]
@@ -93,6 +140,8 @@ enum ContentBlock<'a> {
     Text(&'a Text),
     Image(ImageBlock<'a>),
     Document(DocumentBlock<'a>),
+    Audio(AudioBlock<'a>),
+    CachePoint(CachePointBlock),
     ToolUse(ToolUseBlock<'a>),
     ToolResult(ToolResultBlock<'a>),
     ReasoningContent(ReasoningBlock<'a>),
@@ -101,19 +150,39 @@ enum ContentBlock<'a> {
 #[derive(Serialize)]
 struct ImageBlock<'a> {
     format: &'static str,
-    source: Source<'a>,
+    source: Place<'a>,
 }
 
 #[derive(Serialize)]
 struct DocumentBlock<'a> {
     format: &'a str,
     name: String,
-    source: Source<'a>,
+    source: Place<'a>,
 }
 
 #[derive(Serialize)]
-struct Source<'a> {
-    bytes: &'a Text,
+struct AudioBlock<'a> {
+    format: &'static str,
+    source: Place<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Place<'a> {
+    Bytes(&'a Text),
+    #[serde(rename_all = "camelCase")]
+    S3Location {
+        uri: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bucket_owner: Option<&'a str>,
+    },
+}
+
+#[derive(Serialize)]
+struct CachePointBlock {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -167,8 +236,9 @@ struct ToolConfig<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ToolEntry<'a> {
-    tool_spec: ToolSpec<'a>,
+enum ToolEntry<'a> {
+    ToolSpec(ToolSpec<'a>),
+    CachePoint(CachePointBlock),
 }
 
 #[derive(Serialize)]
@@ -228,23 +298,16 @@ struct JsonSchema<'a> {
     description: Option<&'a Text>,
 }
 
-/// Merged by Bedrock into the native body. Only Claude's families leave a request as it takes to need it.
-#[derive(Serialize)]
-struct ClaudeFields {
-    tool_choice: ClaudeToolChoice,
-}
-
-#[derive(Serialize)]
-struct ClaudeToolChoice {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    r#type: Option<&'static str>,
-    disable_parallel_tool_use: bool,
-}
-
-fn one_call_a_turn(tool_config: &ToolConfig<'_>) -> ClaudeFields {
-    // Beside a toolChoice Bedrock writes the type itself, and refuses a second one.
-    let r#type = tool_config.tool_choice.is_none().then_some("auto");
-    ClaudeFields { tool_choice: ClaudeToolChoice { r#type, disable_parallel_tool_use: true } }
+/// How a stream is judged is a stream's own word.
+fn guardrail_config(guardrail: &Guardrail, streaming: bool) -> GuardrailConfig<'_> {
+    let Guardrail { id, version, trace, synchronous } = guardrail;
+    let mode = |synchronous: bool| if synchronous { "sync" } else { "async" };
+    GuardrailConfig {
+        guardrail_identifier: id,
+        guardrail_version: version,
+        trace: guardrail_trace(*trace),
+        stream_processing_mode: synchronous.filter(|_| streaming).map(mode),
+    }
 }
 
 fn inference_config(
@@ -271,12 +334,16 @@ fn tool_config<'a>(
         Some(ToolChoice::Required) => Some(Choice::Any {}),
         Some(ToolChoice::Named(name)) => Some(Choice::Tool { name }),
     };
-    let tools = tools.iter().enumerate().map(|(at, tool)| tool_entry(tool, at)).collect::<Result<_, _>>()?;
-    Ok(Some(ToolConfig { tools, tool_choice }))
+    let mut entries = Vec::with_capacity(tools.len());
+    for (at, tool) in tools.iter().enumerate() {
+        entries.push(ToolEntry::ToolSpec(tool_spec(tool, at)?));
+        entries.extend(tool.cache.map(|point| ToolEntry::CachePoint(cache_point(point))));
+    }
+    Ok(Some(ToolConfig { tools: entries, tool_choice }))
 }
 
-fn tool_entry(tool: &Tool, at: usize) -> Result<ToolEntry<'_>, InvalidRequest> {
-    let Tool { name, description, schema, strict } = tool;
+fn tool_spec(tool: &Tool, at: usize) -> Result<ToolSpec<'_>, InvalidRequest> {
+    let Tool { name, description, schema, strict, cache: _ } = tool;
     // An empty description is refused.
     let description = match description {
         Some(text) if !text.is_blank() => Description::Given(text),
@@ -285,7 +352,16 @@ fn tool_entry(tool: &Tool, at: usize) -> Result<ToolEntry<'_>, InvalidRequest> {
     let input_schema = InputSchema { json: ToolSchema::of(schema.as_ref(), at)? };
     // Models without strict tools refuse the member, so only what asks for something is sent.
     let strict = strict.filter(|strict| *strict);
-    Ok(ToolEntry { tool_spec: ToolSpec { name, description, input_schema, strict } })
+    Ok(ToolSpec { name, description, input_schema, strict })
+}
+
+fn cache_point(point: CachePoint) -> CachePointBlock {
+    let CachePoint { ttl } = point;
+    let ttl = ttl.map(|ttl| match ttl {
+        CacheTtl::FiveMinutes => "5m",
+        CacheTtl::OneHour => "1h",
+    });
+    CachePointBlock { r#type: "default", ttl }
 }
 
 fn output_config(format: &OutputFormat) -> Result<Option<OutputConfig<'_>>, InvalidRequest> {
@@ -312,9 +388,12 @@ fn system(message: &Message) -> Result<Vec<SystemBlock<'_>>, InvalidRequest> {
     content
         .iter()
         .map(|block| match block {
-            Block::Text(text) => Ok(SystemBlock { text }),
+            Block::Text(text) => Ok(SystemBlock::Text(text)),
+            Block::CachePoint(point) => Ok(SystemBlock::CachePoint(cache_point(*point))),
             Block::Image(_)
             | Block::Document(_)
+            | Block::Audio(_)
+            | Block::Remote(_)
             | Block::ToolUse(_)
             | Block::ToolResult(_)
             | Block::Reasoning(_) => Err(InvalidRequest::value(
@@ -344,14 +423,21 @@ fn content_block<'a>(
 ) -> Result<ContentBlock<'a>, InvalidRequest> {
     Ok(match block {
         Block::Text(text) => ContentBlock::Text(text),
-        Block::Image(Image { format, data }) => {
-            ContentBlock::Image(ImageBlock { format: format.as_str(), source: Source { bytes: data } })
+        Block::Image(Image { format, source }) => {
+            ContentBlock::Image(ImageBlock { format: format.as_str(), source: place(source) })
         }
-        Block::Document(Document { name, format, data }) => ContentBlock::Document(DocumentBlock {
+        Block::Document(Document { name, format, source }) => ContentBlock::Document(DocumentBlock {
             format,
             name: names.name_for(name),
-            source: Source { bytes: data },
+            source: place(source),
         }),
+        Block::Audio(Audio { format, data }) => {
+            ContentBlock::Audio(AudioBlock { format: format.as_str(), source: Place::Bytes(data) })
+        }
+        Block::Remote(Remote { url: _, kind: _, path }) => {
+            return Err(InvalidRequest::unsupported(path.clone(), "remote media are not fetched here"));
+        }
+        Block::CachePoint(point) => ContentBlock::CachePoint(cache_point(*point)),
         Block::ToolUse(ToolUse { id, name, input }) => {
             ContentBlock::ToolUse(ToolUseBlock { tool_use_id: id, name, input })
         }
@@ -376,12 +462,24 @@ fn result_blocks<'a>(
         .iter()
         .map(|block| match block {
             Block::Text(_) | Block::Image(_) | Block::Document(_) => content_block(block, message, names),
-            Block::ToolUse(_) | Block::ToolResult(_) | Block::Reasoning(_) => Err(InvalidRequest::value(
+            Block::Audio(_)
+            | Block::Remote(_)
+            | Block::CachePoint(_)
+            | Block::ToolUse(_)
+            | Block::ToolResult(_)
+            | Block::Reasoning(_) => Err(InvalidRequest::value(
                 format!("messages[{message}].content"),
                 "a tool's result holds text, images and files only",
             )),
         })
         .collect()
+}
+
+fn place(source: &Source) -> Place<'_> {
+    match source {
+        Source::Inline(bytes) => Place::Bytes(bytes),
+        Source::S3 { uri, owner } => Place::S3Location { uri, bucket_owner: owner.as_deref() },
+    }
 }
 
 fn reasoning_block(reasoning: &Reasoning) -> ReasoningBlock<'_> {

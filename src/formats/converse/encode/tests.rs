@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chat::ImageFormat;
+use crate::chat::{GuardrailTrace, ImageFormat, Latency, ModelField, ServiceTier};
 
 fn message(role: Role, content: Vec<Block>) -> Message {
     Message { role, content, index: 0 }
@@ -12,20 +12,24 @@ fn text(plain: &str) -> Block {
 }
 
 fn tool(name: &str) -> Tool {
-    Tool { name: name.into(), description: None, schema: None, strict: None }
+    Tool { name: name.into(), description: None, schema: None, strict: None, cache: None }
 }
 
 fn ask(content: Vec<Block>) -> Request {
     Request { messages: vec![message(Role::User, content)], ..Request::default() }
 }
 
+fn written(request: &Request) -> Result<Bytes, InvalidRequest> {
+    body(request, false)
+}
+
 fn sent(request: &Request) -> Value {
-    serde_json::from_slice(&body(request).unwrap()).unwrap()
+    serde_json::from_slice(&written(request).unwrap()).unwrap()
 }
 
 #[test]
 fn what_is_absent_stays_absent() {
-    let body = body(&ask(vec![text("hi")])).unwrap();
+    let body = written(&ask(vec![text("hi")])).unwrap();
     assert_eq!(body, r#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#);
 }
 
@@ -93,7 +97,7 @@ fn a_tool_turn_is_written_block_by_block() {
         ],
         ..Request::default()
     };
-    let body = String::from_utf8(body(&request).unwrap().to_vec()).unwrap();
+    let body = String::from_utf8(written(&request).unwrap().to_vec()).unwrap();
     // Thoughts come first, and the input is the client's to the byte.
     assert!(body.contains(concat!(
         r#"{"role":"assistant","content":["#,
@@ -119,10 +123,11 @@ fn tools_have_a_description_and_an_object_schema_whatever_the_client_left_out() 
             description: Some(Text::new("does")),
             schema: Some(Json::parse(r#"{"properties":{"z":{},"a":{}}}"#).unwrap()),
             strict: Some(true),
+            cache: None,
         },
         Tool { description: Some(Text::new(" ")), strict: Some(false), ..tool("blank") },
     ];
-    let body = String::from_utf8(body(&request).unwrap().to_vec()).unwrap();
+    let body = String::from_utf8(written(&request).unwrap().to_vec()).unwrap();
     let expected = concat!(
         r#""toolConfig":{"tools":["#,
         r#"{"toolSpec":{"name":"bare","description":"bare","inputSchema":{"json":{"type":"object","properties":{}}}}},"#,
@@ -147,23 +152,65 @@ fn each_tool_choice_has_its_shape() {
 }
 
 #[test]
-fn one_call_a_turn_is_asked_for_in_claudes_own_words() {
-    let mut request =
-        Request { tools: vec![tool("f")], parallel_tool_calls: Some(false), ..ask(vec![text("hi")]) };
-    let fields = |request: &Request| sent(request)["additionalModelRequestFields"].clone();
-    assert_eq!(fields(&request), json!({"tool_choice":{"type":"auto","disable_parallel_tool_use":true}}));
-    request.tool_choice = Some(ToolChoice::Required);
-    assert_eq!(fields(&request), json!({"tool_choice":{"disable_parallel_tool_use":true}}));
-    request.tools.clear();
-    assert_eq!(fields(&request), Value::Null);
+fn the_service_is_asked_for_in_bedrocks_own_members() {
+    let request = Request {
+        service: Service {
+            metadata: vec![("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())],
+            cache_key: None,
+            tier: Some(ServiceTier::Priority),
+            latency: Some(Latency::Optimized),
+            guardrail: Some(Guardrail {
+                id: "g".to_owned(),
+                version: "DRAFT".to_owned(),
+                trace: GuardrailTrace::Full,
+                synchronous: Some(true),
+            }),
+            reply_fields: vec!["/stop_sequence".to_owned()],
+        },
+        model_fields: vec![ModelField::new(&["top_k"], Json::number(7))],
+        ..ask(vec![text("hi")])
+    };
+    let mut whole = sent(&request);
+    let mut streamed: Value = serde_json::from_slice(&body(&request, true).unwrap()).unwrap();
+    whole.as_object_mut().unwrap().remove("messages");
+    assert_eq!(
+        whole,
+        json!({
+            "guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "DRAFT", "trace": "enabled_full"},
+            "additionalModelRequestFields": {"top_k": 7},
+            "additionalModelResponseFieldPaths": ["/stop_sequence"],
+            "requestMetadata": {"a": "1", "b": "2"},
+            "performanceConfig": {"latency": "optimized"},
+            "serviceTier": {"type": "priority"},
+        })
+    );
+    assert_eq!(streamed["guardrailConfig"]["streamProcessingMode"].take(), "sync");
+}
+
+#[test]
+fn a_cache_point_stands_behind_what_it_keeps() {
+    let point = CachePoint { ttl: Some(CacheTtl::OneHour) };
+    let mut request = ask(vec![text("long"), Block::CachePoint(CachePoint { ttl: None }), text("short")]);
+    request.messages.insert(0, message(Role::System, vec![text("a"), Block::CachePoint(point)]));
+    request.tools = vec![Tool { cache: Some(point), ..tool("f") }, tool("g")];
+    let sent = sent(&request);
+    let written = json!({"cachePoint": {"type": "default", "ttl": "1h"}});
+    assert_eq!(sent["system"][1], written);
+    assert_eq!(sent["toolConfig"]["tools"][1], written);
+    assert_eq!(sent["messages"][0]["content"][1], json!({"cachePoint": {"type": "default"}}));
 }
 
 #[test]
 fn pictures_and_files_pass_through_in_base64() {
     let file = |name: &str| {
-        Block::Document(Document { name: name.into(), format: "pdf".into(), data: Text::new("JVBERg==") })
+        Block::Document(Document {
+            name: name.into(),
+            format: "pdf".into(),
+            source: Source::Inline(Text::new("JVBERg==")),
+        })
     };
-    let picture = Block::Image(Image { format: ImageFormat::Webp, data: Text::new("UklGRg==") });
+    let picture =
+        Block::Image(Image { format: ImageFormat::Webp, source: Source::Inline(Text::new("UklGRg==")) });
     let request = ask(vec![picture, file("a_b.pdf"), file("a_b.pdf")]);
     assert_eq!(
         sent(&request)["messages"][0]["content"],
@@ -190,7 +237,7 @@ fn a_reply_schema_is_sent_as_a_string() {
             "schema":"{\"z\":1,\"a\":2}","name":"answer"}}}})
     );
     request.format = OutputFormat::JsonObject;
-    assert_eq!(body(&request).unwrap_err().param.unwrap(), "response_format");
+    assert_eq!(written(&request).unwrap_err().param.unwrap(), "response_format");
 }
 
 #[test]
@@ -204,16 +251,16 @@ fn what_has_no_place_in_a_block_is_refused_by_its_place() {
         })],
         is_error: false,
     })]);
-    assert_eq!(body(&request).unwrap_err().param.unwrap(), "messages[0].content");
-    let picture = Block::Image(Image { format: ImageFormat::Png, data: Text::new("") });
+    assert_eq!(written(&request).unwrap_err().param.unwrap(), "messages[0].content");
+    let picture = Block::Image(Image { format: ImageFormat::Png, source: Source::Inline(Text::new("")) });
     request.messages = vec![message(Role::System, vec![picture])];
-    assert_eq!(body(&request).unwrap_err().param.unwrap(), "messages[0].content");
+    assert_eq!(written(&request).unwrap_err().param.unwrap(), "messages[0].content");
 }
 
 #[test]
 fn texts_are_not_rewritten() {
     let raw: &serde_json::value::RawValue = serde_json::from_str(r#""a\u00e9\/\n""#).unwrap();
     let request = ask(vec![Block::Text(Text::from_raw(raw).unwrap())]);
-    let body = body(&request).unwrap();
+    let body = written(&request).unwrap();
     assert!(String::from_utf8(body.to_vec()).unwrap().contains(r#""a\u00e9\/\n""#));
 }

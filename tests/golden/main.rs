@@ -5,6 +5,8 @@
 //! starts from; the file that a step must give stands beside it. `UPDATE_GOLDEN=1 cargo test --test golden` writes
 //! those anew: read the diff, it is the review. Fixtures are written by hand from the protocols' references.
 
+mod tables;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use outcrop::bedrock::{Frame, ModelId, Operation, Reply, ReplyHead};
-use outcrop::chat::{BlockKind, Delta, Event, Response, StopReason, Usage};
+use outcrop::chat::{BlockKind, Citation, Delta, Event, Response, StopReason, Usage};
 use outcrop::families::{self, FormatKind, ModelLimits, Overrides, Prepared, StreamingMode, Terms};
 use outcrop::formats::{CHAT_FORMATS, ChatFormat, ProtocolError};
 use outcrop::openai;
@@ -55,9 +57,18 @@ struct FrameLine {
     payload: Box<RawValue>,
 }
 
+/// Are the files to be written anew?
+fn updating() -> bool {
+    std::env::vars_os().any(|(name, _)| name == "UPDATE_GOLDEN")
+}
+
+fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
+}
+
 #[test]
 fn every_fixture_turns_into_what_stands_beside_it() -> Result<()> {
-    let update = std::env::vars_os().any(|(name, _)| name == "UPDATE_GOLDEN");
+    let update = updating();
     let mut wrong = String::new();
     for folder in &case_folders()? {
         let case = case(folder)?;
@@ -201,6 +212,9 @@ fn row(event: &Event) -> Value {
         Event::BlockStart { block, kind: BlockKind::ToolUse { id, name } } => {
             json!(["block_start", block.0, "tool_use", id, name])
         }
+        Event::Delta { block, delta: Delta::Citation(Citation { url, title }) } => {
+            json!(["citation", block.0, url.decode(), title.as_ref().map(|title| title.decode())])
+        }
         Event::Delta { block, delta } => {
             let (name, text) = match delta {
                 Delta::Text(text) => ("text", text),
@@ -208,6 +222,7 @@ fn row(event: &Event) -> Value {
                 Delta::Signature(text) => ("signature", text),
                 Delta::Redacted(text) => ("redacted", text),
                 Delta::ToolInput(text) => ("tool_input", text),
+                Delta::Citation(_) => unreachable!("has a row of its own"),
             };
             json!([name, block.0, text.decode()])
         }
@@ -217,6 +232,8 @@ fn row(event: &Event) -> Value {
             json!(["usage", {"input": input, "output": output, "cache_read": cache_read,
                 "cache_write": cache_write, "reasoning": reasoning}])
         }
+        Event::ServiceTier(tier) => json!(["service_tier", format!("{tier:?}")]),
+        Event::Extra(extra) => json!(["extra", extra.name, extra.value]),
     }
 }
 
@@ -246,7 +263,7 @@ fn case(folder: &Path) -> Result<Case> {
 
 /// At least one: a walk that finds nothing proves nothing.
 fn case_folders() -> Result<Vec<PathBuf>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let root = fixture("");
     let mut cases = Vec::new();
     for family in folders(&root)? {
         cases.extend(folders(&family)?);
