@@ -52,7 +52,10 @@ fn llama_in_its_own_format_has_text_only() {
     assert!(able(FormatKind::Converse).tools && able(FormatKind::Converse).images);
     let native = able(FormatKind::Native);
     assert!(!native.tools && !native.images && !native.documents);
-    assert_eq!(llama::Llama.native(&model("meta.llama2-13b-chat-v1")).map(|format| format.name()), Some("llama2_prompt"));
+    assert_eq!(
+        llama::Llama.native(&model("meta.llama2-13b-chat-v1")).map(|format| format.name()),
+        Some("llama2_prompt")
+    );
     assert!(supports_native(&llama::Llama, &llama4));
     assert!(!supports_native(&nova::Nova, &model("amazon.nova-pro-v1:0")));
 }

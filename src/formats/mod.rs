@@ -18,6 +18,7 @@ mod guardrail;
 pub mod llama_prompt;
 pub mod mistral_prompt;
 mod model_fields;
+pub mod openai_chat;
 mod prompt;
 #[cfg(test)]
 mod samples;
@@ -35,6 +36,7 @@ pub use converse::CONVERSE;
 pub use deepseek_prompt::DEEPSEEK_PROMPT;
 pub use llama_prompt::{LLAMA_PROMPT, LLAMA2_PROMPT};
 pub use mistral_prompt::MISTRAL_PROMPT;
+pub use openai_chat::{MISTRAL_CHAT, OPENAI_CHAT};
 pub use titan_text::TITAN_TEXT;
 
 use bytes::Bytes;
@@ -51,7 +53,9 @@ pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[
     &DEEPSEEK_PROMPT,
     &LLAMA_PROMPT,
     &LLAMA2_PROMPT,
+    &MISTRAL_CHAT,
     &MISTRAL_PROMPT,
+    &OPENAI_CHAT,
     &TITAN_TEXT,
 ];
 
