@@ -18,6 +18,7 @@ mod guardrail;
 pub mod llama_prompt;
 pub mod mistral_prompt;
 mod model_fields;
+pub mod nova_messages;
 pub mod openai_chat;
 mod prompt;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use converse::CONVERSE;
 pub use deepseek_prompt::DEEPSEEK_PROMPT;
 pub use llama_prompt::{LLAMA_PROMPT, LLAMA2_PROMPT};
 pub use mistral_prompt::MISTRAL_PROMPT;
+pub use nova_messages::NOVA_MESSAGES;
 pub use openai_chat::{MISTRAL_CHAT, OPENAI_CHAT};
 pub use titan_text::TITAN_TEXT;
 
@@ -55,6 +57,7 @@ pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[
     &LLAMA2_PROMPT,
     &MISTRAL_CHAT,
     &MISTRAL_PROMPT,
+    &NOVA_MESSAGES,
     &OPENAI_CHAT,
     &TITAN_TEXT,
 ];

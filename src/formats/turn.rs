@@ -102,6 +102,8 @@ impl Turn {
         self.begin(events)?;
         let block = self.run(Running::Thought, events);
         self.blocks.signature(block, text, events);
+        // What is signed is whole.
+        self.rest(events);
         Ok(())
     }
 
