@@ -8,6 +8,7 @@ pub mod anthropic_messages;
 mod bedrock_extras;
 mod blocks;
 pub mod claude_text;
+pub mod cohere_chat;
 pub mod cohere_generate;
 mod completion;
 pub mod converse;
@@ -32,6 +33,7 @@ mod turn;
 
 pub use anthropic_messages::ANTHROPIC_MESSAGES;
 pub use claude_text::CLAUDE_TEXT;
+pub use cohere_chat::COHERE_CHAT;
 pub use cohere_generate::COHERE_GENERATE;
 pub use converse::CONVERSE;
 pub use deepseek_prompt::DEEPSEEK_PROMPT;
@@ -51,6 +53,7 @@ pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[
     &CONVERSE,
     &ANTHROPIC_MESSAGES,
     &CLAUDE_TEXT,
+    &COHERE_CHAT,
     &COHERE_GENERATE,
     &DEEPSEEK_PROMPT,
     &LLAMA_PROMPT,
