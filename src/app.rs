@@ -300,7 +300,7 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
         max_delay: config.retry.max_delay,
         max_retry_after: config.retry.max_retry_after,
     };
-    Ok(Gateway::new(routes, listing, deadlines, retry, Arc::clone(metrics)))
+    Ok(Gateway::new(routes, listing, deadlines, retry, config.max_choices.get(), Arc::clone(metrics)))
 }
 
 fn keys(config: &Config) -> Option<Keys> {

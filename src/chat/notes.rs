@@ -93,6 +93,13 @@ impl Notes {
         }
     }
 
+    /// Records the changes of a second call that was made for the same request.
+    pub fn extend(&mut self, others: &Self) {
+        for Note { param, action, reason } in others.iter() {
+            self.add(param.clone(), *action, reason);
+        }
+    }
+
     /// Nothing was changed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -24,6 +24,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,6 +65,8 @@ pub struct Config {
     pub stream: Stream,
     /// Refuse with 400 what would otherwise be dropped or changed with a note.
     pub strict: bool,
+    /// The most replies to one request (`n`), each a call of Bedrock.
+    pub max_choices: NonZeroU32,
     /// Aliases, settings of single models, and the list of models.
     pub models: Models,
     /// What is logged.
@@ -153,6 +156,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let retry = Retry::read(root.section("retry"));
     let stream = Stream::read(root.section("stream"));
     let strict = root.read("strict", scalar::boolean);
+    let max_choices = root.read("max_choices", scalar::count);
     let log = Log::read(root.section("log"));
     Some(Config {
         server: server?,
@@ -163,6 +167,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         retry: retry?,
         stream: stream?,
         strict: strict?,
+        max_choices: max_choices?,
         models: models?,
         log: log?,
         effective: tree.clone(),

@@ -14,6 +14,7 @@ use crate::families::{self, ModelLimits, Overrides, StreamingMode, Terms};
 use crate::formats::ChatFormat;
 
 /// What every attempt at a target does: made once, however often it is tried.
+#[derive(Clone)]
 pub(super) struct Plan {
     invocation: Invocation,
     format: &'static dyn ChatFormat,

@@ -19,6 +19,7 @@ mod route;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 pub use drive::EventStream;
@@ -28,7 +29,7 @@ pub use retry::RetryPolicy;
 pub use route::{ResolveError, Routes, Target};
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
-use crate::chat::{InvalidRequest, Notes, Request, Response};
+use crate::chat::{Action, InvalidRequest, Notes, Request, Response};
 use crate::telemetry::Metrics;
 
 /// Runs chats.
@@ -40,6 +41,7 @@ pub struct Gateway {
     health: UpstreamHealth,
     listing: Listing,
     profiles: profile::Profiles,
+    max_choices: u32,
 }
 
 /// The longest waits. All run on one monotonic clock, and `total` covers every attempt.
@@ -64,6 +66,8 @@ pub struct Call {
     pub notes: Notes,
     /// Refuse what would be noted, whatever the configuration says.
     pub strict: bool,
+    /// How many replies are wanted, each a call of its own upstream.
+    pub choices: u32,
 }
 
 /// What is known of a call besides its content: for headers, logs and metrics. It exists for failed calls
@@ -101,6 +105,7 @@ impl Gateway {
         listing: Listing,
         deadlines: Deadlines,
         retry: RetryPolicy,
+        max_choices: u32,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -111,6 +116,7 @@ impl Gateway {
             metrics,
             health: UpstreamHealth::default(),
             profiles: profile::Profiles::default(),
+            max_choices,
         }
     }
 
@@ -124,30 +130,50 @@ impl Gateway {
         &self.health
     }
 
-    /// Runs a chat to its end.
-    pub async fn chat(&self, call: Call) -> Answer<Response> {
+    /// Runs a chat to its end: a reply for each choice.
+    pub async fn chat(&self, call: Call) -> Answer<Vec<Response>> {
         let mut trail = Trail::default();
-        let outcome = self.run(call, false, &mut trail).await.and_then(|answered| match answered {
+        let whole = |answered| match answered {
             attempt::Answered::Whole(response) => Ok(response),
             attempt::Answered::Stream(_) => Err(Fault::internal("a stream answered a plain call")),
-        });
+        };
+        let outcome = self.run(call, false, &mut trail).await;
+        let outcome = outcome.and_then(|choices| choices.into_iter().map(whole).collect());
         Answer { trail, outcome }
     }
 
-    /// Runs a chat to its commit point: the first event has decoded, the rest comes with the stream.
-    pub async fn chat_stream(&self, call: Call) -> Answer<EventStream> {
+    /// Runs a chat to its commit point: the first event of each choice has decoded, the rest comes with the streams.
+    pub async fn chat_stream(&self, call: Call) -> Answer<Vec<EventStream>> {
         let mut trail = Trail::default();
-        let outcome = self.run(call, true, &mut trail).await.and_then(|answered| match answered {
+        let stream = |answered| match answered {
             attempt::Answered::Stream(events) => Ok(*events),
             attempt::Answered::Whole(_) => Err(Fault::internal("a whole reply answered a streamed call")),
-        });
+        };
+        let outcome = self.run(call, true, &mut trail).await;
+        let outcome = outcome.and_then(|choices| choices.into_iter().map(stream).collect());
         Answer { trail, outcome }
     }
 
-    async fn run(&self, call: Call, streaming: bool, trail: &mut Trail) -> Result<attempt::Answered, Fault> {
+    async fn run(
+        &self,
+        call: Call,
+        streaming: bool,
+        trail: &mut Trail,
+    ) -> Result<Vec<attempt::Answered>, Fault> {
         let deadline = Instant::now() + self.deadlines.total;
-        let Call { model, request, notes, strict } = call;
+        let Call { model, request, notes, strict, choices } = call;
         trail.notes = notes;
+        if choices > self.max_choices {
+            let message = format!("At most {} choices are made for one request here.", self.max_choices);
+            return Err(InvalidRequest {
+                code: "integer_above_max_value",
+                ..InvalidRequest::value("n", message)
+            }
+            .into());
+        }
+        if choices > 1 {
+            trail.notes.add("n", Action::Warned, "billed_per_choice");
+        }
         let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
@@ -158,7 +184,42 @@ impl Gateway {
         if let Some(profile) = self.profiles.known(&target.model) {
             plan.reroute(profile, trail);
         }
-        retry::run(self, &target, plan, deadline, trail).await
+        if choices == 1 {
+            let only = retry::run(self, &target, plan, deadline, trail).await?;
+            return Ok(vec![only]);
+        }
+        self.run_all(&target, &plan, choices, deadline, trail).await
+    }
+
+    /// The same call several times at once. The first that fails ends them all: a client that asked for three answers
+    /// isn't helped by two.
+    async fn run_all(
+        &self,
+        target: &Target,
+        plan: &attempt::Plan,
+        choices: u32,
+        deadline: Instant,
+        trail: &mut Trail,
+    ) -> Result<Vec<attempt::Answered>, Fault> {
+        let mut trails: Vec<_> = (0..choices).map(|_| trail.clone()).collect();
+        let runs = trails.iter_mut().map(|own| retry::run(self, target, plan.clone(), deadline, own));
+        let outcome = try_join_all(runs).await;
+        for own in trails {
+            trail.joined(own);
+        }
+        outcome
+    }
+}
+
+impl Trail {
+    /// The trail of one more call that was made for the same request.
+    fn joined(&mut self, other: Self) {
+        let Self { requested: _, target, label: _, attempts, upstream_request_id, simulated, notes } = other;
+        self.target = target.or_else(|| self.target.take());
+        self.attempts = self.attempts.saturating_add(attempts);
+        self.upstream_request_id = self.upstream_request_id.take().or(upstream_request_id);
+        self.simulated |= simulated;
+        self.notes.extend(&notes);
     }
 }
 

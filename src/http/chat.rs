@@ -23,25 +23,27 @@ pub(super) async fn completions(
 ) -> Result<Response, ApiError> {
     let strict = headers::strict(request.headers());
     let body = extract::body(request, &edge.limits).await?;
-    let openai::Decoded { request, model, stream, include_usage, notes } = openai::decode(&body)?;
+    let openai::Decoded { request, model, stream, include_usage, choices, forms, notes } =
+        openai::decode(&body)?;
     drop(body);
-    let call = Call { model, request, notes, strict };
+    let call = Call { model, request, notes, strict, choices };
     if stream {
         ledger.streams();
         let Answer { trail, outcome } = edge.gateway.chat_stream(call).await;
-        let answer = outcome.map_err(ApiError::from).map(|events| {
-            let encoder =
-                ChunkEncoder::new(&head(&Id::new(), &trail.requested), StreamOptions { include_usage });
+        let answer = outcome.map_err(ApiError::from).map(|choices| {
+            let options = StreamOptions { include_usage };
+            let id = Id::new();
+            let encoder = ChunkEncoder::new(&head(&id, &trail.requested), forms, choices.len(), options);
             let in_flight = edge.metrics.stream_begun();
-            let body = sse::body(events, encoder, edge.limits.keep_alive, ledger.clone(), in_flight);
+            let body = sse::body(choices, encoder, edge.limits.keep_alive, ledger.clone(), in_flight);
             event_stream(body)
         });
         Ok(described(answer, trail, &ledger))
     } else {
         let Answer { trail, outcome } = edge.gateway.chat(call).await;
-        let answer = outcome.map_err(ApiError::from).and_then(|response| {
-            let completion = openai::completion(&head(&Id::new(), &trail.requested), &response)?;
-            ledger.replied(Some(completion.finish_reason), response.usage);
+        let answer = outcome.map_err(ApiError::from).and_then(|choices| {
+            let completion = openai::completion(&head(&Id::new(), &trail.requested), &forms, &choices)?;
+            ledger.replied(Some(completion.finish_reason), completion.usage);
             Ok(json(completion.body))
         });
         Ok(described(answer, trail, &ledger))

@@ -17,9 +17,9 @@ use tokio::time::{Instant, Sleep};
 
 use super::error::ApiError;
 use super::record::Ledger;
-use crate::chat::Event;
-use crate::gateway::EventStream;
-use crate::openai::{ChunkEncoder, error_event};
+use crate::chat::{Event, Usage};
+use crate::gateway::{EventStream, Fault};
+use crate::openai::{self, ChunkEncoder, error_event};
 use crate::telemetry::InFlight;
 
 /// Most bytes that are held back for one write.
@@ -31,9 +31,9 @@ const TURNS: u8 = 2;
 /// A line that clients skip, complete in itself.
 const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
-/// The body for `events`. `in_flight` and the ledger ride in it and end with it, however it ends.
+/// The body for the choices' events. `in_flight` and the ledger ride in it and end with it, however it ends.
 pub(super) fn body(
-    events: EventStream,
+    choices: Vec<EventStream>,
     encoder: ChunkEncoder,
     keep_alive: Option<Duration>,
     ledger: Ledger,
@@ -41,7 +41,8 @@ pub(super) fn body(
 ) -> Body {
     Body::new(Sse {
         inner: Mutex::new(Inner {
-            events,
+            choices: choices.into_iter().map(|events| Choice { events, ended: false }).collect(),
+            turn: 0,
             encoder,
             piece: Vec::new(),
             turns: 0,
@@ -59,7 +60,9 @@ struct Sse {
 }
 
 struct Inner {
-    events: EventStream,
+    choices: Vec<Choice>,
+    /// The choice to look at first.
+    turn: usize,
     encoder: ChunkEncoder,
     /// What is to be written next. Always whole events.
     piece: Vec<u8>,
@@ -69,6 +72,12 @@ struct Inner {
     keep_alive: Option<KeepAlive>,
     ledger: Ledger,
     _in_flight: InFlight,
+}
+
+/// One of the replies that are streamed.
+struct Choice {
+    events: EventStream,
+    ended: bool,
 }
 
 impl HttpBody for Sse {
@@ -87,13 +96,13 @@ impl HttpBody for Sse {
 impl Inner {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         while !self.ended && self.piece.len() < PIECE {
-            match Pin::new(&mut self.events).poll_next(cx) {
-                Poll::Ready(Some(Ok(event))) => {
+            match self.poll_choices(cx) {
+                Poll::Ready((choice, Some(Ok(event)))) => {
                     self.turns = 0;
-                    self.take(&event);
+                    self.take(choice, &event);
                 }
-                Poll::Ready(Some(Err(fault))) => self.fail(&fault.into()),
-                Poll::Ready(None) => self.finish(),
+                Poll::Ready((_, Some(Err(fault)))) => self.fail(&fault.into()),
+                Poll::Ready((choice, None)) => self.finish(choice),
                 Poll::Pending if self.piece.is_empty() => return self.poll_keep_alive(cx),
                 Poll::Pending if self.turns < TURNS => {
                     self.turns += 1;
@@ -115,20 +124,41 @@ impl Inner {
         Poll::Ready(Some(std::mem::replace(&mut self.piece, next).into()))
     }
 
-    fn take(&mut self, event: &Event) {
+    /// The next event of any choice, or the end of one. They take turns, so that none waits for another.
+    fn poll_choices(&mut self, cx: &mut Context<'_>) -> Poll<(usize, Option<Result<Event, Fault>>)> {
+        let first = if self.turn < self.choices.len() { self.turn } else { 0 };
+        let (before, after) = self.choices.split_at_mut(first);
+        let in_turn = after.iter_mut().zip(first..).chain(before.iter_mut().zip(0..));
+        for (choice, at) in in_turn.filter(|(choice, _)| !choice.ended) {
+            if let Poll::Ready(event) = Pin::new(&mut choice.events).poll_next(cx) {
+                choice.ended = event.is_none();
+                self.turn = at + 1;
+                return Poll::Ready((at, event));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.choices.iter().filter_map(|choice| choice.events.usage()).reduce(openai::sum)
+    }
+
+    fn take(&mut self, choice: usize, event: &Event) {
         if matches!(event, Event::Delta { .. }) {
             self.ledger.first_token();
         }
-        if let Err(error) = self.encoder.push(event, &mut self.piece) {
+        if let Err(error) = self.encoder.push(choice, event, &mut self.piece) {
             self.fail(&error.into());
         }
     }
 
-    fn finish(&mut self) {
-        match self.encoder.finish(&mut self.piece) {
+    fn finish(&mut self, choice: usize) {
+        match self.encoder.finish(choice, &mut self.piece) {
             Ok(finish_reason) => {
-                self.ended = true;
-                self.ledger.replied(Some(finish_reason), self.events.usage());
+                self.ended = self.choices.iter().all(|choice| choice.ended);
+                if self.ended {
+                    self.ledger.replied(Some(finish_reason), self.usage());
+                }
             }
             Err(error) => self.fail(&error.into()),
         }
@@ -139,7 +169,7 @@ impl Inner {
         self.ended = true;
         self.piece.extend_from_slice(&error_event(&error.wire()));
         // What was generated before it broke was paid for.
-        self.ledger.replied(None, self.events.usage());
+        self.ledger.replied(None, self.usage());
         self.ledger.interrupted(error.label());
     }
 
@@ -153,7 +183,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if !self.ended {
-            self.ledger.replied(None, self.events.usage());
+            self.ledger.replied(None, self.usage());
         }
     }
 }

@@ -1,7 +1,10 @@
 //! [`Response`] → a `chat.completion` object.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer};
 
+use super::calls::{CallForm, CallForms, custom_input};
 use super::finish::finish_reason;
 use crate::chat::{Citation, Extra, Reasoning, Response, ServiceTier, Text, ToolCall, Usage};
 
@@ -38,57 +41,94 @@ pub enum EncodeError {
 pub struct Written {
     /// The JSON.
     pub body: Vec<u8>,
-    /// What it says of its end.
+    /// What it says of its end: the first choice's.
     pub finish_reason: &'static str,
+    /// What all choices cost together, where known.
+    pub usage: Option<Usage>,
 }
 
-/// Writes a whole reply. `content` and `refusal` are always there, as OpenAI has it; thoughts are in
+/// Writes whole replies to one request, a choice each. `content` and `refusal` are always there, as OpenAI has it; thoughts are in
 /// `reasoning_content`, and those that must come back to the model, with their proofs, in `reasoning_details`.
-pub fn completion(head: &Head<'_>, response: &Response) -> Result<Written, EncodeError> {
-    let Response { text, reasoning, tool_calls, stop, usage, citations, service_tier, extras } = response;
-    let spoken = text.as_ref().filter(|text| !text.is_empty());
-    let empty;
-    let content = match spoken {
-        Some(text) => Some(text),
-        None if !tool_calls.is_empty() => None,
-        None => {
-            empty = Text::new("");
-            Some(&empty)
-        }
-    };
-    let has_content = spoken.is_some() || !tool_calls.is_empty();
-    let finish_reason = finish_reason(stop, !tool_calls.is_empty(), has_content)?;
-    let length = if citations.is_empty() { 0 } else { content.map_or(0, characters) };
-    let thoughts = Text::concat(reasoning.iter().map(|reasoning| &reasoning.text));
+pub fn completion(
+    head: &Head<'_>,
+    forms: &CallForms,
+    responses: &[Response],
+) -> Result<Written, EncodeError> {
+    let choices = responses.iter().zip(0..).map(|(response, index)| choice(response, forms, index));
+    let choices = choices.collect::<Result<Vec<_>, _>>()?;
+    let finish_reason = choices.first().map_or("stop", |choice| choice.finish_reason);
+    let usage = responses.iter().filter_map(|response| response.usage).reduce(sum);
     let completion = Completion {
         id: head.id,
         object: "chat.completion",
         created: head.created,
         model: head.model,
-        choices: [Choice {
-            index: 0,
-            message: Message {
-                role: "assistant",
-                content,
-                refusal: None,
-                reasoning_content: (!thoughts.is_empty()).then_some(&thoughts),
-                reasoning_details: reasoning_details(reasoning),
-                annotations: citations.iter().map(|citation| Annotation::new(citation, length)).collect(),
-                tool_calls: tool_calls.iter().map(wire_call).collect(),
-            },
-            logprobs: None,
-            finish_reason,
-        }],
+        choices,
         usage: usage.as_ref().map(wire_usage),
-        service_tier: service_tier.map(tier_word),
-        bedrock: Extras(extras),
+        service_tier: responses.iter().find_map(|response| response.service_tier).map(tier_word),
+        // Each choice has its own; they are alike.
+        bedrock: Extras(responses.first().map_or(&[], |response| &response.extras)),
     };
-    Ok(Written { body: serde_json::to_vec(&completion)?, finish_reason })
+    Ok(Written { body: serde_json::to_vec(&completion)?, finish_reason, usage })
 }
 
-fn wire_call(call: &ToolCall) -> WireToolCall<'_> {
-    let ToolCall { id, name, arguments } = call;
-    WireToolCall { id, r#type: "function", function: Function { name, arguments } }
+/// Each choice is a call of its own upstream, and each is paid for.
+pub fn sum(a: Usage, b: Usage) -> Usage {
+    Usage {
+        input: a.input.saturating_add(b.input),
+        output: a.output.saturating_add(b.output),
+        cache_read: a.cache_read.saturating_add(b.cache_read),
+        cache_write: a.cache_write.saturating_add(b.cache_write),
+        reasoning: match (a.reasoning, b.reasoning) {
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
+            (known, None) | (None, known) => known,
+        },
+    }
+}
+
+fn choice<'a>(response: &'a Response, forms: &CallForms, index: u32) -> Result<Choice<'a>, EncodeError> {
+    let Response { text, reasoning, tool_calls, stop, usage: _, citations, service_tier: _, extras: _ } =
+        response;
+    let spoken = text.as_ref().filter(|text| !text.is_empty());
+    let content = match spoken {
+        Some(text) => Some(Cow::Borrowed(text)),
+        None if !tool_calls.is_empty() => None,
+        None => Some(Cow::Owned(Text::new(""))),
+    };
+    let has_content = spoken.is_some() || !tool_calls.is_empty();
+    let finish_reason = finish_reason(stop, !tool_calls.is_empty(), has_content)?;
+    let length = if citations.is_empty() { 0 } else { content.as_deref().map_or(0, characters) };
+    let thoughts = Text::concat(reasoning.iter().map(|reasoning| &reasoning.text));
+    let (mut function_call, mut calls) = (None, Vec::with_capacity(tool_calls.len()));
+    for (at, ToolCall { id, name, arguments }) in tool_calls.iter().enumerate() {
+        match forms.form(name, at) {
+            CallForm::Deprecated => function_call = Some(Function { name, arguments }),
+            CallForm::Function => {
+                calls.push(WireToolCall::Function { id, function: Function { name, arguments } });
+            }
+            CallForm::Custom => {
+                calls.push(WireToolCall::Custom {
+                    id,
+                    custom: Custom { name, input: custom_input(arguments) },
+                });
+            }
+        }
+    }
+    Ok(Choice {
+        index,
+        message: Message {
+            role: "assistant",
+            content,
+            refusal: None,
+            reasoning_content: (!thoughts.is_empty()).then_some(thoughts),
+            reasoning_details: reasoning_details(reasoning),
+            annotations: citations.iter().map(|citation| Annotation::new(citation, length)).collect(),
+            tool_calls: calls,
+            function_call,
+        },
+        logprobs: None,
+        finish_reason: forms.finish_reason(finish_reason),
+    })
 }
 
 /// Thoughts with a proof. The others say no more than `reasoning_content` does.
@@ -124,7 +164,7 @@ struct Completion<'a> {
     object: &'static str,
     created: u64,
     model: &'a str,
-    choices: [Choice<'a>; 1],
+    choices: Vec<Choice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<WireUsage>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,16 +184,18 @@ struct Choice<'a> {
 #[derive(Serialize)]
 struct Message<'a> {
     role: &'static str,
-    content: Option<&'a Text>,
+    content: Option<Cow<'a, Text>>,
     refusal: Option<()>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_content: Option<&'a Text>,
+    reasoning_content: Option<Text>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasoning_details: Vec<ReasoningDetail<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Annotation<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<WireToolCall<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_call: Option<Function<'a>>,
 }
 
 /// Models say which text a place on the web stands behind, not which words of it: so the whole answer.
@@ -213,10 +255,16 @@ impl Serialize for Extras<'_> {
 }
 
 #[derive(Serialize)]
-struct WireToolCall<'a> {
-    id: &'a str,
-    r#type: &'static str,
-    function: Function<'a>,
+#[serde(tag = "type", rename_all = "snake_case")]
+enum WireToolCall<'a> {
+    Function { id: &'a str, function: Function<'a> },
+    Custom { id: &'a str, custom: Custom<'a> },
+}
+
+#[derive(Serialize)]
+struct Custom<'a> {
+    name: &'a str,
+    input: Text,
 }
 
 #[derive(Serialize)]
@@ -293,7 +341,10 @@ mod tests {
     }
 
     fn encoded(response: &Response) -> Value {
-        serde_json::from_slice(&completion(&HEAD, response).unwrap().body).unwrap()
+        serde_json::from_slice(
+            &completion(&HEAD, &CallForms::default(), std::slice::from_ref(response)).unwrap().body,
+        )
+        .unwrap()
     }
 
     #[test]
@@ -366,7 +417,10 @@ mod tests {
     #[test]
     fn a_malformed_reply_is_an_answer_only_if_it_says_something() {
         let mut response = silent(StopReason::Malformed);
-        assert!(matches!(completion(&HEAD, &response), Err(EncodeError::Malformed)));
+        assert!(matches!(
+            completion(&HEAD, &CallForms::default(), &[response.clone()]),
+            Err(EncodeError::Malformed)
+        ));
         response.text = Some(Text::new("half"));
         assert_eq!(encoded(&response)["choices"][0]["finish_reason"], "stop");
     }

@@ -5,6 +5,7 @@
 //! waits, and nothing knows who answers the request. It may name `chat` and nothing else in the crate;
 //! the HTTP edge is its only caller.
 
+mod calls;
 mod chunk;
 mod decode;
 mod encode;
@@ -12,9 +13,10 @@ mod error;
 mod finish;
 mod models;
 
+pub use calls::CallForms;
 pub use chunk::{ChunkEncoder, StreamOptions};
 pub use decode::{Decision, Decoded, PARAMETERS, Parameter, Shape, decode, fuzz_decode};
-pub use encode::{EncodeError, Head, Written, completion};
+pub use encode::{EncodeError, Head, Written, completion, sum};
 pub use error::{ErrorBody, error_body, error_event};
 pub use models::{Model, ModelList};
 

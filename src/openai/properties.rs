@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{ChunkEncoder, Head, StreamOptions, completion, decode, fuzz_decode};
+use super::{CallForms, ChunkEncoder, Head, StreamOptions, completion, decode, fuzz_decode};
 use crate::chat::{Block, BlockIndex, BlockKind, Delta, Event, Response, StopReason, Text, Usage};
 
 const HEAD: Head<'static> = Head { id: "chatcmpl-1", created: 1, model: "m" };
@@ -63,13 +63,13 @@ fn events(blocks: &[Said], interleaved: bool, usage: Option<Usage>) -> Vec<Event
 }
 
 fn streamed(events: &[Event], include_usage: bool) -> Vec<Value> {
-    let mut encoder = ChunkEncoder::new(&HEAD, StreamOptions { include_usage });
+    let mut encoder = ChunkEncoder::new(&HEAD, CallForms::default(), 1, StreamOptions { include_usage });
     let mut out = Vec::new();
     for event in events {
-        encoder.push(event, &mut out).unwrap();
+        encoder.push(0, event, &mut out).unwrap();
     }
     assert!(!String::from_utf8_lossy(&out).contains("[DONE]\n"), "not before the end");
-    encoder.finish(&mut out).unwrap();
+    encoder.finish(0, &mut out).unwrap();
     let out = String::from_utf8(out).unwrap();
     let chunks = out.strip_suffix("data: [DONE]\n\n").unwrap();
     chunks
@@ -142,7 +142,7 @@ proptest! {
             Event::Stop(StopReason::EndTurn),
         ])
         .unwrap();
-        let reply: Value = serde_json::from_slice(&completion(&HEAD, &response).unwrap().body).unwrap();
+        let reply: Value = serde_json::from_slice(&completion(&HEAD, &CallForms::default(), std::slice::from_ref(&response)).unwrap().body).unwrap();
         prop_assert_eq!(reply["choices"][0]["message"]["content"].as_str(), Some(text.as_str()));
     }
 
@@ -156,7 +156,7 @@ proptest! {
         let usage = output.map(|output| Usage { output, ..Usage::default() });
         let events = events(&blocks, interleaved, usage);
         let response = Response::assemble(events.clone()).unwrap();
-        let whole: Value = serde_json::from_slice(&completion(&HEAD, &response).unwrap().body).unwrap();
+        let whole: Value = serde_json::from_slice(&completion(&HEAD, &CallForms::default(), std::slice::from_ref(&response)).unwrap().body).unwrap();
 
         let mut chunks = streamed(&events, include_usage);
         if include_usage && usage.is_some() {

@@ -9,6 +9,7 @@
 
 mod auth;
 mod chat;
+mod choices;
 mod errors;
 mod lifecycle;
 mod models;

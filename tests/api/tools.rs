@@ -329,7 +329,7 @@ async fn deprecated_functions_are_tools() {
             {"role": "function", "name": "weather", "content": "21 degrees"},
         ]});
         let answer = gateway.chat(&body).await;
-        assert_eq!(calls(&answer.completion())[0]["function"]["name"], "weather");
+        assert_eq!(answer.completion()["choices"][0]["message"]["function_call"]["name"], "weather");
         let (called, answered) = sent_ids(&gateway.last_call().1);
         assert_eq!(called, answered);
     }

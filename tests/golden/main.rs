@@ -118,7 +118,7 @@ fn no_file_of_a_case_goes_unread() -> Result<()> {
 
 /// What a client of OpenAI's API sends, and the call of Bedrock that comes of it.
 fn request_into_call(case: &Case, request: &str) -> Result<String> {
-    let openai::Decoded { request, stream, mut notes, model: _, include_usage: _ } =
+    let openai::Decoded { request, stream, mut notes, model: _, include_usage: _, choices: _, forms: _ } =
         openai::decode(request.as_bytes())?;
     let model = ModelId::parse(&case.model)?;
     let terms = Terms {

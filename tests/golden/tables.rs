@@ -29,8 +29,10 @@ fn every_row_of_the_table_of_capabilities_is_as_written() -> Result<()> {
 #[test]
 fn a_request_with_everything_is_read() -> Result<()> {
     let body = fs::read(fixture("openai/full.json"))?;
-    let openai::Decoded { request, model, stream, include_usage, notes } = openai::decode(&body)?;
-    let mut read = format!("{model:?} stream={stream} include_usage={include_usage}\n{request:#?}\n");
+    let openai::Decoded { request, model, stream, include_usage, choices, forms: _, notes } =
+        openai::decode(&body)?;
+    let mut read =
+        format!("{model:?} stream={stream} include_usage={include_usage} choices={choices}\n{request:#?}\n");
     for note in notes.iter() {
         writeln!(read, "{note}")?;
     }

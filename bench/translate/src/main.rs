@@ -15,7 +15,7 @@ use outcrop::bedrock::{FrameDecoder, Invocation, ModelId, Reply, ReplyHead};
 use outcrop::chat::{Notes, Request, Response};
 use outcrop::families::{self, ModelLimits, Overrides, Prepared, Terms};
 use outcrop::formats::{ANTHROPIC_MESSAGES, CONVERSE, ChatFormat, LLAMA_PROMPT, TITAN_TEXT};
-use outcrop::openai::{self, ChunkEncoder, Head, StreamOptions};
+use outcrop::openai::{self, CallForms, ChunkEncoder, Head, StreamOptions};
 use rustix::time::{ClockId, clock_gettime};
 use workload::{Format, Shape};
 
@@ -195,7 +195,7 @@ fn translate_reply(format: &'static dyn ChatFormat, body: String) -> Work {
     Box::new(move || {
         let mut events = Vec::new();
         format.decode(&reply, &mut events)?;
-        Ok(openai::completion(&HEAD, &Response::assemble(events)?)?.body.len())
+        Ok(openai::completion(&HEAD, &CallForms::default(), &[Response::assemble(events)?])?.body.len())
     })
 }
 
@@ -204,14 +204,14 @@ fn translate_stream(format: &'static dyn ChatFormat, pieces: Vec<Bytes>) -> Work
     Box::new(move || {
         let mut frames = FrameDecoder::new();
         let mut decoder = format.stream_decoder();
-        let mut encoder = ChunkEncoder::new(&HEAD, StreamOptions { include_usage: true });
+        let mut encoder = ChunkEncoder::new(&HEAD, CallForms::default(), 1, StreamOptions { include_usage: true });
         let (mut events, mut out, mut written) = (Vec::new(), Vec::new(), 0);
         for piece in &pieces {
             frames.push(piece);
             while let Some(frame) = frames.decode()? {
                 decoder.push(&frame?, &mut events)?;
                 for event in events.drain(..) {
-                    encoder.push(&event, &mut out)?;
+                    encoder.push(0, &event, &mut out)?;
                 }
             }
             written += std::mem::take(&mut out).len();
@@ -219,9 +219,9 @@ fn translate_stream(format: &'static dyn ChatFormat, pieces: Vec<Bytes>) -> Work
         frames.finish()?;
         decoder.finish(&mut events)?;
         for event in events.drain(..) {
-            encoder.push(&event, &mut out)?;
+            encoder.push(0, &event, &mut out)?;
         }
-        encoder.finish(&mut out)?;
+        encoder.finish(0, &mut out)?;
         Ok(written + out.len())
     })
 }

@@ -117,7 +117,7 @@ models:
     assert_eq!(models["on"].target, "amazon.nova-lite-v1:0");
     let turbo = &models["gpt-3.5-turbo"];
     assert_eq!((turbo.region.as_deref(), turbo.format), (Some("eu-west-1"), Some(ModelFormat::Converse)));
-    assert_eq!((turbo.strict, turbo.max_tokens.map(std::num::NonZeroU32::get)), (Some(true), Some(9)));
+    assert_eq!((turbo.strict, turbo.max_tokens.map(NonZeroU32::get)), (Some(true), Some(9)));
     let itself = &models["meta.llama3-8b-instruct-v1:0"];
     assert_eq!(
         (itself.target.as_str(), itself.format),

@@ -20,6 +20,7 @@ mod wire;
 
 use serde_json::value::RawValue;
 
+use super::calls::CallForms;
 use crate::chat::{Draw, Effort, InvalidRequest, Json, Notes, OutputFormat, Request, Service, Verbosity};
 use ledger::Ledger;
 use object::Str;
@@ -38,6 +39,10 @@ pub struct Decoded {
     pub stream: bool,
     /// The stream is to end with a usage chunk.
     pub include_usage: bool,
+    /// How many replies are wanted. At least 1.
+    pub choices: u32,
+    /// In which forms calls of tools are expected.
+    pub forms: CallForms,
     /// What was dropped or rewritten while reading.
     pub notes: Notes,
 }
@@ -97,19 +102,17 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
         return Err(missing_messages(&rest));
     };
     rest.settle(&mut ledger)?;
-    if let Some(n) = n {
-        one_choice(n)?;
-    }
     if let Some(modalities) = modalities {
         text_only(&modalities)?;
     }
-    let tools = tools::tools(tools, functions, &mut ledger)?;
+    let (tools, forms) = tools::tools(tools, functions, &mut ledger)?;
     let (tools, tool_choice) = tools::choice(tools, tool_choice, function_call, &mut ledger)?;
     let mut request = Request {
         messages: messages::messages(messages, &mut ledger)?,
         tools,
         tool_choice,
-        parallel_tool_calls,
+        // A message has room for one call in the deprecated form.
+        parallel_tool_calls: if forms.deprecated() { Some(false) } else { parallel_tool_calls },
         max_tokens: max_output(max_completion_tokens, max_tokens, &mut ledger)?,
         temperature: parameters::decimal(temperature, &root.member("temperature"), 0.0, 2.0)?,
         top_p: parameters::decimal(top_p, &root.member("top_p"), 0.0, 1.0)?,
@@ -146,7 +149,8 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
     let stream = stream.unwrap_or(false);
     let include_usage = stream_options.is_some_and(|options| usage_wanted(&options, stream, &mut ledger));
     let model = model.map(Str::into_owned).filter(|model| !model.is_empty());
-    Ok(Decoded { request, model, stream, include_usage, notes: ledger.into_notes() })
+    let choices = positive(n, &root.member("n"))?.unwrap_or(1);
+    Ok(Decoded { request, model, stream, include_usage, choices, forms, notes: ledger.into_notes() })
 }
 
 /// Entry of the fuzz target `openai_decode`: whatever the bytes are, an answer.
@@ -177,15 +181,6 @@ fn missing_messages(rest: &parameters::Rest<'_>) -> InvalidRequest {
         };
     }
     missing(&Path::Root.member("messages"))
-}
-
-fn one_choice(n: i64) -> Result<(), InvalidRequest> {
-    let path = Path::Root.member("n");
-    parameters::integer(Some(n), &path, 1, i64::MAX)?;
-    if n > 1 {
-        return Err(unsupported(&path, "only one choice a request is supported"));
-    }
-    Ok(())
 }
 
 fn text_only(modalities: &[Str<'_>]) -> Result<(), InvalidRequest> {

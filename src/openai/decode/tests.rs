@@ -304,7 +304,6 @@ fn ranges_are_openais() {
         (r#""top_logprobs":3"#, "top_logprobs", "invalid_value"),
         (r#""top_logprobs":21"#, "top_logprobs", "integer_above_max_value"),
         (r#""n":0"#, "n", "integer_below_min_value"),
-        (r#""n":2"#, "n", "unsupported_value"),
         (r#""modalities":["text","audio"]"#, "modalities", "unsupported_value"),
         (r#""reasoning_effort":"extreme""#, "reasoning_effort", "invalid_value"),
         (r#""service_tier":"gold""#, "service_tier", "invalid_value"),

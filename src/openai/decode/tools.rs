@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::super::calls::CallForms;
 use super::ledger::Ledger;
 use super::object::{Array, Str};
 use super::path::Path;
@@ -16,8 +17,9 @@ pub(super) fn tools(
     tools: Option<Array<wire::Tool<'_>, 4_096>>,
     functions: Option<Array<wire::Function<'_>, 4_096>>,
     ledger: &mut Ledger,
-) -> Result<Vec<Tool>, InvalidRequest> {
+) -> Result<(Vec<Tool>, CallForms), InvalidRequest> {
     let root = Path::Root;
+    let mut forms = CallForms::default();
     let tools = tools.map(|tools| tools.0).unwrap_or_default();
     let functions = functions.map(|functions| functions.0).unwrap_or_default();
     if !tools.is_empty() && !functions.is_empty() {
@@ -25,20 +27,26 @@ pub(super) fn tools(
     }
     if !functions.is_empty() {
         ledger.rewritten(&root.member("functions"), "deprecated");
+        forms.expect_function_call();
     }
     let mut read = Vec::with_capacity(tools.len().max(functions.len()));
     let list = root.member("tools");
     for (index, wire) in tools.into_iter().enumerate() {
-        read.push(tool(wire, &list.item(index), ledger)?);
+        read.push(tool(wire, &list.item(index), &mut forms, ledger)?);
     }
     let list = root.member("functions");
     for (index, wire) in functions.into_iter().enumerate() {
         read.push(function(wire, &list.item(index), ledger)?);
     }
-    Ok(read)
+    Ok((read, forms))
 }
 
-fn tool(wire: wire::Tool<'_>, path: &Path<'_>, ledger: &mut Ledger) -> Result<Tool, InvalidRequest> {
+fn tool(
+    wire: wire::Tool<'_>,
+    path: &Path<'_>,
+    forms: &mut CallForms,
+    ledger: &mut Ledger,
+) -> Result<Tool, InvalidRequest> {
     let wire::Tool { kind, function: as_function, custom: as_custom, cache_control, rest } = wire;
     let kind = kind.ok_or_else(|| missing(&path.member("type")))?;
     let (mut tool, other, stray) = match &*kind {
@@ -50,7 +58,9 @@ fn tool(wire: wire::Tool<'_>, path: &Path<'_>, ledger: &mut Ledger) -> Result<To
         "custom" => {
             let path = path.member("custom");
             let wire = as_custom.ok_or_else(|| missing(&path))?;
-            (custom(wire, &path, ledger)?, "function", as_function.is_some())
+            let tool = custom(wire, &path, ledger)?;
+            forms.add_custom(&tool.name);
+            (tool, "function", as_function.is_some())
         }
         _ => return Err(not_one_of(&path.member("type"), &["function", "custom"])),
     };
@@ -74,8 +84,7 @@ fn function(wire: wire::Function<'_>, path: &Path<'_>, ledger: &mut Ledger) -> R
     })
 }
 
-/// A custom tool takes free text. The nearest thing is a function of one string; its calls come back as
-/// calls of that function.
+/// A custom tool takes free text. The nearest thing is a function of one string; [`CallForms`] turns its calls back.
 fn custom(wire: wire::CustomTool<'_>, path: &Path<'_>, ledger: &mut Ledger) -> Result<Tool, InvalidRequest> {
     let wire::CustomTool { name, description, format, rest } = wire;
     ledger.add(path, Action::Emulated, "custom_tool");
