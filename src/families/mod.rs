@@ -7,6 +7,7 @@
 mod ai21;
 mod anthropic;
 mod capabilities;
+mod claude_text;
 mod cohere;
 mod deepseek;
 mod gemma;
@@ -86,16 +87,17 @@ pub static FAMILIES: &[&dyn Family] = &[
     &titan::Titan,
 ];
 
-/// The family that config names, `generic` included.
+/// Families that claim no ids: config has to name them.
+static NAMED_ONLY: &[&dyn Family] = &[&claude_text::ClaudeText, &generic::Generic];
+
+/// The family that config names, [`NAMED_ONLY`] ones included.
 pub fn named(name: &str) -> Option<&'static dyn Family> {
-    let generic: &'static dyn Family = &generic::Generic;
-    FAMILIES.iter().copied().chain([generic]).find(|family| family.name() == name)
+    FAMILIES.iter().chain(NAMED_ONLY).copied().find(|family| family.name() == name)
 }
 
 /// Every name that config may use.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let generic: &'static dyn Family = &generic::Generic;
-    FAMILIES.iter().copied().chain([generic]).map(Family::name)
+    FAMILIES.iter().chain(NAMED_ONLY).map(|family| family.name())
 }
 
 /// The model's family: the configured one (ids that hide their model need it), else the one that claims the
