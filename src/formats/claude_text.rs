@@ -9,7 +9,7 @@ use super::completion::{Completion, CompletionStream, Piece};
 use super::finish_word;
 use super::model_fields::Fields;
 use super::prompt::{Asked, Guard, Prompt, indent_speakers};
-use super::{ChatFormat, ProtocolError, StreamDecoder, fuzz};
+use super::{ChatFormat, ProtocolError, StreamDecoder};
 use crate::bedrock::{Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Message, Notes, Request, Role, StopReason};
 
@@ -154,14 +154,6 @@ fn stream() -> CompletionStream {
         let answer: Answer = serde_json::from_slice(chunk).map_err(ProtocolError::shape("chunk"))?;
         answer.into_piece()
     })
-}
-
-/// For fuzzers: a line of `data` is a chunk behind one byte, see the promise in `formats::fuzz`.
-///
-/// # Panics
-/// If the decoder breaks the promise.
-pub fn fuzz_frames(data: &[u8]) {
-    fuzz::feed(&mut stream(), &["chunk"], data);
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::finish_word::stop_reason;
 use super::model_fields::Fields;
 use super::prompt::{Asked, Guard, Prompt, indent_speakers};
 use super::scalar::Count;
-use super::{ChatFormat, ProtocolError, StreamDecoder, fuzz};
+use super::{ChatFormat, ProtocolError, StreamDecoder};
 use crate::bedrock::{Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Message, Notes, Request, Role, StopReason};
 
@@ -175,14 +175,6 @@ fn stream() -> CompletionStream {
         let answer: Answer = serde_json::from_slice(chunk).map_err(ProtocolError::shape("chunk"))?;
         answer.into_piece()
     })
-}
-
-/// For fuzzers: a line of `data` is a chunk behind one byte, see the promise in `formats::fuzz`.
-///
-/// # Panics
-/// If the decoder breaks the promise.
-pub fn fuzz_frames(data: &[u8]) {
-    fuzz::feed(&mut stream(), &["chunk"], data);
 }
 
 #[cfg(test)]

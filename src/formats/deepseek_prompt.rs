@@ -11,7 +11,7 @@ use super::prompt::{Asked, Guard, Prompt, split_marks};
 use super::scalar::text;
 use super::thoughts::{Part, Thoughts};
 use super::turn::Turn;
-use super::{ChatFormat, ProtocolError, StreamDecoder, fuzz};
+use super::{ChatFormat, ProtocolError, StreamDecoder};
 use crate::bedrock::{Frame, Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Message, Notes, Request, Role, Text, Usage};
 
@@ -173,14 +173,6 @@ impl DeepSeekStream {
             None => self.turn.begin(events),
         }
     }
-}
-
-/// For fuzzers: a line of `data` is a chunk behind one byte, see the promise in `formats::fuzz`.
-///
-/// # Panics
-/// If the decoder breaks the promise.
-pub fn fuzz_frames(data: &[u8]) {
-    fuzz::feed(&mut DeepSeekStream::default(), &["chunk"], data);
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::completion::{Completion, CompletionStream, Piece};
 use super::finish_word::stop_reason;
 use super::model_fields::Fields;
 use super::prompt::{Asked, Guard, Prompt, split_marks};
-use super::{ChatFormat, ProtocolError, StreamDecoder, fuzz};
+use super::{ChatFormat, ProtocolError, StreamDecoder};
 use crate::bedrock::{Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Message, Notes, Request, Role};
 
@@ -157,14 +157,6 @@ fn stream() -> CompletionStream {
         let answer: Answer = serde_json::from_slice(chunk).map_err(ProtocolError::shape("chunk"))?;
         Ok(Some(answer.into_piece().unwrap_or_default()))
     })
-}
-
-/// For fuzzers: a line of `data` is a chunk behind one byte, see the promise in `formats::fuzz`.
-///
-/// # Panics
-/// If the decoder breaks the promise.
-pub fn fuzz_frames(data: &[u8]) {
-    fuzz::feed(&mut stream(), &["chunk"], data);
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub use cohere_chat::COHERE_CHAT;
 pub use cohere_generate::COHERE_GENERATE;
 pub use converse::CONVERSE;
 pub use deepseek_prompt::DEEPSEEK_PROMPT;
+pub use fuzz::fuzz_streams;
 pub use llama_prompt::{LLAMA_PROMPT, LLAMA2_PROMPT};
 pub use mistral_prompt::MISTRAL_PROMPT;
 pub use nova_messages::NOVA_MESSAGES;

@@ -8,7 +8,7 @@ use crate::chat::{self, Event, Json, Text};
 use crate::formats::finish_word::stop_reason;
 use crate::formats::scalar::text;
 use crate::formats::turn::Turn;
-use crate::formats::{ProtocolError, StreamDecoder, fuzz};
+use crate::formats::{ProtocolError, StreamDecoder};
 
 /// Reads a body of `InvokeModel`. Its counts stand in the headers.
 pub(super) fn reply(reply: &bedrock::Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
@@ -164,12 +164,4 @@ impl CohereStream {
             word => self.turn.stop(stop_reason(word), events),
         }
     }
-}
-
-/// For fuzzers: a line of `data` is a chunk behind one byte, see the promise in `formats::fuzz`.
-///
-/// # Panics
-/// If the decoder breaks the promise.
-pub fn fuzz_frames(data: &[u8]) {
-    fuzz::feed(&mut CohereStream::default(), &["chunk"], data);
 }

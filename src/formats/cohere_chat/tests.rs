@@ -7,6 +7,7 @@ use crate::bedrock::{Frame, ReplyHead, TokenCounts};
 use crate::chat::{
     Block, Draw, Json, Message, Response, Role, StopReason, Text, Tool, ToolResult, ToolUse, Usage,
 };
+use crate::formats::fuzz;
 use crate::formats::samples::lines;
 
 fn message(role: Role, content: Vec<Block>) -> Message {
@@ -241,6 +242,6 @@ proptest! {
         "event_type", "text-generation", "tool-calls-generation", "stream-end", "stream-start", "text",
         "tool_calls", "name", "parameters", "finish_reason", "is_finished", "response", "COMPLETE",
     ])) {
-        fuzz_frames(&data);
+        fuzz::feed(&mut CohereStream::default(), &["chunk"], &data);
     }
 }

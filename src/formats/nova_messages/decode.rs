@@ -10,7 +10,7 @@ use crate::bedrock::{self, Frame};
 use crate::chat::{self, Event, Json, StopReason, Text};
 use crate::formats::scalar::Count;
 use crate::formats::turn::{Tokens, Turn};
-use crate::formats::{ProtocolError, StreamDecoder, fuzz};
+use crate::formats::{ProtocolError, StreamDecoder};
 
 /// Reads a body of `InvokeModel`. What its usage leaves out stands in the headers.
 pub(super) fn reply(reply: &bedrock::Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
@@ -236,12 +236,4 @@ impl NovaStream {
             }
         }
     }
-}
-
-/// For fuzzers: a line of `data` is a chunk behind one byte, see the promise in `formats::fuzz`.
-///
-/// # Panics
-/// If the decoder breaks the promise.
-pub fn fuzz_frames(data: &[u8]) {
-    fuzz::feed(&mut NovaStream::default(), &["chunk"], data);
 }

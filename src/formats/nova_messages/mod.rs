@@ -12,8 +12,6 @@ use super::{ChatFormat, ProtocolError, StreamDecoder};
 use crate::bedrock::{Invocation, ModelId, Operation, Reply};
 use crate::chat::{Event, InvalidRequest, Request};
 
-pub use decode::fuzz_frames;
-
 use decode::NovaStream;
 
 /// The `messages-v1` body.

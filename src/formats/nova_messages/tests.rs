@@ -8,6 +8,7 @@ use crate::chat::{
     Block, CachePoint, Delta, Image, ImageFormat, Json, Message, ModelField, OutputFormat, Response, Role,
     Source, StopReason, Text, Tool, ToolChoice, ToolResult, ToolUse, Usage,
 };
+use crate::formats::fuzz;
 use crate::formats::samples::{Said, View, input, lines, reply, view};
 
 fn message(role: Role, content: Vec<Block>) -> Message {
@@ -328,6 +329,6 @@ proptest! {
         "contentBlockIndex", "start", "delta", "toolUse", "toolUseId", "name", "input", "text",
         "reasoningContent", "signature", "stopReason", "end_turn",
     ])) {
-        fuzz_frames(&data);
+        fuzz::feed(&mut NovaStream::default(), &["chunk"], &data);
     }
 }

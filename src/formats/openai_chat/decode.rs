@@ -9,7 +9,7 @@ use crate::formats::finish_word::stop_reason;
 use crate::formats::scalar::Count;
 use crate::formats::thoughts::{self, Thoughts};
 use crate::formats::turn::{Tokens, Turn};
-use crate::formats::{ProtocolError, StreamDecoder, fuzz};
+use crate::formats::{ProtocolError, StreamDecoder};
 
 /// Reads a body of `InvokeModel`.
 pub(super) fn reply(reply: &bedrock::Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
@@ -232,12 +232,4 @@ fn tokens(usage: &Usage) -> Tokens {
         cache_write: None,
         reasoning: completion_tokens_details.as_ref().and_then(|details| known(&details.reasoning_tokens)),
     }
-}
-
-/// For fuzzers: a line of `data` is a chunk behind one byte, see the promise in `formats::fuzz`.
-///
-/// # Panics
-/// If the decoder breaks the promise.
-pub fn fuzz_frames(data: &[u8]) {
-    fuzz::feed(&mut ChatStream::default(), &["chunk"], data);
 }

@@ -16,8 +16,6 @@ use super::{ChatFormat, ProtocolError, StreamDecoder};
 use crate::bedrock::{Invocation, ModelId, Operation, Reply};
 use crate::chat::{Event, InvalidRequest, Notes, Request};
 
-pub use decode::fuzz_frames;
-
 use decode::ChatStream;
 use encode::Dialect;
 

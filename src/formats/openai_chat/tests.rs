@@ -8,6 +8,7 @@ use crate::chat::{
     Block, Draw, Effort, Image, ImageFormat, Json, Message, OutputFormat, Reasoning, Response, Role, Source,
     StopReason, Text, Tool, ToolChoice, ToolResult, ToolUse, Usage,
 };
+use crate::formats::fuzz;
 use crate::formats::samples::{View, lines, view};
 
 fn message(role: Role, content: Vec<Block>) -> Message {
@@ -420,6 +421,6 @@ proptest! {
         data in lines(&["choices", "delta", "message", "content", "text", "thinking", "tool_calls", "index", "id",
             "function", "name", "arguments", "finish_reason", "stop", "usage", "<think>", "</think>"]),
     ) {
-        fuzz_frames(&data);
+        fuzz::feed(&mut ChatStream::default(), &["chunk"], &data);
     }
 }
