@@ -182,7 +182,8 @@ fn trim_end(mut inside: &str) -> &str {
 
 /// Do four hex digits stand for white space?
 fn is_space(digits: &str) -> bool {
-    u32::from_str_radix(digits, 16).ok().and_then(char::from_u32).is_some_and(char::is_whitespace)
+    u32::from_str_radix(digits, 16)
+        .is_ok_and(|number| char::from_u32(number).is_some_and(char::is_whitespace))
 }
 
 /// Appends `plain` to `json` as a JSON string.

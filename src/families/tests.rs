@@ -78,7 +78,7 @@ fn every_family_knows_which_body_its_models_take() {
         ("xai.grok-4.7", None),
     ] {
         let model = model(id);
-        assert_eq!(resolve(&model, None).native(&model).map(|format| format.name()), name, "{id}");
+        assert_eq!(resolve(&model, None).native(&model).map(ChatFormat::name), name, "{id}");
     }
     let imported = model("arn:aws:bedrock:us-east-1:111122223333:imported-model/abcdef123456");
     for (family, name) in [
@@ -88,7 +88,7 @@ fn every_family_knows_which_body_its_models_take() {
         ("claude_text", "claude_text"),
     ] {
         let native = resolve(&imported, Some(family)).native(&imported);
-        assert_eq!(native.map(|format| format.name()), Some(name));
+        assert_eq!(native.map(ChatFormat::name), Some(name));
     }
 }
 

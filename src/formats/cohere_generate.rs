@@ -147,21 +147,21 @@ impl Answer {
             let Some(Generation { text, finish_reason }) = generations.into_iter().next() else {
                 return Ok(None);
             };
-            return piece(text, finish_reason, None).map(Some);
+            return piece(text, finish_reason.as_deref(), None).map(Some);
         }
         if index.is_some_and(|Count(index)| index > 0) {
             return Ok(None);
         }
-        piece(text, finish_reason, is_finished).map(Some)
+        piece(text, finish_reason.as_deref(), is_finished).map(Some)
     }
 }
 
 fn piece(
     text: Option<String>,
-    finish_reason: Option<String>,
+    finish_reason: Option<&str>,
     is_finished: Option<bool>,
 ) -> Result<Piece, ProtocolError> {
-    let stop = match finish_reason.as_deref() {
+    let stop = match finish_reason {
         Some("ERROR") => return Err(ProtocolError::Reported("ERROR".to_owned())),
         Some(word) => Some(stop_reason(word)),
         None if is_finished == Some(true) => Some(StopReason::EndTurn),

@@ -156,13 +156,10 @@ impl StreamDecoder for CompletionStream {
             self.completion.skip();
             return Ok(());
         }
-        let piece = match (self.read)(&frame.payload)? {
-            Some(piece) => piece,
-            None => {
-                self.completion.skip();
-                Piece::default()
-            }
-        };
+        let piece = (self.read)(&frame.payload)?.unwrap_or_else(|| {
+            self.completion.skip();
+            Piece::default()
+        });
         self.completion.push(piece, &frame.payload, events)
     }
 

@@ -1,7 +1,7 @@
 //! Thoughts that a model writes into its text, between tags, before it answers.
 //!
-//! Where Converse gives a block of its own, InvokeModel leaves `<reasoning>…</reasoning>` (gpt-oss) or
-//! `<think>…</think>` (DeepSeek, Qwen) in front of the answer. Only there they count: an answer may speak of
+//! Where Converse gives a block of its own, InvokeModel leaves `<reasoning>…</reasoning>` or
+//! `<think>…</think>` in front of the answer. Only there they count: an answer may speak of
 //! such tags.
 
 use crate::chat::Text;
@@ -127,7 +127,7 @@ fn think(thought: &str, out: &mut impl FnMut(Part)) {
 /// escaped.
 fn begins_an_answer(text: &Text) -> bool {
     let first = text.as_json().as_bytes().get(1);
-    first.is_some_and(|first| first.is_ascii_alphanumeric())
+    first.is_some_and(u8::is_ascii_alphanumeric)
 }
 
 /// How many bytes at the end of `text` are a true beginning of `word`.

@@ -75,7 +75,6 @@ pub(super) fn body(request: &Request) -> Result<Bytes, InvalidRequest> {
         match role {
             Role::System => {
                 wire.preamble = Some(words);
-                continue;
             }
             Role::Assistant => {
                 calls.extend(made.iter().map(|call| (call.id.as_str(), *call)));

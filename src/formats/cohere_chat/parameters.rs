@@ -76,12 +76,12 @@ impl<'a> Parameters<'a> {
 /// A property, and whether some of it had to be put in words.
 fn definition(property: &RawValue, required: bool) -> (Definition<'_>, bool) {
     let Members(members) = serde_json::from_str(property.get()).unwrap_or(Members(Vec::new()));
-    let mut description = None;
+    let mut description: Option<(&RawValue, String)> = None;
     let mut kind = None;
     let mut more = members.is_empty();
     for (name, value) in members {
         match (name.as_str(), serde_json::from_str::<String>(value.get())) {
-            ("description", Ok(_)) => description = Some(value),
+            ("description", Ok(said)) => description = Some((value, said)),
             ("type", Ok(word)) => {
                 kind = python_type(&word);
                 more |= !matches!(kind, Some("str" | "int" | "float" | "bool"));
@@ -93,11 +93,10 @@ fn definition(property: &RawValue, required: bool) -> (Definition<'_>, bool) {
     // What can't be said in a word is said in the schema's own.
     let description = if more {
         let schema = Json::from_raw(property);
-        let said = description.and_then(|text| serde_json::from_str::<String>(text.get()).ok());
-        let before = said.map_or_else(String::new, |said| format!("{said}\n"));
+        let before = description.map_or_else(String::new, |(_, said)| format!("{said}\n"));
         Some(Words::Made(Text::new(&format!("{before}JSON Schema: {}", schema.compact()))))
     } else {
-        description.map(Words::Given)
+        description.map(|(as_written, _)| Words::Given(as_written))
     };
     (Definition { description, r#type: kind.unwrap_or("str"), required }, more)
 }

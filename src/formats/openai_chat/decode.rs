@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::wire::{Answer, Call, Choice, Failure, Function, Part, Said, ThoughtPart, Usage};
 use crate::bedrock::{self, Frame};
-use crate::chat::{self, Event, Json, StopReason, Text};
+use crate::chat::{self, Event, Json, NotJson, StopReason, Text};
 use crate::formats::finish_word::stop_reason;
 use crate::formats::scalar::Count;
 use crate::formats::thoughts::{self, Thoughts};
@@ -208,7 +208,10 @@ impl ChatStream {
 
 /// A value, if it is a string.
 fn text(value: &RawValue) -> Option<Text> {
-    Text::from_raw(value).ok()
+    match Text::from_raw(value) {
+        Ok(text) => Some(text),
+        Err(NotJson::NotAString | NotJson::LoneSurrogate | NotJson::Invalid) => None,
+    }
 }
 
 fn string(value: &RawValue) -> Option<String> {
@@ -217,8 +220,10 @@ fn string(value: &RawValue) -> Option<String> {
 
 /// What an error calls itself; never its message, which may repeat the prompt.
 fn kind_of(error: &RawValue) -> String {
-    let kind = serde_json::from_str::<Failure>(error.get()).ok().and_then(|failure| failure.kind);
-    kind.unwrap_or_else(|| "error".to_owned())
+    match serde_json::from_str(error.get()) {
+        Ok(Failure { kind: Some(kind) }) => kind,
+        Ok(Failure { kind: None }) | Err(_) => "error".to_owned(),
+    }
 }
 
 fn tokens(usage: &Usage) -> Tokens {

@@ -1,5 +1,5 @@
-//! OPENAI'S CHAT COMPLETIONS BODY over InvokeModel: what gpt-oss, Qwen, DeepSeek V3, GLM, Kimi, MiniMax, Gemma, Nemotron,
-//! Palmyra and Jamba take, and Mistral with a few words of its own.
+//! OPENAI'S CHAT COMPLETIONS BODY over InvokeModel: what most open-weight models take, and Jamba, and Mistral's with a few
+//! words of their own.
 //!
 //! Sources: AWS's model pages, recorded traffic, and OpenAI's reference for what these leave open. Servers differ in
 //! what they answer, so the decoder takes `delta` or `message`, `finish_reason` or `stop_reason`, texts or lists of

@@ -1,7 +1,5 @@
 //! What these models answer. Everything may be absent: servers differ.
 
-#![expect(clippy::struct_field_names, reason = "the protocol's own names")]
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
