@@ -12,9 +12,10 @@ use crate::auth::{KeyId, Keys};
 use crate::bedrock::{
     Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials, Transport,
 };
-use crate::config::{Auth, Config, ModelFormat, Origin};
+use crate::chat::{Guardrail, GuardrailTrace};
+use crate::config::{self, Auth, Cache, Config, ModelFormat, Origin};
 use crate::families::{self, FormatKind};
-use crate::gateway::{Deadlines, Gateway, Listing, RetryPolicy, Routes, Target};
+use crate::gateway::{Deadlines, Gateway, Listing, Policy, RetryPolicy, Routes, Target};
 use crate::http::{self, CredentialState, Edge, Health, Limits};
 use crate::listener::{self, Closed, Listener, Observer, Shutdown};
 use crate::simulator::{self, Simulator};
@@ -272,6 +273,8 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
             format,
             max_tokens: entry.max_tokens.map(std::num::NonZeroU32::get),
             strict: entry.strict.unwrap_or(config.strict),
+            cache: entry.cache.unwrap_or(config.cache) == Cache::Auto,
+            guardrail: entry.guardrail.as_ref().or(config.guardrail.as_ref()).map(guardrail),
             listed: true,
         };
         targets.insert(name.clone(), target);
@@ -281,7 +284,11 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
         config.default_model.value.clone(),
         here,
         aws.region().to_owned(),
-        config.strict,
+        Policy {
+            strict: config.strict,
+            cache: config.cache == Cache::Auto,
+            guardrail: config.guardrail.as_ref().map(guardrail),
+        },
     );
     let list = config.models.list.clone();
     let listing = Listing {
@@ -301,6 +308,12 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
         max_retry_after: config.retry.max_retry_after,
     };
     Ok(Gateway::new(routes, listing, deadlines, retry, config.max_choices.get(), Arc::clone(metrics)))
+}
+
+/// What it did is told to the gateway, which has to know masked words from a block, and to nobody else.
+fn guardrail(config: &config::Guardrail) -> Guardrail {
+    let config::Guardrail { id, version } = config;
+    Guardrail { id: id.clone(), version: version.clone(), trace: GuardrailTrace::Inside, synchronous: None }
 }
 
 fn keys(config: &Config) -> Option<Keys> {

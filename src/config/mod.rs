@@ -36,7 +36,7 @@ pub use aws::{Aws, Credentials};
 pub use env::{ProcessEnv, Vars};
 pub use error::{Error, Errors, Origin, Place, Problem};
 pub use log::{Log, LogFormat};
-pub use models::{Glob, ModelEntry, ModelFormat, ModelList, Models};
+pub use models::{Cache, Glob, Guardrail, ModelEntry, ModelFormat, ModelList, Models};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::Server;
@@ -67,6 +67,10 @@ pub struct Config {
     pub strict: bool,
     /// The most replies to one request (`n`), each a call of Bedrock.
     pub max_choices: NonZeroU32,
+    /// Who places cache points.
+    pub cache: Cache,
+    /// The guardrail before every model that has no other.
+    pub guardrail: Option<Guardrail>,
     /// Aliases, settings of single models, and the list of models.
     pub models: Models,
     /// What is logged.
@@ -157,6 +161,8 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let stream = Stream::read(root.section("stream"));
     let strict = root.read("strict", scalar::boolean);
     let max_choices = root.read("max_choices", scalar::count);
+    let cache = root.read("cache", Cache::read);
+    let guardrail = root.optional("guardrail", Guardrail::read);
     let log = Log::read(root.section("log"));
     Some(Config {
         server: server?,
@@ -168,6 +174,8 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         stream: stream?,
         strict: strict?,
         max_choices: max_choices?,
+        cache: cache?,
+        guardrail: guardrail?,
         models: models?,
         log: log?,
         effective: tree.clone(),

@@ -32,6 +32,52 @@ pub struct ModelEntry {
     pub strict: Option<bool>,
     /// Tokens to ask for when a request doesn't say.
     pub max_tokens: Option<NonZeroU32>,
+    /// Overrides the global `cache`.
+    pub cache: Option<Cache>,
+    /// Overrides the global `guardrail`.
+    pub guardrail: Option<Guardrail>,
+}
+
+/// Who places cache points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// The request alone.
+    Explicit,
+    /// The gateway, where the request has none.
+    Auto,
+}
+
+impl Cache {
+    pub(super) fn read(node: &Node) -> Result<Self, Problem> {
+        scalar::choice(node, &[("explicit", Self::Explicit), ("auto", Self::Auto)])
+    }
+}
+
+/// A guardrail, written `ID:VERSION`; the id may be an ARN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guardrail {
+    /// Its id or ARN.
+    pub id: String,
+    /// `DRAFT` or a number.
+    pub version: String,
+}
+
+impl Guardrail {
+    pub(super) fn read(node: &Node) -> Result<Self, Problem> {
+        let text = scalar::text(node)?;
+        let is_version = |version: &str| {
+            version == "DRAFT" || (!version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        match text.rsplit_once(':') {
+            Some((id, version)) if has_id_grammar(id) && is_version(version) => {
+                Ok(Self { id: id.to_owned(), version: version.to_owned() })
+            }
+            Some(_) | None => Err(scalar::invalid(
+                &text,
+                "ID:VERSION, such as abc123:4, with a number or DRAFT behind the colon",
+            )),
+        }
+    }
 }
 
 /// Which Bedrock API to use for a model.
@@ -155,7 +201,8 @@ fn read_list(mut section: Section<'_>) -> Option<ModelList> {
 }
 
 fn read_entry(section: &mut Section<'_>, name: &str) -> Option<ModelEntry> {
-    const KEYS: [&str; 6] = ["target", "region", "family", "format", "strict", "max_tokens"];
+    const KEYS: [&str; 8] =
+        ["target", "region", "family", "format", "strict", "max_tokens", "cache", "guardrail"];
     if let Value::Text(_) = section.node().value {
         let entry = section.read_here(model_id).map(|target| ModelEntry {
             target,
@@ -164,6 +211,8 @@ fn read_entry(section: &mut Section<'_>, name: &str) -> Option<ModelEntry> {
             format: None,
             strict: None,
             max_tokens: None,
+            cache: None,
+            guardrail: None,
         })?;
         return is_clear(section, &entry).then_some(entry);
     }
@@ -180,6 +229,8 @@ fn read_entry(section: &mut Section<'_>, name: &str) -> Option<ModelEntry> {
     });
     let strict = section.optional("strict", scalar::boolean);
     let max_tokens = section.optional("max_tokens", scalar::count);
+    let cache = section.optional("cache", Cache::read);
+    let guardrail = section.optional("guardrail", Guardrail::read);
     let target = match target? {
         Some(target) => target,
         None if is_model_id(name) => name.to_owned(),
@@ -195,6 +246,8 @@ fn read_entry(section: &mut Section<'_>, name: &str) -> Option<ModelEntry> {
         format: format?,
         strict: strict?,
         max_tokens: max_tokens?,
+        cache: cache?,
+        guardrail: guardrail?,
     };
     is_clear(section, &entry).then_some(entry)
 }

@@ -1,6 +1,6 @@
 //! Anthropic: Claude. Its own Messages body can say everything that Converse can, and a few things more.
 
-use super::{Capabilities, Family, FormatKind, Sampling, SingleCall, StopSupport, TopK};
+use super::{CacheSupport, Capabilities, Family, FormatKind, Sampling, SingleCall, StopSupport, TopK};
 use crate::bedrock::ModelId;
 use crate::chat::{Block, Request};
 use crate::formats::{ANTHROPIC_MESSAGES, ChatFormat};
@@ -36,6 +36,7 @@ impl Family for Anthropic {
             images: !talks_only && !model.base().contains("claude-3-5-haiku"),
             documents: !talks_only,
             json_schema: version.holds_to_schemas(),
+            cache: version.cache(model.base()),
             signed_reasoning: version >= Version(3, 7),
             user: native,
             prefill: version < Version(4, 6),
@@ -116,6 +117,19 @@ impl Version {
         } else {
             Sampling::Both
         }
+    }
+
+    /// AWS's tables and model cards; the catalogue knows the minimum of each model better. An hour: 4.5 and later.
+    fn cache(self, base: &str) -> Option<CacheSupport> {
+        let first_with_it = self >= Self(3, 7)
+            || base.contains("claude-3-5-haiku")
+            || base.contains("claude-3-5-sonnet-20241022");
+        let least_tokens = match self {
+            Self(3, 5) if base.contains("haiku") => 2048,
+            Self(4, 5..=6) if !base.contains("sonnet") => 4096,
+            _ => 1024,
+        };
+        first_with_it.then_some(CacheSupport { least_tokens, tools: true, one_hour: self >= Self(4, 5) })
     }
 
     fn max_output_tokens(self, base: &str) -> Option<u32> {

@@ -41,6 +41,10 @@ pub struct Capabilities {
     pub s3: bool,
     /// The reply can be held to a JSON Schema.
     pub json_schema: bool,
+    /// Prompts are kept where the request marks them.
+    pub cache: Option<CacheSupport>,
+    /// The web can be searched before the answer.
+    pub web_search: bool,
     /// Signed thoughts of earlier turns are taken back.
     pub signed_reasoning: bool,
     /// The client's name for its user is taken.
@@ -93,6 +97,8 @@ impl Capabilities {
         audio: false,
         s3: false,
         json_schema: false,
+        cache: None,
+        web_search: false,
         signed_reasoning: false,
         user: false,
         prefill: false,
@@ -151,6 +157,8 @@ impl Capabilities {
             documents: false,
             audio: false,
             s3: false,
+            cache: None,
+            web_search: false,
             top_k: match self.top_k {
                 TopK::No => TopK::No,
                 TopK::Own | TopK::Field(_) => TopK::Own,
@@ -175,6 +183,8 @@ impl Capabilities {
             audio: false,
             s3: false,
             json_schema: false,
+            cache: None,
+            web_search: false,
             signed_reasoning: false,
             user: false,
             top_k: TopK::No,
@@ -254,6 +264,17 @@ pub enum TopK {
     Own,
     /// A member of the model's own body, by its path.
     Field(&'static [&'static str]),
+}
+
+/// What a model's prompt cache takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheSupport {
+    /// The shortest prompt that is kept, in tokens, where the catalogue doesn't say.
+    pub least_tokens: u32,
+    /// Tools can be marked too.
+    pub tools: bool,
+    /// Prompts can be kept for an hour; else for five minutes only.
+    pub one_hour: bool,
 }
 
 /// Where stop texts are watched for.

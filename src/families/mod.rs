@@ -27,7 +27,7 @@ mod prepare;
 mod qwen;
 mod titan;
 
-pub use capabilities::{Capabilities, Overrides, Sampling, SingleCall, StopSupport, TopK};
+pub use capabilities::{CacheSupport, Capabilities, Overrides, Sampling, SingleCall, StopSupport, TopK};
 pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
 
 use crate::bedrock::ModelId;

@@ -1,6 +1,6 @@
 //! Amazon: Nova 1 and 2. Micro reads text only.
 
-use super::{Capabilities, Family, FormatKind, StopSupport, TopK};
+use super::{CacheSupport, Capabilities, Family, FormatKind, StopSupport, TopK};
 use crate::bedrock::ModelId;
 use crate::formats::{ChatFormat, NOVA_MESSAGES};
 
@@ -27,11 +27,19 @@ impl Family for Nova {
             tool_result_status: true,
             images: media,
             documents: media,
+            // AWS's user guide: system and messages, from 1,000 tokens on, five minutes.
+            cache: Some(CacheSupport { least_tokens: 1000, tools: false, one_hour: false }),
+            web_search: model.base().contains("nova-2"),
+            top_k: TopK::Field(&["inferenceConfig", "topK"]),
+            // Recorded: Nova reads pictures and files from S3, where Claude refuses the member.
+            s3: media,
             stop: StopSupport::Native(4),
             ..Capabilities::CAUTIOUS
         };
         match format {
-            FormatKind::Native => Capabilities { documents: false, top_k: TopK::Own, ..able },
+            FormatKind::Native => {
+                Capabilities { documents: false, web_search: false, top_k: TopK::Own, ..able }
+            }
             FormatKind::Converse => able,
         }
     }

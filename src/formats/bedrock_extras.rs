@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::ProtocolError;
-use super::guardrail::Trace;
+use super::guardrail::Traced;
 use super::scalar::Count;
-use crate::chat::{StopReason, Usage};
+use crate::chat::{Event, StopReason, Usage};
 
 /// Members of a reply, or of a stream's chunk.
 #[derive(Debug, Default, Deserialize)]
@@ -18,7 +18,7 @@ struct Extras {
     guardrail_action: Option<String>,
     /// Where a guardrail watched with its trace on.
     #[serde(rename = "amazon-bedrock-trace", default)]
-    trace: Option<Trace>,
+    trace: Option<Traced>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -40,7 +40,7 @@ struct InvocationMetrics {
 pub(super) struct BedrockExtras {
     usage: Option<Usage>,
     intervened: bool,
-    trace: Option<Trace>,
+    trace: Option<Traced>,
 }
 
 impl BedrockExtras {
@@ -69,7 +69,7 @@ impl BedrockExtras {
             });
         }
         self.intervened |= guardrail_action.as_deref() == Some("INTERVENED");
-        self.trace = trace.or(self.trace);
+        self.trace = trace.or(self.trace.take());
         Ok(())
     }
 
@@ -83,9 +83,15 @@ impl BedrockExtras {
         self.intervened
     }
 
+    /// A guardrail's trace, for a client that asked to see it; once.
+    pub(super) fn trace(&mut self) -> Option<Event> {
+        self.trace.take().map(Traced::event)
+    }
+
     /// Why the reply really ended: a guardrail also "intervenes" when it only masks words of a whole reply.
     pub(super) fn stop(&self, model: StopReason) -> StopReason {
-        let blocked = self.intervened && !self.trace.is_some_and(Trace::only_masked);
+        let blocked =
+            self.intervened && !self.trace.as_ref().is_some_and(|trace| trace.trace().only_masked());
         if blocked { StopReason::ContentFiltered } else { model }
     }
 }

@@ -3,7 +3,7 @@
 //! Both whole replies and streams are written through it, so that the events keep their grammar whatever
 //! the upstream leaves out: starts of text blocks, ends, even the change of a block's kind.
 
-use crate::chat::{BlockIndex, BlockKind, Delta, Event, Text};
+use crate::chat::{BlockIndex, BlockKind, Citation, Delta, Event, Text};
 
 use super::ProtocolError;
 
@@ -64,6 +64,14 @@ impl Blocks {
             self.start(block, BlockKind::Text, events);
         }
         events.push(Event::Delta { block, delta: Delta::Text(text) });
+    }
+
+    /// What a block's text rests on.
+    pub(super) fn citation(&mut self, block: BlockIndex, citation: Citation, events: &mut Vec<Event>) {
+        if self.holds(block) != Some(Holds::Text) {
+            self.start(block, BlockKind::Text, events);
+        }
+        events.push(Event::Delta { block, delta: Delta::Citation(citation) });
     }
 
     /// A thought.

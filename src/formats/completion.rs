@@ -131,6 +131,7 @@ impl Completion {
         say(&self.opening.rest(), events);
         events.extend([Event::BlockStop { block: TEXT }, Event::Stop(self.extras.stop(reason))]);
         events.extend(self.usage().map(Event::Usage));
+        events.extend(self.extras.trace());
     }
 }
 

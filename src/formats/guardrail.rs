@@ -7,6 +7,37 @@
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::chat::{Event, Extra, Json};
+
+/// A trace as it came, and what its actions come to.
+#[derive(Debug, Clone)]
+pub(super) struct Traced {
+    json: Json,
+    trace: Trace,
+}
+
+impl Traced {
+    pub(super) fn trace(&self) -> Trace {
+        self.trace
+    }
+
+    /// For a client that asked to see it.
+    pub(super) fn event(self) -> Event {
+        Event::Extra(Extra { name: "trace", value: self.json })
+    }
+}
+
+impl<'de> Deserialize<'de> for Traced {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        let trace = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        // A line of a stream has no room for line ends.
+        let json = Json::parse(&Json::from_raw(raw).compact()).map_err(D::Error::custom)?;
+        Ok(Self { json, trace })
+    }
+}
 
 /// The actions of a trace, wherever they stand in it: its shape differs between Converse
 /// (`outputAssessments`) and InvokeModel (`outputs`), and grows with each new policy.

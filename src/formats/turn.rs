@@ -272,6 +272,7 @@ impl Turn {
         if let Stage::Stopped(reason) = std::mem::replace(&mut self.stage, Stage::Over) {
             events.push(Event::Stop(self.extras.stop(reason)));
             events.extend(self.usage().map(Event::Usage));
+            events.extend(self.extras.trace());
         }
     }
 

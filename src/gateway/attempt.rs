@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::drive::{EventStream, IdleClock};
+use super::drive::{EventStream, IdleClock, WayBack};
 use super::retry::remaining;
 use super::{Deadlines, Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, ReplyHead};
 use crate::catalog;
-use crate::chat::{Action, Aliases, Event, Notes, Request, Response, StopCutter};
+use crate::chat::{Action, Event, Notes, Request, Response, StopCutter};
 use crate::families::{self, ModelLimits, Overrides, StreamingMode, Terms};
 use crate::formats::ChatFormat;
 
@@ -19,7 +19,7 @@ pub(super) struct Plan {
     invocation: Invocation,
     format: &'static dyn ChatFormat,
     mode: StreamingMode,
-    aliases: Aliases,
+    way_back: WayBack,
     local_stop: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ impl Plan {
     /// Bends the request to the target and writes it.
     pub(super) fn new(
         target: &Target,
-        request: Request,
+        mut request: Request,
         streaming: bool,
         notes: &mut Notes,
     ) -> Result<Self, Fault> {
@@ -45,11 +45,20 @@ impl Plan {
             model: &target.model,
             forced: target.format,
             overrides: Overrides { default_max_tokens: target.max_tokens, ..Overrides::default() },
-            limits: ModelLimits { max_output_tokens: facts.and_then(|facts| facts.max_output_tokens) },
+            limits: ModelLimits {
+                max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
+                prompt_cache_min_tokens: facts.and_then(|facts| facts.prompt_cache_min_tokens),
+            },
             streaming,
+            cache: target.cache,
         };
         if facts.is_some_and(|facts| facts.lifecycle.is_retired()) {
             notes.add("model", Action::Warned, "retired_by_aws");
+        }
+        if let Some(guardrail) = &target.guardrail
+            && request.service.guardrail.replace(guardrail.clone()).is_some()
+        {
+            notes.add("bedrock.guardrailConfig", Action::Dropped, "set_by_operator");
         }
         let prepared = families::prepare(&terms, request, notes)?;
         let streamed = prepared.streaming == StreamingMode::Native;
@@ -58,7 +67,7 @@ impl Plan {
             invocation,
             format: prepared.format,
             mode: prepared.streaming,
-            aliases: prepared.aliases,
+            way_back: WayBack::new(prepared.aliases, prepared.extras),
             local_stop: prepared.local_stop,
         })
     }
@@ -115,7 +124,7 @@ impl Plan {
         trail.answered(streamed.head);
         let decoder = self.format.stream_decoder();
         let mut stream =
-            EventStream::new(streamed.frames, decoder, self.aliases.clone(), self.cutter(), clock);
+            EventStream::new(streamed.frames, decoder, self.way_back.clone(), self.cutter(), clock);
         stream.first_event().await?;
         Ok(stream)
     }
@@ -137,9 +146,7 @@ impl Plan {
         if let Some(mut cutter) = self.cutter() {
             events = cut_whole(&mut cutter, events);
         }
-        for event in &mut events {
-            self.aliases.restore(event);
-        }
+        events.retain_mut(|event| self.way_back.passes(event));
         Ok(events)
     }
 

@@ -20,12 +20,41 @@ pub struct EventStream {
     /// Decoded and not yet taken. Never more than one frame's worth.
     ready: VecDeque<Event>,
     scratch: Vec<Event>,
-    aliases: Aliases,
+    way_back: WayBack,
     cutter: Option<StopCutter>,
     clock: IdleClock,
     /// The first event has come. Until then the attempt's own limit counts, and the clock stands.
     committed: bool,
     usage: Option<Usage>,
+}
+
+/// What is done to the events of a reply on their way to the client, one by one.
+#[derive(Debug, Clone)]
+pub(super) struct WayBack {
+    /// Tools get the names that the client knows.
+    aliases: Aliases,
+    /// The extras that it asked for; `None` is all there are.
+    extras: Option<Vec<&'static str>>,
+}
+
+impl WayBack {
+    pub(super) fn new(aliases: Aliases, extras: Vec<&'static str>) -> Self {
+        Self { aliases, extras: Some(extras) }
+    }
+
+    /// For events that have been this way before.
+    fn all() -> Self {
+        Self { aliases: Aliases::default(), extras: None }
+    }
+
+    /// Does the event go to the client?
+    pub(super) fn passes(&self, event: &mut Event) -> bool {
+        self.aliases.restore(event);
+        match (event, &self.extras) {
+            (Event::Extra(extra), Some(wanted)) => wanted.contains(&extra.name),
+            _ => true,
+        }
+    }
 }
 
 enum Source {
@@ -39,7 +68,7 @@ impl EventStream {
     pub(super) fn new(
         frames: FrameStream,
         decoder: Box<dyn StreamDecoder>,
-        aliases: Aliases,
+        way_back: WayBack,
         cutter: Option<StopCutter>,
         clock: IdleClock,
     ) -> Self {
@@ -47,7 +76,7 @@ impl EventStream {
             source: Source::Open { frames, decoder },
             ready: VecDeque::new(),
             scratch: Vec::new(),
-            aliases,
+            way_back,
             cutter,
             clock,
             committed: false,
@@ -61,7 +90,7 @@ impl EventStream {
             source: Source::Over,
             ready: VecDeque::new(),
             scratch: events,
-            aliases: Aliases::default(),
+            way_back: WayBack::all(),
             cutter: None,
             clock,
             committed: false,
@@ -127,7 +156,9 @@ impl EventStream {
 
     fn hand_over(&mut self) {
         for mut event in self.scratch.drain(..) {
-            self.aliases.restore(&mut event);
+            if !self.way_back.passes(&mut event) {
+                continue;
+            }
             if let Event::Usage(usage) = &event {
                 self.usage = Some(*usage);
             }

@@ -26,7 +26,7 @@ pub use drive::EventStream;
 pub use fault::{Fault, Phase};
 pub use models::{Listing, ModelFacts};
 pub use retry::RetryPolicy;
-pub use route::{ResolveError, Routes, Target};
+pub use route::{Policy, ResolveError, Routes, Target};
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
 use crate::chat::{Action, InvalidRequest, Notes, Request, Response};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::bedrock::{ModelId, Transport};
 use crate::catalog::{self, Mode};
+use crate::chat::Guardrail;
 use crate::families::{self, Family, FormatKind};
 
 /// Where a chat goes.
@@ -24,6 +25,10 @@ pub struct Target {
     pub max_tokens: Option<u32>,
     /// Refuse what would be noted.
     pub strict: bool,
+    /// Cache points are placed where a request has none.
+    pub cache: bool,
+    /// The guardrail that its operator puts before it. A client's own has no say beside it.
+    pub guardrail: Option<Guardrail>,
     /// It stands in the configuration or the catalogue, so its name may be a metric's label.
     pub listed: bool,
 }
@@ -41,7 +46,18 @@ pub struct Routes {
     default_model: String,
     fallback: Arc<dyn Transport>,
     region: String,
-    strict: bool,
+    policy: Policy,
+}
+
+/// What holds for models that config says nothing of.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// See [`Target::strict`].
+    pub strict: bool,
+    /// See [`Target::cache`].
+    pub cache: bool,
+    /// See [`Target::guardrail`].
+    pub guardrail: Option<Guardrail>,
 }
 
 /// A name that leads nowhere.
@@ -69,9 +85,9 @@ impl Routes {
         default_model: String,
         fallback: Arc<dyn Transport>,
         region: String,
-        strict: bool,
+        policy: Policy,
     ) -> Self {
-        Self { aliases, default_model, fallback, region, strict }
+        Self { aliases, default_model, fallback, region, policy }
     }
 
     /// The region that a target is called in.
@@ -124,7 +140,9 @@ impl Routes {
             family,
             format: None,
             max_tokens: None,
-            strict: self.strict,
+            strict: self.policy.strict,
+            cache: self.policy.cache,
+            guardrail: self.policy.guardrail.clone(),
             listed,
         })
     }

@@ -131,8 +131,9 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         overrides: Overrides::default(),
         limits: ModelLimits::default(),
         streaming: stream,
+        cache: false,
     };
-    let Prepared { request, format, streaming, aliases: _, local_stop } =
+    let Prepared { request, format, streaming, aliases: _, extras: _, local_stop } =
         families::prepare(&terms, request, &mut notes)?;
     assert_eq!(format.name(), case.format, "the family speaks another format");
     let call = format.encode(&request, &model, streaming == StreamingMode::Native)?;
@@ -143,9 +144,16 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         Operation::InvokeModelWithResponseStream => "InvokeModelWithResponseStream",
     };
     let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+    let headers: Vec<String> =
+        call.headers.iter().map(|(name, value)| format!("{}: {}", json!(name), json!(value))).collect();
+    let headers = if headers.is_empty() {
+        String::new()
+    } else {
+        format!("  \"headers\": {{{}}},\n", headers.join(", "))
+    };
     // The body stays on its line: the order of its keys and every byte of it count.
     Ok(format!(
-        "{{\n  \"operation\": {},\n  \"notes\": {},\n  \"local_stop\": {},\n  \"body\": {}\n}}\n",
+        "{{\n  \"operation\": {},\n  \"notes\": {},\n  \"local_stop\": {},\n{headers}  \"body\": {}\n}}\n",
         json!(operation),
         json!(notes),
         json!(local_stop),

@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::Result;
 use outcrop::bedrock::ModelId;
-use outcrop::families::{self, Capabilities, FormatKind, SingleCall, TopK};
+use outcrop::families::{self, CacheSupport, Capabilities, FormatKind, SingleCall, TopK};
 use outcrop::openai;
 
 use crate::{fixture, updating};
@@ -78,6 +78,8 @@ fn row(id: &str, kind: FormatKind, able: Capabilities) -> Result<String> {
         audio,
         s3,
         json_schema,
+        cache,
+        web_search,
         signed_reasoning,
         user,
         prefill,
@@ -111,6 +113,7 @@ fn row(id: &str, kind: FormatKind, able: Capabilities) -> Result<String> {
         (audio, "audio"),
         (s3, "s3"),
         (json_schema, "json_schema"),
+        (web_search, "web_search"),
         (signed_reasoning, "signed_reasoning"),
         (user, "user"),
         (prefill, "prefill"),
@@ -128,6 +131,11 @@ fn row(id: &str, kind: FormatKind, able: Capabilities) -> Result<String> {
         if let Some(value) = value {
             write!(row, " {name}={value}")?;
         }
+    }
+    if let Some(CacheSupport { least_tokens, tools, one_hour }) = cache {
+        write!(row, " cache>={least_tokens}")?;
+        row.push_str(if tools { "+tools" } else { "" });
+        row.push_str(if one_hour { "+1h" } else { "" });
     }
     match top_k {
         TopK::No => {}

@@ -144,12 +144,9 @@ fn config(recordings: &BTreeMap<String, Recording>, simulator: &Simulator) -> Re
             }
         }
         models.insert(format!("converse/{id}"), target);
-        match Native::of(id) {
-            Some(Native::Messages) => {
-                let target = json!({ "target": id, "format": "native", "family": "claude_text" });
-                models.insert(format!("completions/{id}"), target);
-            }
-            Some(_) | None => {}
+        if Native::of(id) == Some(Native::Messages) {
+            let target = json!({ "target": id, "format": "native", "family": "claude_text" });
+            models.insert(format!("completions/{id}"), target);
         }
         if Native::of(id).is_some() {
             models.insert(format!("native/{id}"), json!({ "target": id, "format": "native" }));

@@ -132,7 +132,7 @@ impl Reading {
             Native::CohereChat => self.cohere(chunk),
             Native::Generations => self.generations(chunk),
             Native::DeepSeekR1 => {
-                self.take(&chunk["choices"][0]["text"], &chunk["choices"][0]["stop_reason"])
+                self.take(&chunk["choices"][0]["text"], &chunk["choices"][0]["stop_reason"]);
             }
             Native::Llama => {
                 self.take(&chunk["generation"], &chunk["stop_reason"]);

@@ -184,6 +184,7 @@ fn prepare_and_encode(model: &ModelId, request: Request) -> Result<(Invocation, 
         overrides: Overrides::default(),
         limits: ModelLimits::default(),
         streaming: false,
+        cache: false,
     };
     let Prepared { request, format, .. } = families::prepare(&terms, request, &mut Notes::default())?;
     Ok((format.encode(&request, model, false)?, format.name()))

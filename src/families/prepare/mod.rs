@@ -29,6 +29,8 @@ pub struct Terms<'a> {
     pub limits: ModelLimits,
     /// The client wants a stream.
     pub streaming: bool,
+    /// Cache points are placed where the request has none.
+    pub cache: bool,
 }
 
 /// A model's limits, as the catalogue has them.
@@ -36,6 +38,8 @@ pub struct Terms<'a> {
 pub struct ModelLimits {
     /// The most tokens of one reply.
     pub max_output_tokens: Option<u32>,
+    /// The shortest prompt that a cache keeps.
+    pub prompt_cache_min_tokens: Option<u32>,
 }
 
 /// A request that the model accepts, and what is left to do around it.
@@ -48,6 +52,8 @@ pub struct Prepared {
     pub streaming: StreamingMode,
     /// Gives the tools in the reply the names that the client knows.
     pub aliases: Aliases,
+    /// What of the reply's [`crate::chat::Extra`]s the client asked to see.
+    pub extras: Vec<&'static str>,
     /// Stop texts for [`crate::chat::StopCutter`]: the model doesn't watch for them.
     pub local_stop: Vec<String>,
 }
@@ -85,7 +91,7 @@ pub fn prepare(
     mut request: Request,
     notes: &mut Notes,
 ) -> Result<Prepared, InvalidRequest> {
-    let Terms { family, model, forced, overrides, limits, streaming } = *terms;
+    let Terms { family, model, forced, overrides, limits, streaming, cache } = *terms;
     let (kind, format) = chat_format(family, model, &request, forced);
     let able = family.capabilities(model, kind).with(&overrides);
     let most = overrides.max_output_tokens.or(limits.max_output_tokens).or(able.max_output_tokens);
@@ -101,14 +107,15 @@ pub fn prepare(
     output::output_format(&mut request, &able, notes);
     output::verbosity(&mut request, &able, notes);
     service::metadata(&mut request, notes);
+    service::reply_fields(&mut request, kind, notes);
     service::web_search(&mut request, &able, notes);
-    cache::points(&mut request, &able, notes);
     if !able.user && request.user.take().is_some() {
         notes.add("user", Action::Dropped, "no_equivalent");
     }
     format.note_rewrites(&request, notes);
     request.messages = mend(std::mem::take(&mut request.messages), able.shape(), notes);
     tools::refuse_calls(&request.messages, &able)?;
+    cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
     let aliases = Aliases::apply(&mut request, notes);
 
     let streaming = match (streaming, able.tools_while_streaming || request.tools.is_empty()) {
@@ -119,7 +126,8 @@ pub fn prepare(
             StreamingMode::Synthesised
         }
     };
-    Ok(Prepared { request, format, streaming, aliases, local_stop })
+    let extras = service::extras(&request.service);
+    Ok(Prepared { request, format, streaming, aliases, extras, local_stop })
 }
 
 #[cfg(test)]

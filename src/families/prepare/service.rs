@@ -1,7 +1,7 @@
 //! The rules about how the call is served: Bedrock's own, whatever the model.
 
-use crate::chat::{Action, Notes, Request};
-use crate::families::Capabilities;
+use crate::chat::{Action, GuardrailTrace, Notes, Request, Service};
+use crate::families::{Capabilities, FormatKind};
 
 /// The longest value that Bedrock takes for one piece of metadata, and the longest key.
 const LONGEST: usize = 256;
@@ -23,9 +23,29 @@ pub(super) fn metadata(request: &mut Request, notes: &mut Notes) {
     }
 }
 
-/// A search of the web before the answer.
-pub(super) fn web_search(request: &mut Request, _able: &Capabilities, notes: &mut Notes) {
-    if request.web_search.take().is_some() {
+/// Members of the model's own reply can be asked for through Converse only.
+pub(super) fn reply_fields(request: &mut Request, kind: FormatKind, notes: &mut Notes) {
+    if kind == FormatKind::Native && !request.service.reply_fields.is_empty() {
+        request.service.reply_fields.clear();
+        notes.add("bedrock.additionalModelResponseFieldPaths", Action::Dropped, "converse_only");
+    }
+}
+
+/// The extras of the reply that the client asked to see.
+pub(super) fn extras(service: &Service) -> Vec<&'static str> {
+    match service.guardrail.as_ref().map(|guardrail| guardrail.trace) {
+        Some(GuardrailTrace::Shown | GuardrailTrace::Full) => vec!["trace"],
+        Some(GuardrailTrace::Inside) | None => Vec::new(),
+    }
+}
+
+/// A search of the web before the answer. How much of it and from where has no place anywhere.
+pub(super) fn web_search(request: &mut Request, able: &Capabilities, notes: &mut Notes) {
+    let Some(options) = &request.web_search else { return };
+    if !able.web_search {
         notes.add("web_search_options", Action::Dropped, "no_equivalent");
+        request.web_search = None;
+    } else if !options.is_empty_object() {
+        notes.add("web_search_options", Action::Rewritten, "search_without_options");
     }
 }

@@ -44,6 +44,7 @@ impl Case {
             overrides: *overrides,
             limits: *limits,
             streaming: *streaming,
+            cache: false,
         };
         let mut notes = Notes::new();
         let prepared = prepare(&terms, request, &mut notes)?;
@@ -198,7 +199,8 @@ fn sampling_is_what_the_model_takes() {
 #[test]
 fn max_tokens_is_kept_within_the_models_limits() {
     let limited = |id, wanted, most| {
-        let case = Case { limits: ModelLimits { max_output_tokens: most }, ..on(id) };
+        let case =
+            Case { limits: ModelLimits { max_output_tokens: most, ..ModelLimits::default() }, ..on(id) };
         let (prepared, notes) = case.good(Request { max_tokens: wanted, ..hello() });
         (prepared.request.max_tokens, notes.join(" "))
     };
@@ -216,7 +218,11 @@ fn max_tokens_is_kept_within_the_models_limits() {
     assert_eq!(limited(OPUS_5, None, Some(1000)), (Some(1000), String::new()));
     assert_eq!(limited(TITAN, Some(9000), None).0, Some(8192));
     let overrides = Overrides { max_output_tokens: Some(7), ..Overrides::default() };
-    let case = Case { overrides, limits: ModelLimits { max_output_tokens: Some(9) }, ..on(NOVA) };
+    let case = Case {
+        overrides,
+        limits: ModelLimits { max_output_tokens: Some(9), ..ModelLimits::default() },
+        ..on(NOVA)
+    };
     assert_eq!(case.good(Request { max_tokens: Some(8), ..hello() }).0.request.max_tokens, Some(7));
 }
 

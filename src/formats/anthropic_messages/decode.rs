@@ -4,7 +4,7 @@ use crate::bedrock::{self, TokenCounts};
 use crate::chat::{BlockIndex, BlockKind, Event, Json, StopReason, Text, Usage};
 use crate::formats::ProtocolError;
 use crate::formats::blocks::Blocks;
-use crate::formats::guardrail::Trace;
+use crate::formats::guardrail::{Trace, Traced};
 use crate::formats::scalar::Count;
 
 use super::wire::{self, ContentBlock, Message, Metrics};
@@ -18,7 +18,7 @@ pub(super) fn reply(reply: &bedrock::Reply, events: &mut Vec<Event>) -> Result<(
     }
     let content = content.ok_or(ProtocolError::Grammar("a reply without content"))?;
     let mut guardrail = Guardrail::default();
-    guardrail.note(guardrail_action.as_deref(), trace);
+    guardrail.note(guardrail_action.as_deref(), trace.as_ref().map(Traced::trace));
     let stop = stop_reason(reason.as_deref(), guardrail)
         .ok_or(ProtocolError::Grammar("a reply without a stop_reason"))?;
     events.push(Event::Start);
@@ -32,6 +32,7 @@ pub(super) fn reply(reply: &bedrock::Reply, events: &mut Vec<Event>) -> Result<(
     tally.count(usage);
     tally.fill_from_headers(reply.head.tokens);
     events.extend(tally.usage().map(Event::Usage));
+    events.extend(trace.map(Traced::event));
     Ok(())
 }
 

@@ -37,7 +37,7 @@ impl ChatFormat for AnthropicMessages {
         let operation =
             if streaming { Operation::InvokeModelWithResponseStream } else { Operation::InvokeModel };
         let headers = invoke_headers(&request.service)?;
-        Ok(Invocation { operation, model: model.clone(), headers, body: encode::body(request)? })
+        Ok(Invocation { operation, model: model.clone(), headers, body: encode::body(request, streaming)? })
     }
 
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {

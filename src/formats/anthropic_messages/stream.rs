@@ -3,6 +3,7 @@
 use crate::bedrock::Frame;
 use crate::chat::{BlockIndex, Event, Usage};
 use crate::formats::blocks::Blocks;
+use crate::formats::guardrail::Traced;
 use crate::formats::{ProtocolError, StreamDecoder, fuzz};
 
 use super::decode::{Guardrail, Tally, start_block, stop_reason};
@@ -26,6 +27,8 @@ pub struct MessagesStream {
     tally: Tally,
     /// Of the `message_delta`.
     stop_reason: Option<String>,
+    /// A guardrail's, for a client that asked to see it.
+    trace: Option<Traced>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,7 +108,8 @@ impl MessagesStream {
             guardrail_action,
             trace,
         } = chunk;
-        self.guardrail.note(guardrail_action.as_deref(), trace);
+        self.guardrail.note(guardrail_action.as_deref(), trace.as_ref().map(Traced::trace));
+        self.trace = trace.or(self.trace.take());
         if let Some(metrics) = metrics {
             self.tally.fill_from_metrics(&metrics);
         }
@@ -206,6 +210,7 @@ impl MessagesStream {
         self.blocks.stop_all(events);
         events.push(Event::Stop(stop));
         events.extend(self.tally.usage().map(Event::Usage));
+        events.extend(self.trace.take().map(Traced::event));
         self.stage = Stage::Over;
         Ok(())
     }

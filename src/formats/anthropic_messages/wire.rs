@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::chat::{BlockIndex, Text};
-use crate::formats::guardrail::Trace;
+use crate::formats::guardrail::Traced;
 use crate::formats::scalar::{Count, optional_block_index, text};
 
 /// A whole reply.
@@ -24,7 +24,7 @@ pub(super) struct Message<'a> {
     #[serde(rename = "amazon-bedrock-guardrailAction")]
     pub(super) guardrail_action: Option<String>,
     #[serde(rename = "amazon-bedrock-trace")]
-    pub(super) trace: Option<Trace>,
+    pub(super) trace: Option<Traced>,
 }
 
 /// A chunk of a stream.
@@ -45,7 +45,7 @@ pub(super) struct Chunk<'a> {
     #[serde(rename = "amazon-bedrock-guardrailAction")]
     pub(super) guardrail_action: Option<String>,
     #[serde(rename = "amazon-bedrock-trace")]
-    pub(super) trace: Option<Trace>,
+    pub(super) trace: Option<Traced>,
 }
 
 /// Enough of a chunk to tell whether it is of a kind that is known here.

@@ -3,11 +3,11 @@
 use crate::chat::{self, BlockIndex, BlockKind, Event, Json, StopReason, Text};
 use crate::formats::ProtocolError;
 use crate::formats::blocks::Blocks;
-use crate::formats::guardrail::Trace;
+use crate::formats::guardrail::{Trace, Traced};
 use crate::formats::scalar::Count;
 use crate::formats::service;
 
-use super::wire::{ContentBlock, Reply, Tier, ToolUse, Usage};
+use super::wire::{Citation, ContentBlock, Reply, Tier, ToolUse, Usage};
 
 /// Reads a body of `Converse`.
 pub(super) fn reply(body: &[u8], events: &mut Vec<Event>) -> Result<(), ProtocolError> {
@@ -18,10 +18,22 @@ pub(super) fn reply(body: &[u8], events: &mut Vec<Event>) -> Result<(), Protocol
     for (block, index) in output.message.content.into_iter().zip(0..) {
         content_block(block, BlockIndex(index), &mut blocks, events)?;
     }
-    events.push(Event::Stop(stop_reason(&reason, trace.unwrap_or_default())));
+    events.push(Event::Stop(stop_reason(&reason, actions(trace.as_ref()))));
     events.extend(tokens.as_ref().map(|tokens| Event::Usage(usage(tokens))));
     events.extend(served_by(service_tier));
+    events.extend(trace.map(Traced::event));
     Ok(())
+}
+
+pub(super) fn actions(trace: Option<&Traced>) -> Trace {
+    trace.map(Traced::trace).unwrap_or_default()
+}
+
+/// Where on the web a text is from.
+pub(super) fn citation(citation: Citation) -> Option<chat::Citation> {
+    let Citation { title, location } = citation;
+    let url = location?.web?.url?;
+    Some(chat::Citation { url, title })
 }
 
 fn content_block(
@@ -31,7 +43,9 @@ fn content_block(
     events: &mut Vec<Event>,
 ) -> Result<(), ProtocolError> {
     let ContentBlock { text, tool_use, reasoning_content, citations_content } = block;
-    let cited = citations_content.into_iter().flat_map(|cited| cited.content).filter_map(|part| part.text);
+    let (cited, sources) =
+        citations_content.map_or_else(Default::default, |cited| (cited.content, cited.citations));
+    let cited = cited.into_iter().filter_map(|part| part.text);
     if let Some(tool) = tool_use {
         let input = tool.input.map(Json::from_raw);
         start_tool(tool, index, blocks, events);
@@ -53,6 +67,9 @@ fn content_block(
     } else {
         for text in text.into_iter().chain(cited) {
             blocks.text(index, text, events);
+        }
+        for source in sources.into_iter().filter_map(citation) {
+            blocks.citation(index, source, events);
         }
     }
     blocks.stop(index, events);

@@ -3,10 +3,10 @@
 use crate::bedrock::Frame;
 use crate::chat::{Event, Usage};
 use crate::formats::blocks::Blocks;
-use crate::formats::guardrail::Trace;
+use crate::formats::guardrail::{Trace, Traced};
 use crate::formats::{ProtocolError, StreamDecoder, fuzz};
 
-use super::decode::{served_by, start_tool, stop_reason, usage};
+use super::decode::{actions, citation, served_by, start_tool, stop_reason, usage};
 use super::wire::{
     ContentBlockDelta, ContentBlockStart, ContentBlockStop, Delta, MessageStop, Metadata, ReasoningDelta,
 };
@@ -128,15 +128,15 @@ impl ConverseStream {
     fn delta(&mut self, delta: ContentBlockDelta, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
         let ContentBlockDelta { content_block_index: block, delta } = delta;
         match delta {
-            Delta { text: Some(text), tool_use: _, reasoning_content: _ } => {
+            Delta { text: Some(text), tool_use: _, reasoning_content: _, citation: _ } => {
                 self.blocks.text(block, text, events);
             }
-            Delta { text: None, tool_use: Some(tool), reasoning_content: _ } => {
+            Delta { text: None, tool_use: Some(tool), reasoning_content: _, citation: _ } => {
                 if let Some(fragment) = tool.input {
                     self.blocks.tool_input(block, fragment, events)?;
                 }
             }
-            Delta { text: None, tool_use: None, reasoning_content: Some(reasoning) } => {
+            Delta { text: None, tool_use: None, reasoning_content: Some(reasoning), citation: _ } => {
                 let ReasoningDelta { text, signature, redacted_content } = reasoning;
                 if let Some(text) = text {
                     self.blocks.reasoning(block, text, events);
@@ -148,7 +148,15 @@ impl ConverseStream {
                     self.blocks.redacted(block, data, events);
                 }
             }
-            Delta { text: None, tool_use: None, reasoning_content: None } => self.blocks.skip(),
+            Delta { text: None, tool_use: None, reasoning_content: None, citation: Some(source) } => {
+                match citation(source) {
+                    Some(source) => self.blocks.citation(block, source, events),
+                    None => self.blocks.skip(),
+                }
+            }
+            Delta { text: None, tool_use: None, reasoning_content: None, citation: None } => {
+                self.blocks.skip();
+            }
         }
         Ok(())
     }
@@ -161,13 +169,14 @@ impl ConverseStream {
             }
             Stage::Over => return Err(ProtocolError::Grammar("a second metadata")),
             Stage::Stopped(reason) => {
-                events.push(Event::Stop(stop_reason(reason, trace.unwrap_or_default())));
+                events.push(Event::Stop(stop_reason(reason, actions(trace.as_ref()))));
             }
         }
         self.stage = Stage::Over;
         self.usage = tokens.as_ref().map(usage);
         events.extend(self.usage.map(Event::Usage));
         events.extend(served_by(service_tier));
+        events.extend(trace.map(Traced::event));
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::bedrock::{Frame, ReplyHead};
-use crate::chat::{BlockIndex, BlockKind, Delta, StopReason, Text, Usage};
+use crate::chat::{BlockIndex, BlockKind, Delta, Extra, StopReason, Text, Usage};
 use crate::formats::samples::{Said, View, expected, input, lines, reply, view};
 
 const A: BlockIndex = BlockIndex(0);
@@ -208,7 +208,8 @@ fn the_stop_waits_for_the_trace_that_tells_masking_from_blocking() {
     let usage = json!({"inputTokens":3,"outputTokens":4});
     decoder.push(&frame("metadata", &json!({"trace":masked,"usage":usage})), &mut events).unwrap();
     let usage = Usage { input: 3, output: 4, ..Usage::default() };
-    assert_eq!(events[1..], [Event::Stop(StopReason::EndTurn), Event::Usage(usage)]);
+    assert_eq!(events[1..3], [Event::Stop(StopReason::EndTurn), Event::Usage(usage)]);
+    assert!(matches!(&events[3..], [Event::Extra(Extra { name: "trace", value: _ })]));
     assert_eq!(decoder.usage(), Some(usage));
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::chat::{BlockIndex, Text};
-use crate::formats::guardrail::Trace;
+use crate::formats::guardrail::Traced;
 use crate::formats::scalar::{Count, block_index, text};
 
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ pub(super) struct Reply<'a> {
     #[serde(borrow)]
     pub(super) stop_reason: Cow<'a, str>,
     pub(super) usage: Option<Usage>,
-    pub(super) trace: Option<Trace>,
+    pub(super) trace: Option<Traced>,
     pub(super) service_tier: Option<Tier>,
 }
 
@@ -86,6 +86,27 @@ pub(super) struct ReasoningText {
 pub(super) struct CitationsContent {
     #[serde(default)]
     pub(super) content: Vec<CitedText>,
+    #[serde(default)]
+    pub(super) citations: Vec<Citation>,
+}
+
+/// What a text rests on. Only places on the web mean anything to a client; files are its own.
+#[derive(Deserialize)]
+pub(super) struct Citation {
+    #[serde(default, deserialize_with = "text")]
+    pub(super) title: Option<Text>,
+    pub(super) location: Option<Location>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Location {
+    pub(super) web: Option<WebLocation>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WebLocation {
+    #[serde(default, deserialize_with = "text")]
+    pub(super) url: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -125,6 +146,7 @@ pub(super) struct Delta {
     pub(super) text: Option<Text>,
     pub(super) tool_use: Option<ToolUseDelta>,
     pub(super) reasoning_content: Option<ReasoningDelta>,
+    pub(super) citation: Option<Citation>,
 }
 
 #[derive(Deserialize)]
@@ -162,7 +184,7 @@ pub(super) struct MessageStop<'a> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Metadata {
     pub(super) usage: Option<Usage>,
-    pub(super) trace: Option<Trace>,
+    pub(super) trace: Option<Traced>,
     pub(super) service_tier: Option<Tier>,
 }
 

@@ -7,7 +7,7 @@ use super::wire::{
     ReasoningContent, ReasoningDelta, ToolUse, Usage, Whole,
 };
 use crate::bedrock::{self, Frame};
-use crate::chat::{self, Event, Json, StopReason, Text};
+use crate::chat::{self, Event, Json, NotJson, StopReason, Text};
 use crate::formats::scalar::Count;
 use crate::formats::turn::{Tokens, Turn};
 use crate::formats::{ProtocolError, StreamDecoder};
@@ -43,7 +43,7 @@ fn content_block(
         let input = tool.input;
         start_tool(tool, number, turn, events)?;
         if let Some(input) = input {
-            turn.call_input(number, input_text(input), events)?;
+            turn.call_input(number, input_text(input)?, events)?;
         }
         turn.end_call(number, events);
         return Ok(());
@@ -98,11 +98,16 @@ fn thought(
 }
 
 /// A tool's input in a string, or as it is. An empty object needs no word.
-fn input_text(input: &RawValue) -> Text {
-    match (Text::from_raw(input), Json::from_raw(input).compact().as_ref()) {
-        (Ok(text), _) => text,
-        (Err(_), "{}" | "null") => Text::new(""),
-        (Err(_), json) => Text::new(json),
+fn input_text(input: &RawValue) -> Result<Text, ProtocolError> {
+    match Text::from_raw(input) {
+        Ok(text) => Ok(text),
+        Err(NotJson::NotAString) => Ok(match Json::from_raw(input).compact().as_ref() {
+            "{}" | "null" => Text::new(""),
+            json => Text::new(json),
+        }),
+        Err(error @ (NotJson::LoneSurrogate | NotJson::Invalid)) => {
+            Err(ProtocolError::Shape { what: "a tool's input", problem: error.to_string() })
+        }
     }
 }
 
@@ -222,7 +227,7 @@ impl NovaStream {
                 self.turn.text(text, events)
             }
             Some(Delta { text: None, tool_use: Some(tool), reasoning_content: _ }) => match tool.input {
-                Some(input) => self.turn.call_input(content_block_index.0.into(), input_text(input), events),
+                Some(input) => self.turn.call_input(content_block_index.0.into(), input_text(input)?, events),
                 None => Ok(()),
             },
             Some(Delta { text: None, tool_use: None, reasoning_content: Some(reasoning) }) => {

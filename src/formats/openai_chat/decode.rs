@@ -91,10 +91,15 @@ impl ChatStream {
     }
 
     fn choice(&mut self, choice: Choice<'_>, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
-        let Choice { index: _, message, delta, text, finish_reason, stop_reason: other_reason } = choice;
-        let word = finish_reason.or_else(|| other_reason.and_then(string));
-        if let Some(text) = text {
-            self.text(text, events)?;
+        let Choice { index: _, message, delta, text: completion, finish_reason, stop_reason: other_reason } =
+            choice;
+        let word = match (finish_reason, other_reason) {
+            (Some(word), _) => Some(word),
+            (None, Some(other)) => text(other)?.map(|word| word.decode().into_owned()),
+            (None, None) => None,
+        };
+        if let Some(said) = completion {
+            self.text(said, events)?;
         }
         for said in message.into_iter().chain(delta) {
             self.said(said, events)?;
@@ -113,13 +118,14 @@ impl ChatStream {
 
     fn said(&mut self, said: Said<'_>, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
         let Said { content, reasoning_content, reasoning, refusal, tool_calls } = said;
-        if let Some(thought) = reasoning_content.or_else(|| reasoning.and_then(text)) {
+        let other_name = reasoning.map(text).transpose()?.flatten();
+        if let Some(thought) = reasoning_content.or(other_name) {
             self.turn.thought(thought, events)?;
         }
         match content {
             Some(list) if list.get().starts_with('[') => self.list(list, events)?,
             Some(content) => {
-                if let Some(text) = text(content) {
+                if let Some(text) = text(content)? {
                     self.text(text, events)?;
                 }
             }
@@ -155,7 +161,7 @@ impl ChatStream {
                     }
                 }
                 (None, Some(thought)) => {
-                    if let Some(thought) = text(thought) {
+                    if let Some(thought) = text(thought)? {
                         self.turn.thought(thought, events)?;
                     }
                 }
@@ -198,7 +204,7 @@ impl ChatStream {
         match arguments {
             Some(arguments) if arguments.get() != "null" => {
                 let input =
-                    text(arguments).unwrap_or_else(|| Text::new(&Json::from_raw(arguments).compact()));
+                    text(arguments)?.unwrap_or_else(|| Text::new(&Json::from_raw(arguments).compact()));
                 self.turn.call_input(number, input, events)
             }
             Some(_) | None => Ok(()),
@@ -207,15 +213,14 @@ impl ChatStream {
 }
 
 /// A value, if it is a string.
-fn text(value: &RawValue) -> Option<Text> {
+fn text(value: &RawValue) -> Result<Option<Text>, ProtocolError> {
     match Text::from_raw(value) {
-        Ok(text) => Some(text),
-        Err(NotJson::NotAString | NotJson::LoneSurrogate | NotJson::Invalid) => None,
+        Ok(text) => Ok(Some(text)),
+        Err(NotJson::NotAString) => Ok(None),
+        Err(error @ (NotJson::LoneSurrogate | NotJson::Invalid)) => {
+            Err(ProtocolError::Shape { what: "a text", problem: error.to_string() })
+        }
     }
-}
-
-fn string(value: &RawValue) -> Option<String> {
-    text(value).map(|text| text.decode().into_owned())
 }
 
 /// What an error calls itself; never its message, which may repeat the prompt.

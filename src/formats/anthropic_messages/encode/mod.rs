@@ -22,7 +22,7 @@ const VERSION: &str = "bedrock-2023-05-31";
 const DEFAULT_MAX_TOKENS: u32 = 4096;
 
 /// Writes the body. Equal requests give equal bytes.
-pub(super) fn body(request: &Request) -> Result<Bytes, InvalidRequest> {
+pub(super) fn body(request: &Request, streaming: bool) -> Result<Bytes, InvalidRequest> {
     let Request {
         messages,
         tools,
@@ -36,8 +36,8 @@ pub(super) fn body(request: &Request) -> Result<Bytes, InvalidRequest> {
         format,
         user,
         model_fields,
-        // In headers.
-        service: _,
+        // The rest of it in headers.
+        service,
         // Claude has no place for these, or differs between generations: the family has made model fields of
         // them, or has noted their loss.
         draw: _,
@@ -51,6 +51,11 @@ pub(super) fn body(request: &Request) -> Result<Bytes, InvalidRequest> {
     let mut fields = Fields::new(model_fields).beside(&OWN)?;
     if let Some(format) = &format {
         fields.put(&FORMAT, format);
+    }
+    let mode = service.guardrail.as_ref().and_then(|guardrail| guardrail.synchronous).filter(|_| streaming);
+    let mode = mode.map(|synchronous| Json::string(if synchronous { "SYNCHRONOUS" } else { "ASYNCHRONOUS" }));
+    if let Some(mode) = &mode {
+        fields.put(&GUARDRAIL_MODE, mode);
     }
     let mut wire = Body {
         anthropic_version: VERSION,
@@ -121,6 +126,10 @@ const OWN: [&str; 11] = [
     "tool_choice",
     "metadata",
 ];
+
+/// How a guardrail judges a stream.
+const GUARDRAIL_MODE: [Cow<'static, str>; 2] =
+    [Cow::Borrowed("amazon-bedrock-guardrailConfig"), Cow::Borrowed("streamProcessingMode")];
 
 /// Where the format of the reply stands.
 const FORMAT: [Cow<'static, str>; 2] = [Cow::Borrowed("output_config"), Cow::Borrowed("format")];

@@ -15,13 +15,13 @@ fn ask(content: Vec<Block>) -> Request {
 }
 
 fn sent(request: &Request) -> Value {
-    serde_json::from_slice(&body(request).unwrap()).unwrap()
+    serde_json::from_slice(&body(request, false).unwrap()).unwrap()
 }
 
 #[test]
 fn the_least_request_has_what_bedrock_requires_and_nothing_else() {
     assert_eq!(
-        body(&ask(vec![text("hi")])).unwrap(),
+        body(&ask(vec![text("hi")]), false).unwrap(),
         concat!(
             r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":4096,"#,
             r#""messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}"#
@@ -95,7 +95,7 @@ fn a_tool_turn_is_written_block_by_block() {
         ],
         ..Request::default()
     };
-    let body = String::from_utf8(body(&request).unwrap().to_vec()).unwrap();
+    let body = String::from_utf8(body(&request, false).unwrap().to_vec()).unwrap();
     // Thoughts come first, and the input is the client's to the byte.
     assert!(body.contains(concat!(
         r#"{"role":"assistant","content":["#,
@@ -164,7 +164,7 @@ fn pictures_and_pdfs_pass_through_and_texts_are_taken_out_of_base64() {
         ])
     );
     for (format, data) in [("docx", "UEsD"), ("txt", "not base64"), ("txt", "/w==")] {
-        let refused = body(&ask(vec![file(format, data)])).unwrap_err();
+        let refused = body(&ask(vec![file(format, data)]), false).unwrap_err();
         assert_eq!(refused.param.unwrap(), "messages[3].content");
     }
 }
@@ -178,8 +178,8 @@ fn a_reply_schema_keeps_its_order() {
         schema: Some(Json::parse(r#"{"z":1, "a":2}"#).unwrap()),
         strict: true,
     };
-    let wire = String::from_utf8(body(&request).unwrap().to_vec()).unwrap();
+    let wire = String::from_utf8(body(&request, false).unwrap().to_vec()).unwrap();
     assert!(wire.contains(r#""output_config":{"format":{"type":"json_schema","schema":{"z":1, "a":2}}}"#));
     request.format = OutputFormat::JsonObject;
-    assert_eq!(body(&request).unwrap_err().param.unwrap(), "response_format");
+    assert_eq!(body(&request, false).unwrap_err().param.unwrap(), "response_format");
 }

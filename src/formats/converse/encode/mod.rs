@@ -35,12 +35,12 @@ pub(super) fn body(request: &Request, streaming: bool) -> Result<Bytes, InvalidR
         format,
         service,
         model_fields,
+        web_search,
         // Converse has no place for these: their family has made model fields of them, or has noted their loss.
         top_k: _,
         draw: _,
         reasoning: _,
         verbosity: _,
-        web_search: _,
         user: _,
         // Said in the messages and the tools by now.
         cache: _,
@@ -51,7 +51,7 @@ pub(super) fn body(request: &Request, streaming: bool) -> Result<Bytes, InvalidR
         system: Vec::new(),
         messages: Vec::with_capacity(messages.len()),
         inference_config: inference_config(*max_tokens, *temperature, *top_p, stop),
-        tool_config: tool_config(tools, tool_choice.as_ref())?,
+        tool_config: tool_config(tools, tool_choice.as_ref(), web_search.is_some())?,
         guardrail_config: guardrail.as_ref().map(|guardrail| guardrail_config(guardrail, streaming)),
         output_config: output_config(format)?,
         additional_model_request_fields: Some(Fields::new(model_fields)).filter(|fields| !fields.is_empty()),
@@ -238,8 +238,18 @@ struct ToolConfig<'a> {
 #[serde(rename_all = "camelCase")]
 enum ToolEntry<'a> {
     ToolSpec(ToolSpec<'a>),
+    SystemTool(SystemTool),
     CachePoint(CachePointBlock),
 }
+
+/// A tool that Bedrock runs itself.
+#[derive(Serialize)]
+struct SystemTool {
+    name: &'static str,
+}
+
+/// Nova 2's search of the web: the only one that Converse has.
+const WEB_SEARCH: &str = "nova_grounding";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -324,8 +334,9 @@ fn inference_config(
 fn tool_config<'a>(
     tools: &'a [Tool],
     choice: Option<&'a ToolChoice>,
+    web_search: bool,
 ) -> Result<Option<ToolConfig<'a>>, InvalidRequest> {
-    if tools.is_empty() {
+    if tools.is_empty() && !web_search {
         return Ok(None);
     }
     let tool_choice = match choice {
@@ -338,6 +349,9 @@ fn tool_config<'a>(
     for (at, tool) in tools.iter().enumerate() {
         entries.push(ToolEntry::ToolSpec(tool_spec(tool, at)?));
         entries.extend(tool.cache.map(|point| ToolEntry::CachePoint(cache_point(point))));
+    }
+    if web_search {
+        entries.push(ToolEntry::SystemTool(SystemTool { name: WEB_SEARCH }));
     }
     Ok(Some(ToolConfig { tools: entries, tool_choice }))
 }
