@@ -40,7 +40,9 @@ fn main() -> Result<()> {
     write(&seeds, "chat_request", "openai-full", &fs::read(fixtures.join("openai/full.json"))?)?;
     for family in folders(&fixtures)? {
         for case in folders(&family)? {
-            let part = |path: &Path| Ok(path.file_name().context("a folder has a name")?.to_string_lossy().into_owned());
+            let part = |path: &Path| -> Result<String> {
+                Ok(path.file_name().context("a folder has a name")?.to_string_lossy().into_owned())
+            };
             let name = format!("{}-{}", part(&family)?, part(&case)?);
             if let Some(request) = read(&case.join("request.json"))? {
                 write(&seeds, "chat_request", &name, request.as_bytes())?;
@@ -50,7 +52,8 @@ fn main() -> Result<()> {
                 frames.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
             let native = frames.iter().all(|frame| frame.event == "chunk");
             write(&seeds, "frames", &name, &wire(&frames))?;
-            let Case { format } = serde_json::from_str(&read(&case.join("case.json"))?.context("a case says what it is")?)?;
+            let Case { format } =
+                serde_json::from_str(&read(&case.join("case.json"))?.context("a case says what it is")?)?;
             let target = match format.as_str() {
                 "converse" => "converse_stream",
                 "anthropic_messages" => "messages_stream",
