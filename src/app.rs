@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,6 +16,7 @@ use crate::bedrock::{
 use crate::chat::{Guardrail, GuardrailTrace};
 use crate::config::{self, Auth, Cache, Config, ModelFormat, Origin};
 use crate::families::{self, FormatKind};
+use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{Deadlines, Gateway, Listing, Policy, RetryPolicy, Routes, Target};
 use crate::http::{self, CredentialState, Edge, Health, Limits};
 use crate::listener::{self, Closed, Listener, Observer, Shutdown};
@@ -36,6 +38,9 @@ pub enum StartError {
     /// The simulator found no port.
     #[error("cannot start the simulator: {0}")]
     Simulator(#[source] std::io::Error),
+    /// Remote files are wanted and can't be had.
+    #[error("fetch.enabled: {0}")]
+    Fetch(#[from] fetch::SetupError),
     /// A model entry that only the families can judge.
     #[error("models.{name}: {problem}")]
     Model {
@@ -193,8 +198,28 @@ async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Part
     let aws = Aws::load(aws_settings(config, simulator)).await;
     let revision = option_env!("OUTCROP_REVISION").unwrap_or("unknown");
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
-    let gateway = gateway(config, &aws, &metrics)?;
+    let fetcher = fetch_settings(&config.fetch)
+        .map(|settings| Fetcher::new(settings, Arc::clone(&metrics)))
+        .transpose()?;
+    let gateway = gateway(config, &aws, fetcher, &metrics)?;
     Ok(Parts { aws, gateway, metrics })
+}
+
+/// What may be fetched; `None`: nothing.
+fn fetch_settings(config: &config::Fetch) -> Option<fetch::Settings> {
+    let count = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
+    config.enabled.then(|| fetch::Settings {
+        http: config.http,
+        ports: config.ports.clone(),
+        allow_hosts: config.allow_hosts.iter().map(|pattern| HostPattern::new(pattern)).collect(),
+        max_bytes: config.max_bytes,
+        max_total_bytes: config.max_total_bytes,
+        max_files: count(config.max_files),
+        timeout: config.timeout,
+        max_redirects: config.max_redirects.into(),
+        per_request: count(config.per_request),
+        concurrent: count(config.concurrent),
+    })
 }
 
 /// What of the configuration concerns AWS.
@@ -237,7 +262,12 @@ fn aws_settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
     settings
 }
 
-fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway, StartError> {
+fn gateway(
+    config: &Config,
+    aws: &Aws,
+    fetcher: Option<Fetcher>,
+    metrics: &Arc<Metrics>,
+) -> Result<Gateway, StartError> {
     let here = aws.transport(None);
     let mut regions: HashMap<&str, Arc<dyn Transport>> = HashMap::new();
     let mut targets = HashMap::new();
@@ -271,7 +301,7 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
             transport: Arc::clone(transport),
             family,
             format,
-            max_tokens: entry.max_tokens.map(std::num::NonZeroU32::get),
+            max_tokens: entry.max_tokens.map(NonZeroU32::get),
             strict: entry.strict.unwrap_or(config.strict),
             cache: entry.cache.unwrap_or(config.cache) == Cache::Auto,
             guardrail: entry.guardrail.as_ref().or(config.guardrail.as_ref()).map(guardrail),
@@ -307,7 +337,15 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
         max_delay: config.retry.max_delay,
         max_retry_after: config.retry.max_retry_after,
     };
-    Ok(Gateway::new(routes, listing, deadlines, retry, config.max_choices.get(), Arc::clone(metrics)))
+    Ok(Gateway::new(
+        routes,
+        listing,
+        deadlines,
+        retry,
+        config.max_choices.get(),
+        fetcher,
+        Arc::clone(metrics),
+    ))
 }
 
 /// What it did is told to the gateway, which has to know masked words from a block, and to nobody else.

@@ -19,6 +19,7 @@ pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod families;
+pub mod fetch;
 pub mod formats;
 pub mod gateway;
 pub mod http;

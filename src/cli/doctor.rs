@@ -92,6 +92,7 @@ async fn probe(parts: &Parts, name: &str) -> Result<String, (String, &'static st
                 | Fault::Protocol(_)
                 | Fault::Assemble(_)
                 | Fault::Deadline(..)
+                | Fault::Overloaded
                 | Fault::Internal(_) => fault.public().into_owned(),
             };
             Err((format!("{name}: {target}: {}: {detail}", fault.label()), advice))

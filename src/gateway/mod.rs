@@ -11,6 +11,7 @@
 mod attempt;
 mod drive;
 mod fault;
+mod media;
 mod models;
 mod profile;
 mod retry;
@@ -30,6 +31,7 @@ pub use route::{Policy, ResolveError, Routes, Target};
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
 use crate::chat::{Action, InvalidRequest, Notes, Request, Response};
+use crate::fetch::Fetcher;
 use crate::telemetry::Metrics;
 
 /// Runs chats.
@@ -42,6 +44,7 @@ pub struct Gateway {
     listing: Listing,
     profiles: profile::Profiles,
     max_choices: u32,
+    fetcher: Option<Fetcher>,
 }
 
 /// The longest waits. All run on one monotonic clock, and `total` covers every attempt.
@@ -106,6 +109,7 @@ impl Gateway {
         deadlines: Deadlines,
         retry: RetryPolicy,
         max_choices: u32,
+        fetcher: Option<Fetcher>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -117,6 +121,7 @@ impl Gateway {
             health: UpstreamHealth::default(),
             profiles: profile::Profiles::default(),
             max_choices,
+            fetcher,
         }
     }
 
@@ -161,7 +166,7 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Vec<attempt::Answered>, Fault> {
         let deadline = Instant::now() + self.deadlines.total;
-        let Call { model, request, notes, strict, choices } = call;
+        let Call { model, mut request, notes, strict, choices } = call;
         trail.notes = notes;
         if choices > self.max_choices {
             let message = format!("At most {} choices are made for one request here.", self.max_choices);
@@ -177,6 +182,7 @@ impl Gateway {
         let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
+        media::fetch(self.fetcher.as_ref(), &mut request, &self.deadlines, deadline).await?;
         let mut plan = attempt::Plan::new(&target, request, streaming, &mut trail.notes)?;
         if strict || target.strict {
             refuse_noted(&trail.notes)?;

@@ -32,6 +32,20 @@ fn the_defaults_are_as_documented() {
     assert_eq!((retry.max_attempts.get(), retry.base_delay), (3, Duration::from_millis(100)));
     assert_eq!((retry.max_delay, retry.max_retry_after), (seconds(5), seconds(20)));
     assert_eq!(config.stream.keep_alive, Some(seconds(15)));
+    let fetch = Fetch {
+        enabled: false,
+        http: false,
+        ports: Vec::new(),
+        allow_hosts: Vec::new(),
+        max_bytes: 10 << 20,
+        max_total_bytes: 32 << 20,
+        max_files: 20.try_into().unwrap(),
+        timeout: seconds(5),
+        max_redirects: 3,
+        per_request: 2.try_into().unwrap(),
+        concurrent: 16.try_into().unwrap(),
+    };
+    assert_eq!(config.fetch, fetch);
     assert!(!config.strict);
     assert!(config.models.entries.is_empty());
     let list =

@@ -175,3 +175,31 @@ fn log_filters_are_checked() {
     );
     assert_eq!(both.unwrap().log.level, "trace");
 }
+
+#[test]
+fn hosts_to_fetch_from_are_names_or_domains() {
+    let yaml = "fetch: {allow_hosts: [a.example, '*.Example.org', 8.8.8.8, '2606:4700::1'], ports: [8443]}";
+    let fetch = from_yaml(yaml).unwrap().fetch;
+    assert_eq!(fetch.allow_hosts, ["a.example", "*.Example.org", "8.8.8.8", "2606:4700::1"]);
+    assert_eq!(fetch.ports, [8443]);
+    for wrong in [
+        "'*'",
+        "https://a.example",
+        "a.example/",
+        "a.example:443",
+        "'*a.example'",
+        "a.*",
+        "bücher.example",
+        "a.",
+    ] {
+        let found = errors_of(from_yaml(&format!("fetch:\n  allow_hosts: [{wrong}]\n")));
+        assert!(found[0].starts_with("2:17: fetch.allow_hosts[0]: "), "{found:?}");
+    }
+    assert_errors(
+        "fetch:\n  max_bytes: 2MiB\n  max_total_bytes: 1MiB\n  ports: [0]\n",
+        &[
+            "3:20: fetch.max_total_bytes: less than fetch.max_bytes",
+            "4:11: fetch.ports[0]: \"0\" isn't a port",
+        ],
+    );
+}
