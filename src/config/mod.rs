@@ -38,7 +38,10 @@ pub use env::{ProcessEnv, Vars};
 pub use error::{Error, Errors, Origin, Place, Problem};
 pub use fetch::Fetch;
 pub use log::{Log, LogFormat};
-pub use models::{Cache, Glob, Guardrail, ModelEntry, ModelFormat, ModelList, Models};
+pub use models::{
+    Arns, Cache, Capabilities, Glob, Guardrail, Live, ModelEntry, ModelFormat, ModelList, Models,
+    ProfileRule, SamplingRule,
+};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::Server;
@@ -159,7 +162,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let auth = Auth::read(root.section("auth"), listen);
     let aws = Aws::read(root.section("aws"), vars);
     let models = Models::read(root.section("models"));
-    let default_model = models::read_default(&mut root);
+    let default_model = models::read_default(&mut root, models.as_ref());
     let timeout = Timeout::read(root.section("timeout"));
     let retry = Retry::read(root.section("retry"));
     let stream = Stream::read(root.section("stream"));

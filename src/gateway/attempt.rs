@@ -10,7 +10,7 @@ use super::{Deadlines, Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, ReplyHead};
 use crate::catalog;
 use crate::chat::{Action, Event, Notes, Request, Response, StopCutter};
-use crate::families::{self, ModelLimits, Overrides, StreamingMode, Terms};
+use crate::families::{self, ModelLimits, StreamingMode, Terms};
 use crate::formats::ChatFormat;
 
 /// What every attempt at a target does: made once, however often it is tried.
@@ -39,12 +39,12 @@ impl Plan {
         streaming: bool,
         notes: &mut Notes,
     ) -> Result<Self, Fault> {
-        let facts = catalog::find_for(target.model.as_str());
+        let facts = catalog::find(target.base.as_str());
         let terms = Terms {
             family: target.family,
-            model: &target.model,
+            model: &target.base,
             forced: target.format,
-            overrides: Overrides { default_max_tokens: target.max_tokens, ..Overrides::default() },
+            overrides: target.overrides,
             limits: ModelLimits {
                 max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
                 prompt_cache_min_tokens: facts.and_then(|facts| facts.prompt_cache_min_tokens),
@@ -52,8 +52,8 @@ impl Plan {
             streaming,
             cache: target.cache,
         };
-        if facts.is_some_and(|facts| facts.lifecycle.is_retired()) {
-            notes.add("model", Action::Warned, "retired_by_aws");
+        for (action, reason) in &target.remarks {
+            notes.add("model", *action, reason);
         }
         if let Some(guardrail) = &target.guardrail
             && request.service.guardrail.replace(guardrail.clone()).is_some()

@@ -9,6 +9,7 @@
 //! No HTTP and no OpenAI here: the edge hands in a decoded request and encodes what comes out.
 
 mod attempt;
+mod directory;
 mod drive;
 mod fault;
 mod media;
@@ -23,13 +24,16 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
+pub use directory::{Asking, Directory};
 pub use drive::EventStream;
 pub use fault::{Fault, Phase};
-pub use models::{Listing, ModelFacts};
+pub use models::{Dates, Listing, ModelFacts};
+pub use profile::ProfileChoice;
 pub use retry::RetryPolicy;
-pub use route::{Policy, ResolveError, Routes, Target};
+pub use route::{Alias, ResolveError, Routes, Rules, Target};
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
+pub use crate::catalog::{Moment, Stage};
 use crate::chat::{Action, InvalidRequest, Notes, Request, Response};
 use crate::fetch::Fetcher;
 use crate::telemetry::Metrics;
@@ -179,7 +183,7 @@ impl Gateway {
         if choices > 1 {
             trail.notes.add("n", Action::Warned, "billed_per_choice");
         }
-        let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
+        let target = self.find(model.as_deref(), &mut trail.requested).await?;
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
         media::fetch(self.fetcher.as_ref(), &mut request, &self.deadlines, deadline).await?;
@@ -187,7 +191,11 @@ impl Gateway {
         if strict || target.strict {
             refuse_noted(&trail.notes)?;
         }
-        if let Some(profile) = self.profiles.known(&target.model) {
+        let is_required = || self.profiles.is_required(&target.model, self.routes.region(&target));
+        let profile = target.profile.clone();
+        if let Some(profile) =
+            profile.or_else(|| is_required().then(|| self.routes.detour(&target)).flatten())
+        {
             plan.reroute(profile, trail);
         }
         if choices == 1 {

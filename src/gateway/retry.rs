@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::{Answered, Plan};
-use super::profile::profile_for;
 use super::{Fault, Gateway, Phase, Target, Trail};
 use crate::bedrock::{ErrorKind, Retry};
 use crate::telemetry::Label;
@@ -58,8 +57,8 @@ pub(super) async fn run(
         let fault = match plan.attempt(target, &gateway.deadlines, deadline, trail).await {
             Ok(answered) => {
                 gateway.health.record(true);
-                if *plan.model() != target.model {
-                    gateway.profiles.learn(&target.model, plan.model());
+                if *plan.model() != target.model && target.profile.is_none() {
+                    gateway.profiles.learn(&target.model, gateway.routes.region(target));
                 }
                 let metrics = gateway.metrics.model(target.label());
                 metrics.attempt(Label::from("ok"));
@@ -73,7 +72,7 @@ pub(super) async fn run(
         // Not a retry but a detour, once: the id that was asked for is only sold as a profile.
         if fault.kind() == Some(ErrorKind::ProfileRequired)
             && *plan.model() == target.model
-            && let Some(profile) = profile_for(&target.model, gateway.routes.region(target))
+            && let Some(profile) = gateway.routes.detour(target)
         {
             plan.reroute(profile, trail);
             continue;

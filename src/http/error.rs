@@ -162,7 +162,10 @@ impl From<ResolveError> for ApiError {
     fn from(error: ResolveError) -> Self {
         let status = match error {
             ResolveError::Unknown(_) => StatusCode::NOT_FOUND,
-            ResolveError::Opaque | ResolveError::NotChat(_) => StatusCode::BAD_REQUEST,
+            ResolveError::Opaque(_)
+            | ResolveError::Region(_)
+            | ResolveError::Account
+            | ResolveError::NotChat(_) => StatusCode::BAD_REQUEST,
         };
         Self { param: Some("model".into()), ..Self::client(status, "model_not_found", error.to_string()) }
     }

@@ -18,7 +18,7 @@ pub use chunk::{ChunkEncoder, StreamOptions};
 pub use decode::{Decision, Decoded, PARAMETERS, Parameter, Shape, decode, fuzz_decode};
 pub use encode::{EncodeError, Head, Written, completion, sum};
 pub use error::{ErrorBody, error_body, error_event};
-pub use models::{Model, ModelList};
+pub use models::{Lifecycle, Modalities, Model, ModelList, Prices, Routing};
 
 #[cfg(test)]
 mod properties;

@@ -51,6 +51,11 @@ fn the_defaults_are_as_documented() {
     let list =
         ModelList { include: vec![Glob::new("*")], exclude: Vec::new(), retired: false, catalogue: true };
     assert_eq!(config.models.list, list);
+    let models = &config.models;
+    assert_eq!((models.profile, models.warn_legacy), (ProfileRule::Geo, false));
+    assert!(models.successors.is_empty());
+    assert_eq!(models.live, Live { interval: Some(seconds(3600)), lookup_wait: seconds(2) });
+    assert_eq!(models.arn, Arns { regions: None, accounts: None });
     assert_eq!(config.log, Log { format: LogFormat::Auto, level: "info".to_owned() });
 }
 
