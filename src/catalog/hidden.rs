@@ -1,6 +1,6 @@
 //! What is behind an ARN that doesn't say: which question to ask Bedrock's control plane, and what its answer means.
 //!
-//! Pure, as all of the catalogue: paths out, bodies in. Paths and members: botocore 1.44.5's `bedrock` service model.
+//! Pure, as all of the catalogue: paths out, bodies in. Paths and members: AWS's API reference of `bedrock`, as remembered and not recorded; whatever is missing counts as unknown.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! What Bedrock itself says about models and inference profiles: its listings, read, and laid out for look-ups.
 //!
 //! Pure: bodies in, facts out. Who asks, when, and what happens when the answer is no, is the gateway's affair. Shapes:
-//! botocore 1.44.5's `bedrock` service model. Only ids are insisted on; everything else may be missing, and a member
+//! AWS's API reference of `bedrock`, as remembered and not recorded. Only ids are insisted on; everything else may be missing, and a member
 //! or a word that is new does no harm.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -17,7 +17,7 @@ mod tool_loop;
 
 pub use alias::Aliases;
 pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};
-pub use json::{Json, NotJson, Text};
+pub use json::{Json, NotJson, Text, push_escaped};
 pub use mend::{Shape, mend};
 pub use notes::{Action, InvalidRequest, Note, Notes};
 pub use request::{

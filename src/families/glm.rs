@@ -3,6 +3,7 @@
 use super::thinking::{Member, Off, Thinking, Words};
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct Glm;
 
@@ -15,9 +16,9 @@ impl Family for Glm {
         model.base().starts_with("zai.")
     }
 
-    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
         let in_steps = model.base().starts_with("zai.glm-5.3");
-        Capabilities {
+        let able = Capabilities {
             tool_choice_any: true,
             tool_choice_named: in_steps,
             thinking: if in_steps { IN_STEPS } else { ON_OR_OFF },
@@ -26,7 +27,15 @@ impl Family for Glm {
             json_schema: true,
             leading_assistant: true,
             ..Capabilities::CAUTIOUS
+        };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
         }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
     }
 }
 
