@@ -39,16 +39,20 @@ const STRANGERS: &[(&str, &[&str])] = &[
             "bedrock_extras",
             "blocks",
             "completion",
+            "finish_word",
             "fuzz",
             "guardrail",
             "model_fields",
+            "prompt",
             "samples",
             "scalar",
             "service",
+            "thoughts",
             "tool_schema",
+            "turn",
         ],
     ),
-    ("families", &["capabilities", "prepare"]),
+    ("families", &["capabilities", "prepare", "thinking"]),
 ];
 
 /// Words that stand for IO, clocks, chance and the environment.

@@ -13,9 +13,11 @@ mod choices;
 mod errors;
 mod lifecycle;
 mod models;
+mod native;
 mod operations;
 #[cfg(unix)]
 mod process;
+mod reasoning;
 mod requests;
 mod retries;
 mod routing;
