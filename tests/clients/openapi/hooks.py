@@ -66,6 +66,8 @@ def consistent(body):
             body["messages"][number] = {"role": "user", "content": "hello"}
         elif isinstance(item.get("content"), list):
             item["content"] = [part_with_data(part) for part in item["content"]]
+    if body.get("top_logprobs") is not None:
+        body["logprobs"] = True
     if body.get("tools"):
         body.pop("functions", None)
     tools = body.get("tools") or body.get("functions") or []
