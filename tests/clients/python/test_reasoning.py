@@ -6,7 +6,6 @@ import pytest
 from conftest import GPT_OSS, NOVA, NOVA_2, QWEN, THINKING_CLAUDE, WEATHER, notes, user
 
 THINKERS = [THINKING_CLAUDE, "us.anthropic.claude-sonnet-4-6", NOVA_2, GPT_OSS, QWEN]
-WAITS = pytest.mark.xfail(reason="waits until reasoning_effort reaches the models", strict=False)
 PARIS = '[[tool:get_weather {"city":"Paris"}]]'
 
 
@@ -23,7 +22,6 @@ def test_thoughts_come_beside_the_text(client, model):
     assert message.reasoning_content == "because"
 
 
-@WAITS
 @pytest.mark.parametrize("model", THINKERS)
 @pytest.mark.parametrize("effort", ["low", "high"])
 def test_effort_makes_a_model_think(client, model, effort):
@@ -58,7 +56,6 @@ def test_effort_for_a_model_that_can_not_think_is_noted(client):
     assert "reasoning_effort:dropped" in notes(raw)
 
 
-@WAITS
 def test_thoughts_are_counted_where_the_model_counts_them(client):
     reply = client.chat.completions.create(model=THINKING_CLAUDE, messages=user("Why?"), reasoning_effort="low")
     assert 0 < reply.usage.completion_tokens_details.reasoning_tokens <= reply.usage.completion_tokens
