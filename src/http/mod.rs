@@ -2,6 +2,7 @@
 //!
 //! Handlers decode, call the gateway, encode. No AWS here and no model formats.
 
+mod apart;
 mod authenticate;
 mod chat;
 mod error;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
+use tokio::runtime::Handle;
 
 pub use health::{CredentialState, Health};
 
@@ -42,6 +44,8 @@ pub struct Edge {
     pub shutdown: Shutdown,
     /// The edge's bounds.
     pub limits: Limits,
+    /// A runtime on which long work holds up no connection.
+    pub apart: Handle,
 }
 
 /// The edge's bounds.

@@ -24,3 +24,4 @@ mod routing;
 mod streaming;
 mod support;
 mod tools;
+mod upstream;
