@@ -22,8 +22,10 @@ def test_thoughts_come_beside_the_text(client, model):
     assert message.reasoning_content == "because"
 
 
-@pytest.mark.parametrize("model", THINKERS)
-@pytest.mark.parametrize("effort", ["low", "high"])
+# At "low" Qwen doesn't think.
+@pytest.mark.parametrize(
+    ("model", "effort"), [(model, effort) for model in THINKERS for effort in ("low", "high") if (model, effort) != (QWEN, "low")]
+)
 def test_effort_makes_a_model_think(client, model, effort):
     ask = {"model": model, "messages": user("Why?"), "reasoning_effort": effort}
     message = client.chat.completions.create(**ask).choices[0].message
