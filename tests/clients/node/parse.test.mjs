@@ -22,7 +22,7 @@ const ROME = { title: 'Rome 🌍', season: 'winter', stops: [{ city: 'Rome', nig
 // Failures count once schemas are honoured on every model.
 const WAITS = { todo: 'waits until schemas are honoured on every model' };
 
-for (const model of [THINKING_CLAUDE, QWEN, CLAUDE, CLAUDE_OVER_CONVERSE, NOVA, NOVA_2, MISTRAL, LLAMA, GPT_OSS]) {
+for (const model of [THINKING_CLAUDE, QWEN, CLAUDE, CLAUDE_OVER_CONVERSE, NOVA, NOVA_2, MISTRAL, GPT_OSS]) {
   test(`the SDK parses an instance of the schema from ${model}`, WAITS, async () => {
     const reply = await client.chat.completions.parse({ model, messages: user('Plan a journey'), response_format });
     assert.deepEqual(Trip.parse(reply.choices[0].message.parsed), reply.choices[0].message.parsed);
@@ -49,7 +49,7 @@ for (const model of [THINKING_CLAUDE, QWEN, LLAMA, GPT_OSS]) {
 
 for (const model of [THINKING_CLAUDE, CLAUDE, NOVA, GPT_OSS]) {
   test(`JSON of ${model} that is cut at the limit is not parsed`, WAITS, async () => {
-    const ask = { model, messages: user('Plan a journey'), response_format, max_completion_tokens: 2 };
+    const ask = { model, messages: user('Plan a journey'), response_format, max_completion_tokens: 6 };
     await assert.rejects(client.chat.completions.parse(ask), OpenAI.LengthFinishReasonError);
   });
 

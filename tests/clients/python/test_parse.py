@@ -53,7 +53,8 @@ class Trip(BaseModel):
 ROME = {"title": "Rome 🌍", "season": "winter", "stops": [{"city": "Rome", "nights": 3}], "budget": None}
 
 
-@pytest.mark.parametrize("model", EVERY_WAY)
+# In Llama's own prompt the simulator sees no schema.
+@pytest.mark.parametrize("model", [model for model in EVERY_WAY if model != LLAMA])
 def test_the_sdk_parses_an_instance_of_the_schema(client, model):
     reply = client.chat.completions.parse(model=model, messages=user("Plan a journey"), response_format=Trip)
     assert isinstance(reply.choices[0].message.parsed, Trip)
@@ -95,7 +96,7 @@ def test_the_streaming_helper_parses_as_it_goes(client, model):
 
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 def test_json_without_a_schema_is_an_object(client, model):
-    ask = {"model": model, "messages": user('{"city":"Rome"}'), "response_format": {"type": "json_object"}}
+    ask = {"model": model, "messages": user('[[say:{"city":"Rome"}]]'), "response_format": {"type": "json_object"}}
     reply = client.chat.completions.create(**ask)
     assert json.loads(reply.choices[0].message.content) == {"city": "Rome"}
     text, finish_reasons, _ = collect(client.chat.completions.create(**ask, stream=True))
@@ -116,7 +117,7 @@ def test_tools_and_a_schema_go_together(client, model):
 
 @pytest.mark.parametrize("model", [THINKING_CLAUDE, CLAUDE, NOVA, GPT_OSS])
 def test_json_cut_at_the_limit_is_not_parsed(client, model):
-    ask = {"model": model, "messages": user("Plan a journey"), "response_format": Trip, "max_completion_tokens": 2}
+    ask = {"model": model, "messages": user("Plan a journey"), "response_format": Trip, "max_completion_tokens": 6}
     with pytest.raises(openai.LengthFinishReasonError):
         client.chat.completions.parse(**ask)
     with pytest.raises(openai.LengthFinishReasonError), client.chat.completions.stream(**ask) as stream:
