@@ -98,7 +98,7 @@ async fn a_bearer_token_is_sent_with_every_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_body_is_answered_like_any_other() {
     let gateway = TestGateway::start().await;
-    let long = "x ".repeat(400 * 1024);
+    let long = "x ".repeat(140 * 1024);
     for _ in 0..2 {
         let body = chat(CLAUDE, &long);
         gateway.chat(&body).await.completion();
@@ -113,7 +113,7 @@ async fn a_client_that_leaves_ends_the_call_of_its_long_body() {
     let mut steps = claude_stream();
     steps.insert(3, Step::Hold(Arc::new(Notify::new())));
     gateway.script([Reply::json(200, &json!({})).after(Step::Stall), Reply::stream(steps)]);
-    let body = chat(CLAUDE, &"x ".repeat(400 * 1024));
+    let body = chat(CLAUDE, &"x ".repeat(140 * 1024));
     let waiting = gateway.dispatch(Request::chat(&body)).await;
     gateway.seen(|observed| observed.requests == 1).await;
     drop(waiting);
