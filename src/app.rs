@@ -15,7 +15,7 @@ use crate::bedrock::{
 use crate::chat::{Guardrail, GuardrailTrace};
 use crate::config::{self, Auth, Cache, Config, ModelFormat, Origin};
 use crate::families::{self, FormatKind};
-use crate::gateway::{Deadlines, Gateway, Listing, Policy, RetryPolicy, Routes, Target};
+use crate::gateway::{Bounds, Deadlines, Gateway, Listing, Policy, RetryPolicy, Routes, Target};
 use crate::http::{self, CredentialState, Edge, Health, Limits};
 use crate::listener::{self, Closed, Listener, Observer, Shutdown};
 use crate::simulator::{self, Simulator};
@@ -183,7 +183,7 @@ impl App {
 pub struct Parts {
     /// The way to AWS.
     pub aws: Aws,
-    /// Runs chats.
+    /// Runs chats and embeddings.
     pub gateway: Gateway,
     /// What is counted.
     pub metrics: Arc<Metrics>,
@@ -246,11 +246,16 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
         let model = ModelId::parse(&entry.target).map_err(|error| problem(error.to_string()))?;
         if let Some(family) = &entry.family
             && families::named(family).is_none()
+            && families::embeddings_named(family).is_none()
         {
             let known: Vec<_> = families::names().collect();
             return Err(problem(format!("there is no family `{family}`; known are {}", known.join(", "))));
         }
         let family = families::resolve(&model, entry.family.as_deref());
+        let embeddings = families::resolve_embeddings(&model, entry.family.as_deref());
+        if embeddings.is_some() && (entry.format.is_some() || entry.max_tokens.is_some()) {
+            return Err(problem("an embedding model has neither `format` nor `max_tokens`".to_owned()));
+        }
         let format = entry.format.map(|format| match format {
             ModelFormat::Native => FormatKind::Native,
             ModelFormat::Converse => FormatKind::Converse,
@@ -270,6 +275,7 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
             region: entry.region.clone(),
             transport: Arc::clone(transport),
             family,
+            embeddings,
             format,
             max_tokens: entry.max_tokens.map(std::num::NonZeroU32::get),
             strict: entry.strict.unwrap_or(config.strict),
@@ -307,7 +313,11 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
         max_delay: config.retry.max_delay,
         max_retry_after: config.retry.max_retry_after,
     };
-    Ok(Gateway::new(routes, listing, deadlines, retry, config.max_choices.get(), Arc::clone(metrics)))
+    let bounds = Bounds {
+        choices: config.max_choices.get(),
+        embedding_calls: usize::try_from(config.embeddings.concurrency.get()).unwrap_or(usize::MAX),
+    };
+    Ok(Gateway::new(routes, listing, deadlines, retry, bounds, Arc::clone(metrics)))
 }
 
 /// What it did is told to the gateway, which has to know masked words from a block, and to nobody else.

@@ -18,12 +18,13 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("catalog", &[]),
     ("chat", &[]),
     ("config", &[]),
-    ("families", &["chat", "formats", "catalog", "bedrock::ModelId"]),
-    ("formats", &["chat", "bedrock"]),
-    ("gateway", &["chat", "families", "formats", "catalog", "bedrock", "telemetry"]),
+    ("embed", &["chat::Text"]),
+    ("families", &["chat", "embed", "formats", "catalog", "bedrock::ModelId"]),
+    ("formats", &["chat", "embed", "bedrock"]),
+    ("gateway", &["chat", "embed", "families", "formats", "catalog", "bedrock", "telemetry"]),
     ("http", &["openai", "chat", "gateway", "auth", "telemetry", "listener"]),
     ("listener", &[]),
-    ("openai", &["chat"]),
+    ("openai", &["chat", "embed"]),
     ("simulator", &[]),
     ("telemetry", &[]),
 ];
@@ -45,9 +46,10 @@ const STRANGERS: &[(&str, &[&str])] = &[
             "scalar",
             "service",
             "tool_schema",
+            "vectors",
         ],
     ),
-    ("families", &["capabilities", "prepare"]),
+    ("families", &["capabilities", "embedding", "prepare"]),
 ];
 
 /// Words that stand for IO, clocks, chance and the environment.
@@ -69,7 +71,7 @@ const IMPURE: &[&str] = &[
     "thread",
 ];
 
-const PURE: &[&str] = &["chat", "openai", "formats", "families"];
+const PURE: &[&str] = &["chat", "embed", "openai", "formats", "families"];
 
 /// Crates, by the beginning of their names, and the only places that may name them.
 const ONLY_IN: &[(&str, &[&str])] = &[

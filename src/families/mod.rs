@@ -8,7 +8,9 @@ mod ai21;
 mod anthropic;
 mod capabilities;
 mod cohere;
+mod cohere_embed;
 mod deepseek;
+mod embedding;
 mod gemma;
 mod generic;
 mod glm;
@@ -20,13 +22,16 @@ mod minimax;
 mod mistral;
 mod nemotron;
 mod nova;
+mod nova_embed;
 mod openai_gpt;
 mod palmyra;
 mod prepare;
 mod qwen;
 mod titan;
+mod titan_embed;
 
 pub use capabilities::{CacheSupport, Capabilities, Overrides, Sampling, SingleCall, StopSupport, TopK};
+pub use embedding::{EmbedFamily, PreparedEmbeddings, embedding_facts, prepare_embeddings};
 pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
 
 use crate::bedrock::ModelId;
@@ -89,16 +94,26 @@ pub static FAMILIES: &[&dyn Family] = &[
     &titan::Titan,
 ];
 
+/// Every family of embedding models. None is generic: a body that nobody knows can't be written.
+pub static EMBED_FAMILIES: &[&dyn EmbedFamily] =
+    &[&cohere_embed::CohereEmbed, &nova_embed::NovaEmbed, &titan_embed::TitanEmbed];
+
 /// The family that config names, `generic` included.
 pub fn named(name: &str) -> Option<&'static dyn Family> {
     let generic: &'static dyn Family = &generic::Generic;
     FAMILIES.iter().copied().chain([generic]).find(|family| family.name() == name)
 }
 
+/// The family of embedding models that config names.
+pub fn embeddings_named(name: &str) -> Option<&'static dyn EmbedFamily> {
+    EMBED_FAMILIES.iter().copied().find(|family| family.name() == name)
+}
+
 /// Every name that config may use.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let generic: &'static dyn Family = &generic::Generic;
-    FAMILIES.iter().copied().chain([generic]).map(Family::name)
+    let chats = FAMILIES.iter().copied().chain([generic]).map(Family::name);
+    chats.chain(EMBED_FAMILIES.iter().map(|family| family.name()))
 }
 
 /// The model's family: the configured one (ids that hide their model need it), else the one that claims the
@@ -108,6 +123,15 @@ pub fn resolve(model: &ModelId, configured: Option<&str>) -> &'static dyn Family
         .and_then(named)
         .or_else(|| FAMILIES.iter().copied().find(|family| family.claims(model)))
         .unwrap_or(&generic::Generic)
+}
+
+/// The model's family if it makes vectors: the configured one, else the one that claims the id. A model that config puts
+/// into a family of chat models makes none.
+pub fn resolve_embeddings(model: &ModelId, configured: Option<&str>) -> Option<&'static dyn EmbedFamily> {
+    match configured {
+        Some(name) => embeddings_named(name),
+        None => EMBED_FAMILIES.iter().copied().find(|family| family.claims(model)),
+    }
 }
 
 /// Can config force [`FormatKind::Native`] for the model?

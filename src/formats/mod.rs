@@ -7,31 +7,56 @@
 pub mod anthropic_messages;
 mod bedrock_extras;
 mod blocks;
+pub mod cohere_embed;
 mod completion;
 pub mod converse;
 mod fuzz;
 mod guardrail;
 pub mod llama_prompt;
 mod model_fields;
+pub mod nova_embed;
 #[cfg(test)]
 mod samples;
 mod scalar;
 mod service;
+pub mod titan_embed;
 pub mod titan_text;
 mod tool_schema;
+mod vectors;
 
 pub use anthropic_messages::ANTHROPIC_MESSAGES;
+pub use cohere_embed::{COHERE_EMBED_V3, COHERE_EMBED_V4};
 pub use converse::CONVERSE;
 pub use llama_prompt::LLAMA_PROMPT;
+pub use nova_embed::NOVA_EMBED;
+pub use titan_embed::{TITAN_EMBED_IMAGE, TITAN_EMBED_V1, TITAN_EMBED_V2};
 pub use titan_text::TITAN_TEXT;
 
 use bytes::Bytes;
 
 use crate::bedrock::{Frame, Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Request, Usage};
+use crate::embed;
 
 /// Every format for chats.
 pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[&CONVERSE, &ANTHROPIC_MESSAGES, &LLAMA_PROMPT, &TITAN_TEXT];
+
+/// Every format for embeddings.
+pub static EMBED_FORMATS: &[&dyn EmbedFormat] =
+    &[&TITAN_EMBED_V1, &TITAN_EMBED_V2, &TITAN_EMBED_IMAGE, &COHERE_EMBED_V3, &COHERE_EMBED_V4, &NOVA_EMBED];
+
+/// A body format for embeddings.
+pub trait EmbedFormat: Sync {
+    /// For `/v1/models`: `titan_embed_v2` …
+    fn name(&self) -> &'static str;
+
+    /// Writes the call. `request` has been adapted by its family: no more texts than the model takes at once, and nothing
+    /// that the format has no place for.
+    fn encode(&self, request: &embed::Request, model: &ModelId) -> Result<Invocation, InvalidRequest>;
+
+    /// Reads a whole reply. That there are as many vectors as texts is for the caller to see to.
+    fn decode(&self, reply: &Reply) -> Result<embed::Response, ProtocolError>;
+}
 
 /// A body format for chats.
 pub trait ChatFormat: Sync {
@@ -136,9 +161,10 @@ mod tests {
 
     #[test]
     fn every_format_has_a_name_of_its_own() {
-        let mut names: Vec<_> = CHAT_FORMATS.iter().map(|format| format.name()).collect();
+        let chats = CHAT_FORMATS.iter().map(|format| format.name());
+        let mut names: Vec<_> = chats.chain(EMBED_FORMATS.iter().map(|format| format.name())).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), CHAT_FORMATS.len());
+        assert_eq!(names.len(), CHAT_FORMATS.len() + EMBED_FORMATS.len());
     }
 }

@@ -10,6 +10,7 @@
 
 mod attempt;
 mod drive;
+mod embeddings;
 mod fault;
 mod models;
 mod profile;
@@ -23,6 +24,7 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 pub use drive::EventStream;
+pub use embeddings::EmbedCall;
 pub use fault::{Fault, Phase};
 pub use models::{Listing, ModelFacts};
 pub use retry::RetryPolicy;
@@ -32,7 +34,7 @@ pub use crate::bedrock::{ErrorKind, ModelId, Retry};
 use crate::chat::{Action, InvalidRequest, Notes, Request, Response};
 use crate::telemetry::Metrics;
 
-/// Runs chats.
+/// Runs chats and embeddings.
 pub struct Gateway {
     routes: Routes,
     deadlines: Deadlines,
@@ -41,7 +43,7 @@ pub struct Gateway {
     health: UpstreamHealth,
     listing: Listing,
     profiles: profile::Profiles,
-    max_choices: u32,
+    bounds: Bounds,
 }
 
 /// The longest waits. All run on one monotonic clock, and `total` covers every attempt.
@@ -53,6 +55,15 @@ pub struct Deadlines {
     pub first_event: Duration,
     /// Between two events of a stream.
     pub idle: Duration,
+}
+
+/// How many calls one request may become.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Most replies to one chat, each a call of its own.
+    pub choices: u32,
+    /// Most calls for embeddings under way at once. What one call has no room for waits.
+    pub embedding_calls: usize,
 }
 
 /// A chat as the edge hands it in.
@@ -105,7 +116,7 @@ impl Gateway {
         listing: Listing,
         deadlines: Deadlines,
         retry: RetryPolicy,
-        max_choices: u32,
+        bounds: Bounds,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -116,7 +127,7 @@ impl Gateway {
             metrics,
             health: UpstreamHealth::default(),
             profiles: profile::Profiles::default(),
-            max_choices,
+            bounds,
         }
     }
 
@@ -163,8 +174,8 @@ impl Gateway {
         let deadline = Instant::now() + self.deadlines.total;
         let Call { model, request, notes, strict, choices } = call;
         trail.notes = notes;
-        if choices > self.max_choices {
-            let message = format!("At most {} choices are made for one request here.", self.max_choices);
+        if choices > self.bounds.choices {
+            let message = format!("At most {} choices are made for one request here.", self.bounds.choices);
             return Err(InvalidRequest {
                 code: "integer_above_max_value",
                 ..InvalidRequest::value("n", message)
@@ -177,12 +188,9 @@ impl Gateway {
         let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
-        let mut plan = attempt::Plan::new(&target, request, streaming, &mut trail.notes)?;
+        let plan = attempt::ChatPlan::new(&target, request, streaming, &mut trail.notes)?;
         if strict || target.strict {
             refuse_noted(&trail.notes)?;
-        }
-        if let Some(profile) = self.profiles.known(&target.model) {
-            plan.reroute(profile, trail);
         }
         if choices == 1 {
             let only = retry::run(self, &target, plan, deadline, trail).await?;
@@ -196,7 +204,7 @@ impl Gateway {
     async fn run_all(
         &self,
         target: &Target,
-        plan: &attempt::Plan,
+        plan: &attempt::ChatPlan,
         choices: u32,
         deadline: Instant,
         trail: &mut Trail,

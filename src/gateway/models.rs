@@ -2,9 +2,9 @@
 
 use super::{Gateway, ResolveError, Target};
 use crate::bedrock::ModelId;
-use crate::catalog::{self, Mode, Model, Status};
+use crate::catalog::{self, Model, Status};
 use crate::chat::Request;
-use crate::families;
+use crate::families::{self, EmbedFamily};
 
 /// A model as clients may see it.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub struct ModelFacts {
     pub region: Option<String>,
     /// The family that knows what it accepts.
     pub family: &'static str,
-    /// The format of a plain text chat.
+    /// The format of a plain text chat, or of embeddings.
     pub format: &'static str,
     /// Most tokens of prompt and reply together.
     pub context_window: Option<u32>,
@@ -29,6 +29,8 @@ pub struct ModelFacts {
     pub max_output_tokens: Option<u32>,
     /// `tools`, `images` …
     pub capabilities: Vec<&'static str>,
+    /// The sizes of its vectors.
+    pub dimensions: Vec<u32>,
     /// `active`, `legacy`, `retired` …
     pub lifecycle: Option<&'static str>,
     /// Inference profiles through which it can be called.
@@ -48,14 +50,14 @@ pub struct Listing {
 impl Gateway {
     /// The models to show: configured names first, then the catalogue, each by name.
     pub fn models(&self) -> Vec<ModelFacts> {
-        // What isn't for chats is not served here, so it isn't shown.
+        // What is neither for chats nor for embeddings is not served here, so it isn't shown.
         let names = self.routes.aliases().map(|(name, _)| name);
         let mut configured: Vec<_> = names.flat_map(|name| self.model(name)).collect();
         configured.sort_by(|a, b| a.id.cmp(&b.id));
         let mut known = Vec::new();
         if self.listing.catalogue {
-            let chats = catalog::models().iter().filter(|model| model.mode == Mode::Chat);
-            for model in chats.filter(|model| self.listing.retired || !model.lifecycle.is_retired()) {
+            let models = catalog::models().iter();
+            for model in models.filter(|model| self.listing.retired || !model.lifecycle.is_retired()) {
                 known.extend(self.model(model.id));
             }
             known.retain(|model| !configured.iter().any(|ours| ours.id == model.id));
@@ -69,7 +71,21 @@ impl Gateway {
         if name.is_empty() {
             return Err(ResolveError::Unknown(String::new()));
         }
-        self.routes.resolve(Some(name), &mut String::new()).map(|target| facts(name, &target))
+        match self.routes.resolve_embeddings(name, &mut String::new()) {
+            Ok((target, family)) => Ok(embedding_facts(name, &target, family)),
+            Err(_) => self.routes.resolve(Some(name), &mut String::new()).map(|target| facts(name, &target)),
+        }
+    }
+}
+
+fn embedding_facts(name: &str, target: &Target, family: &dyn EmbedFamily) -> ModelFacts {
+    let sizes = families::embedding_facts(family, &target.model).and_then(|facts| facts.dimensions.clone());
+    ModelFacts {
+        family: family.name(),
+        format: family.format(&target.model).name(),
+        capabilities: vec!["embeddings"],
+        dimensions: sizes.unwrap_or_default(),
+        ..facts(name, target)
     }
 }
 
@@ -98,6 +114,7 @@ fn facts(name: &str, target: &Target) -> ModelFacts {
         .into_iter()
         .filter_map(|(name, has)| has.then_some(name))
         .collect(),
+        dimensions: Vec::new(),
         lifecycle: known.map(|model| lifecycle(model.lifecycle.status)),
         profiles: known.map_or_else(Vec::new, profiles),
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::bedrock::{ModelId, Transport};
 use crate::catalog::{self, Mode};
 use crate::chat::Guardrail;
-use crate::families::{self, Family, FormatKind};
+use crate::families::{self, EmbedFamily, Family, FormatKind};
 
-/// Where a chat goes.
+/// Where a call goes.
 #[derive(Clone)]
 pub struct Target {
     /// The model, profile or ARN that is called.
@@ -19,6 +19,8 @@ pub struct Target {
     pub transport: Arc<dyn Transport>,
     /// What its vendor's models accept.
     pub family: &'static dyn Family,
+    /// What its vendor's embedding models accept, if it is one of them.
+    pub embeddings: Option<&'static dyn EmbedFamily>,
     /// A format that config forces.
     pub format: Option<FormatKind>,
     /// Sent when the client gives no limit.
@@ -76,6 +78,17 @@ pub enum ResolveError {
     /// A model for something else.
     #[error("`{0}` is not a chat model.")]
     NotChat(String),
+    /// A model for embeddings, asked to chat.
+    #[error("`{0}` is an embedding model, not a chat model: POST /v1/embeddings takes it.")]
+    OnlyEmbeds(String),
+    /// A model for chats, asked for embeddings.
+    #[error("`{0}` is a chat model, not an embedding model: POST /v1/chat/completions takes it.")]
+    OnlyChats(String),
+    /// A model that may or may not make vectors: nobody here knows its body.
+    #[error(
+        "`{0}` is not an embedding model that this gateway knows. GET /v1/models lists those that it does, with `embeddings` among their capabilities."
+    )]
+    NotEmbedding(String),
 }
 
 impl Routes {
@@ -105,19 +118,42 @@ impl Routes {
         &self.default_model
     }
 
-    /// The target for a name. `requested` gets the name that was meant, also if it leads nowhere.
+    /// The target of a chat. `requested` gets the name that was meant, also if it leads nowhere.
     pub fn resolve(&self, name: Option<&str>, requested: &mut String) -> Result<Target, ResolveError> {
         let name = match name {
             Some(name) if !name.is_empty() => name,
             Some(_) | None => &self.default_model,
         };
         name.clone_into(requested);
+        let target = self.find(name)?;
+        if target.embeddings.is_some() {
+            return Err(ResolveError::OnlyEmbeds(shortened(name)));
+        }
+        match mode(&target.model) {
+            Some(Mode::Chat) | None => Ok(target),
+            Some(_) => Err(ResolveError::NotChat(shortened(name))),
+        }
+    }
+
+    /// The target of texts that shall become vectors, and its family.
+    pub fn resolve_embeddings(
+        &self,
+        name: &str,
+        requested: &mut String,
+    ) -> Result<(Target, &'static dyn EmbedFamily), ResolveError> {
+        name.clone_into(requested);
+        let target = self.find(name)?;
+        match (target.embeddings, mode(&target.model)) {
+            (Some(family), _) => Ok((target, family)),
+            (None, Some(Mode::Chat)) => Err(ResolveError::OnlyChats(shortened(name))),
+            (None, _) => Err(ResolveError::NotEmbedding(shortened(name))),
+        }
+    }
+
+    /// Whatever the name leads to, whether or not it is served here.
+    pub(super) fn find(&self, name: &str) -> Result<Target, ResolveError> {
         if let Some(target) = self.aliases.get(name) {
-            return if is_chat(&target.model) {
-                Ok(target.clone())
-            } else {
-                Err(ResolveError::NotChat(shortened(name)))
-            };
+            return Ok(target.clone());
         }
         let unknown = || ResolveError::Unknown(shortened(name));
         let model = ModelId::parse(name).map_err(|_| unknown())?;
@@ -128,16 +164,15 @@ impl Routes {
         if !model.base().contains('.') {
             return Err(unknown());
         }
-        if !is_chat(&model) {
-            return Err(ResolveError::NotChat(shortened(name)));
-        }
         let listed = catalog::find_for(model.as_str()).is_some() && !model.is_arn();
         let family = families::resolve(&model, None);
+        let embeddings = families::resolve_embeddings(&model, None);
         Ok(Target {
             model,
             region: None,
             transport: Arc::clone(&self.fallback),
             family,
+            embeddings,
             format: None,
             max_tokens: None,
             strict: self.policy.strict,
@@ -148,9 +183,9 @@ impl Routes {
     }
 }
 
-/// As far as is known.
-fn is_chat(model: &ModelId) -> bool {
-    catalog::find_for(model.as_str()).is_none_or(|facts| facts.mode == Mode::Chat)
+/// What the model is for, as far as is known.
+fn mode(model: &ModelId) -> Option<Mode> {
+    catalog::find_for(model.as_str()).map(|facts| facts.mode)
 }
 
 /// A client's word in an error, at a length that does no harm.

@@ -162,7 +162,11 @@ impl From<ResolveError> for ApiError {
     fn from(error: ResolveError) -> Self {
         let status = match error {
             ResolveError::Unknown(_) => StatusCode::NOT_FOUND,
-            ResolveError::Opaque | ResolveError::NotChat(_) => StatusCode::BAD_REQUEST,
+            ResolveError::Opaque
+            | ResolveError::NotChat(_)
+            | ResolveError::OnlyEmbeds(_)
+            | ResolveError::OnlyChats(_)
+            | ResolveError::NotEmbedding(_) => StatusCode::BAD_REQUEST,
         };
         Self { param: Some("model".into()), ..Self::client(status, "model_not_found", error.to_string()) }
     }

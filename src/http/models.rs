@@ -41,6 +41,9 @@ fn model(facts: &ModelFacts) -> Model {
     if let Some(region) = &facts.region {
         model.extra.insert("region".to_owned(), region.clone().into());
     }
+    if !facts.dimensions.is_empty() {
+        model.extra.insert("dimensions".to_owned(), facts.dimensions.clone().into());
+    }
     if !facts.profiles.is_empty() {
         model.extra.insert("profiles".to_owned(), facts.profiles.clone().into());
     }

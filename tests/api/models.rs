@@ -29,7 +29,7 @@ async fn aliases_come_first_and_then_the_catalogue() {
         assert!(model["created"].is_u64() && model["owned_by"].is_string(), "{model}");
         assert!(model["family"].is_string() && model["capabilities"].is_array(), "{model}");
         assert_ne!(model["lifecycle"], "retired", "not shown unless asked for");
-        assert!(!model["id"].as_str().unwrap().contains("embed"), "not for chats: {model}");
+        assert!(!model["id"].as_str().unwrap().contains("canvas"), "not served here: {model}");
     }
     let alpha = &models[0];
     assert_eq!((&alpha["owned_by"], &alpha["target"]), (&"anthropic".into(), &CLAUDE.into()));
