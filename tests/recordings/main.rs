@@ -4,7 +4,8 @@
 //! `headers` and `body_base64`, the raw reply. They can't be part of this repository; without the folder the test says
 //! so and passes. Each reply is served byte for byte, asked for through the OpenAI API so that the gateway calls the
 //! operation and model of the recording, and what a client gets is compared with what [`expect`] reads from the bytes:
-//! it shares no code with the gateway. Streams are served twice, whole and in small pieces.
+//! it shares no code with the gateway. Streams are served twice, whole and in small pieces. Embeddings are asked for with
+//! what the recorded request says, and the call that comes of it is compared with that request.
 
 #![expect(
     clippy::print_stdout,
@@ -30,7 +31,7 @@ use outcrop::simulator::{Operation, Options, Reply, Signatures, Simulator, Step}
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use expect::{Native, Said};
+use expect::{Embedded, Native, Said};
 
 /// Bytes at a time where a stream comes in pieces: no frame is as short, and no length is a multiple of it.
 const PIECE: usize = 61;
@@ -53,11 +54,14 @@ struct Case {
     alias: String,
     expected: Expected,
     replies: Vec<Reply>,
+    /// The recorded request, where it is repeated.
+    request: Value,
 }
 
 #[derive(Debug, PartialEq)]
 enum Expected {
     Said(Said),
+    Embedded(Embedded),
     /// Status and `code` of an error.
     Failed(u16, String),
 }
@@ -130,7 +134,8 @@ fn read(folder: &Path) -> Result<BTreeMap<String, Recording>> {
 fn config(recordings: &BTreeMap<String, Recording>, simulator: &Simulator) -> Result<Config> {
     let keys = outcrop::simulator::Credentials::default();
     let mut models = serde_json::Map::new();
-    for id in recordings.values().map(|recording| recording.model_id.as_str()).filter(|id| is_id(id)) {
+    let ids = recordings.values().map(|recording| recording.model_id.as_str());
+    for id in ids.filter(|id| is_id(id) && !makes_vectors(id)) {
         let mut target = json!({ "target": id, "format": "converse" });
         if is_opaque(id) {
             target["family"] = "generic".into();
@@ -169,6 +174,11 @@ fn is_opaque(id: &str) -> bool {
     id.contains(":application-inference-profile/")
 }
 
+/// Such a model is asked by its id: there is one way to ask.
+fn makes_vectors(id: &str) -> bool {
+    id.contains("embed")
+}
+
 /// The format in which the gateway speaks InvokeModel to a model.
 fn native_format(id: &str) -> Option<Native> {
     let names = |part: &str| id.contains(part);
@@ -199,6 +209,9 @@ impl Case {
         let invokes = matches!(operation, Operation::InvokeModel | Operation::InvokeModelWithResponseStream);
         let id = if is_id(model_id) { model_id } else { ANY };
         let native = native_format(id);
+        if makes_vectors(id) {
+            return Ok(Ok(Self::embedded(recording, body)?));
+        }
 
         if *status >= 400 {
             // An error looks alike whichever operation failed.
@@ -211,7 +224,8 @@ impl Case {
             let (status, code) = expect::failure(*status, headers, body)?;
             let expected = Expected::Failed(status, code.to_owned());
             let replies = vec![recorded(recording, body)];
-            return Ok(Ok(Self { operation, alias: format!("{api}/{id}"), expected, replies }));
+            let alias = format!("{api}/{id}");
+            return Ok(Ok(Self { operation, alias, expected, replies, request: Value::Null }));
         }
         if !invokes {
             let said = if streams { expect::converse_stream(body)? } else { expect::converse(body)? };
@@ -235,11 +249,31 @@ impl Case {
             let pieces = body.chunks(PIECE).map(|piece| Step::Raw(Bytes::copy_from_slice(piece)));
             replies.push(Reply::stream(pieces.collect::<Vec<_>>()));
         }
-        Self { operation, alias, expected: Expected::Said(said.with_plain_arguments()), replies }
+        let expected = Expected::Said(said.with_plain_arguments());
+        Self { operation, alias, expected, replies, request: Value::Null }
     }
 
-    /// Sends the chat that leads to the recorded exchange.
+    fn embedded(recording: &Recording, body: &[u8]) -> Result<Self> {
+        let expected = if recording.status >= 400 {
+            let (status, code) = expect::failure(recording.status, &recording.headers, body)?;
+            Expected::Failed(status, code.to_owned())
+        } else {
+            Expected::Embedded(expect::embedded(body, &recording.headers)?)
+        };
+        Ok(Self {
+            operation: Operation::InvokeModel,
+            alias: recording.model_id.clone(),
+            expected,
+            replies: vec![recorded(recording, body)],
+            request: recording.request.clone(),
+        })
+    }
+
+    /// Sends what leads to the recorded exchange.
     async fn ask(&self, address: SocketAddr, simulator: &Simulator) -> Result<Expected> {
+        if makes_vectors(&self.alias) {
+            return self.ask_for_vectors(address, simulator).await;
+        }
         let mut request = json!({
             "model": self.alias,
             "messages": [{ "role": "user", "content": "Good morning" }],
@@ -280,6 +314,44 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Asks for numbers and for base64, and sees to it that the gateway calls as the recording did.
+    async fn ask_for_vectors(&self, address: SocketAddr, simulator: &Simulator) -> Result<Expected> {
+        let mut asked = expect::question(&self.request)?;
+        asked["model"] = self.alias.as_str().into();
+        let answer = client::post(address, "/v1/embeddings", &asked).await?;
+        let call = simulator.requests().pop().context("nothing was called")?;
+        let called: Value = serde_json::from_slice(&call.body)?;
+        // What a model does when nothing is said needn't be said.
+        let recorded =
+            without(without(self.request.clone(), "normalize", &json!(true)), "truncate", &json!("NONE"));
+        ensure!(
+            call.operation == Operation::InvokeModel && called == recorded,
+            "the gateway called {called} instead of {recorded}"
+        );
+        let body: Value = serde_json::from_str(&answer.body)?;
+        if let Expected::Failed(..) = &self.expected {
+            let code = body["error"]["code"].as_str().unwrap_or_default();
+            return Ok(Expected::Failed(answer.status, code.to_owned()));
+        }
+        ensure!(answer.status == 200, "status {}: {}", answer.status, answer.body);
+        asked["encoding_format"] = "base64".into();
+        simulator.script(self.replies.iter().cloned());
+        let coded = client::post(address, "/v1/embeddings", &asked).await?;
+        Ok(Expected::Embedded(client::embedded(&body, &serde_json::from_str(&coded.body)?)?))
+    }
+}
+
+/// The object without a member that has this value.
+fn without(mut object: Value, name: &str, value: &Value) -> Value {
+    if object.get(name) == Some(value)
+        && let Some(members) = object.as_object_mut()
+    {
+        members.remove(name);
+    }
+    object
+}
+
 fn is_stream(operation: Operation) -> bool {
     matches!(operation, Operation::ConverseStream | Operation::InvokeModelWithResponseStream)
 }
@@ -290,8 +362,7 @@ fn recorded(recording: &Recording, body: &[u8]) -> Reply {
 }
 
 fn why_not_native(id: &str) -> &'static str {
-    const WHY: [(&str, &str); 8] = [
-        ("embed", "InvokeModel: embeddings, which the gateway doesn't serve"),
+    const WHY: [(&str, &str); 7] = [
         ("amazon.nova", "InvokeModel: Nova's own body; the gateway calls Nova through Converse"),
         ("ai21.", "InvokeModel: AI21's own body; the gateway calls it through Converse"),
         ("cohere.", "InvokeModel: Cohere's own body; the gateway calls it through Converse"),
