@@ -1,21 +1,25 @@
 //! THE COMPOSITION ROOT: a valid configuration becomes a running server. The only file that may name every
 //! module.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::{KeyId, Keys};
-use crate::bedrock::{
-    Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials, Transport,
-};
+use crate::bedrock::{Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials};
 use crate::chat::{Guardrail, GuardrailTrace};
-use crate::config::{self, Auth, Cache, Config, ModelFormat, Origin};
-use crate::families::{self, FormatKind};
-use crate::gateway::{Bounds, Deadlines, Gateway, Listing, Policy, RetryPolicy, Routes, Target};
+use crate::config::{
+    self, Auth, Cache, Capabilities, Config, ModelEntry, ModelFormat, Origin, ProfileRule, SamplingRule,
+};
+use crate::families::{self, FormatKind, Overrides, Sampling};
+use crate::fetch::{self, Fetcher, HostPattern};
+use crate::gateway::{
+    Alias, Asking, Bounds, Deadlines, Directory, Gateway, Listing, ProfileChoice, RetryPolicy, Routes, Rules,
+};
 use crate::http::{self, CredentialState, Edge, Health, Limits};
 use crate::listener::{self, Closed, Listener, Observer, Shutdown};
 use crate::simulator::{self, Simulator};
@@ -36,6 +40,17 @@ pub enum StartError {
     /// The simulator found no port.
     #[error("cannot start the simulator: {0}")]
     Simulator(#[source] std::io::Error),
+    /// A successor that leads nowhere.
+    #[error("the successor `{name}`: {problem}")]
+    Successor {
+        /// The name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Remote files are wanted and can't be had.
+    #[error("fetch.enabled: {0}")]
+    Fetch(#[from] fetch::SetupError),
     /// A model entry that only the families can judge.
     #[error("models.{name}: {problem}")]
     Model {
@@ -120,6 +135,11 @@ impl App {
         self.admin.as_ref().map(Listener::address)
     }
 
+    /// What Bedrock says of its models; serving keeps it fresh.
+    pub fn directory(&self) -> &Arc<Directory> {
+        self.edge.gateway.routes().directory()
+    }
+
     /// The simulator that stands for Bedrock.
     pub fn simulator(&self) -> Option<&Simulator> {
         self.simulator.as_ref()
@@ -138,6 +158,8 @@ impl App {
         let public = http::public(&edge, admin.is_some());
         let operators = http::admin(&edge);
         let watch = tokio::spawn(watch_credentials(aws, Arc::clone(&edge)));
+        let informed = Arc::clone(&edge);
+        let asking = tokio::spawn(async move { informed.gateway.stay_informed().await });
         let admin = async {
             if let Some(admin) = admin {
                 admin.serve(operators, shutdown.clone(), Arc::new(())).await;
@@ -145,6 +167,7 @@ impl App {
         };
         tokio::join!(listener.serve(public, shutdown.clone(), connections), admin);
         watch.abort();
+        asking.abort();
         drop(simulator);
     }
 
@@ -193,8 +216,28 @@ async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Part
     let aws = Aws::load(aws_settings(config, simulator)).await;
     let revision = option_env!("OUTCROP_REVISION").unwrap_or("unknown");
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
-    let gateway = gateway(config, &aws, &metrics)?;
+    let fetcher = fetch_settings(&config.fetch)
+        .map(|settings| Fetcher::new(settings, Arc::clone(&metrics)))
+        .transpose()?;
+    let gateway = gateway(config, &aws, fetcher, &metrics)?;
     Ok(Parts { aws, gateway, metrics })
+}
+
+/// What may be fetched; `None`: nothing.
+fn fetch_settings(config: &config::Fetch) -> Option<fetch::Settings> {
+    let count = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
+    config.enabled.then(|| fetch::Settings {
+        http: config.http,
+        ports: config.ports.clone(),
+        allow_hosts: config.allow_hosts.iter().map(|pattern| HostPattern::new(pattern)).collect(),
+        max_bytes: config.max_bytes,
+        max_total_bytes: config.max_total_bytes,
+        max_files: count(config.max_files),
+        timeout: config.timeout,
+        max_redirects: config.max_redirects.into(),
+        per_request: count(config.per_request),
+        concurrent: count(config.concurrent),
+    })
 }
 
 /// What of the configuration concerns AWS.
@@ -237,66 +280,56 @@ fn aws_settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
     settings
 }
 
-fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway, StartError> {
-    let here = aws.transport(None);
-    let mut regions: HashMap<&str, Arc<dyn Transport>> = HashMap::new();
-    let mut targets = HashMap::new();
-    for (name, entry) in &config.models.entries {
-        let problem = |problem: String| StartError::Model { name: name.clone(), problem };
-        let model = ModelId::parse(&entry.target).map_err(|error| problem(error.to_string()))?;
-        if let Some(family) = &entry.family
-            && families::named(family).is_none()
-            && families::embeddings_named(family).is_none()
-        {
-            let known: Vec<_> = families::names().collect();
-            return Err(problem(format!("there is no family `{family}`; known are {}", known.join(", "))));
-        }
-        let family = families::resolve(&model, entry.family.as_deref());
-        let embeddings = families::resolve_embeddings(&model, entry.family.as_deref());
-        if embeddings.is_some() && (entry.format.is_some() || entry.max_tokens.is_some()) {
-            return Err(problem("an embedding model has neither `format` nor `max_tokens`".to_owned()));
-        }
-        let format = entry.format.map(|format| match format {
-            ModelFormat::Native => FormatKind::Native,
-            ModelFormat::Converse => FormatKind::Converse,
-        });
-        if format == Some(FormatKind::Native) && !families::supports_native(family, &model) {
-            let family = family.name();
-            return Err(problem(format!(
-                "the family `{family}` has no native format here; use `format: converse`"
-            )));
-        }
-        let transport = match entry.region.as_deref() {
-            None => &here,
-            Some(region) => regions.entry(region).or_insert_with(|| aws.transport(Some(region))),
-        };
-        let target = Target {
-            model,
-            region: entry.region.clone(),
-            transport: Arc::clone(transport),
-            family,
-            embeddings,
-            format,
-            max_tokens: entry.max_tokens.map(std::num::NonZeroU32::get),
-            strict: entry.strict.unwrap_or(config.strict),
-            cache: entry.cache.unwrap_or(config.cache) == Cache::Auto,
-            guardrail: entry.guardrail.as_ref().or(config.guardrail.as_ref()).map(guardrail),
-            listed: true,
-        };
-        targets.insert(name.clone(), target);
+fn gateway(
+    config: &Config,
+    aws: &Aws,
+    fetcher: Option<Fetcher>,
+    metrics: &Arc<Metrics>,
+) -> Result<Gateway, StartError> {
+    let models = &config.models;
+    let mut aliases = HashMap::new();
+    for (name, entry) in &models.entries {
+        let alias = alias(entry).map_err(|problem| StartError::Model { name: name.clone(), problem })?;
+        aliases.insert(name.clone(), alias);
     }
+    // Where calls may go: here, where an entry says or its ARN is, and where clients' ARNs may lead.
+    let named = aliases.values().filter_map(|alias| alias.region.as_deref().or(alias.model.region()));
+    let mut regions: BTreeSet<&str> =
+        named.chain(models.arn.regions.iter().flatten().map(String::as_str)).collect();
+    regions.remove(aws.region());
+    // Whoever stands in for the runtime has an account of its own: AWS knows nothing of it.
+    let is_elsewhere = config.aws.endpoint_url.is_some() && config.aws.control_endpoint_url.is_none();
+    let asking = Asking {
+        interval: models.live.interval.filter(|_| !is_elsewhere),
+        lookup_wait: models.live.lookup_wait,
+        regions: [aws.region()].into_iter().chain(regions.iter().copied()).map(str::to_owned).collect(),
+    };
+    let transports =
+        regions.iter().map(|region| ((*region).to_owned(), aws.transport(Some(region)))).collect();
+    let rules = Rules {
+        strict: config.strict,
+        cache: config.cache == Cache::Auto,
+        guardrail: config.guardrail.as_ref().map(guardrail),
+        profiles: profile_choice(models.profile),
+        warn_legacy: models.warn_legacy,
+        successors: models.successors.iter().map(|(old, new)| (old.clone(), new.clone())).collect(),
+        accounts: models.arn.accounts.as_ref().map(|accounts| accounts.iter().cloned().collect()),
+    };
     let routes = Routes::new(
-        targets,
+        aliases,
         config.default_model.value.clone(),
-        here,
+        aws.transport(None),
         aws.region().to_owned(),
-        Policy {
-            strict: config.strict,
-            cache: config.cache == Cache::Auto,
-            guardrail: config.guardrail.as_ref().map(guardrail),
-        },
+        transports,
+        rules,
+        Arc::new(Directory::new(Arc::new(aws.clone()), asking)),
     );
-    let list = config.models.list.clone();
+    for successor in routes.successors() {
+        if let Err(error) = routes.locate(successor) {
+            return Err(StartError::Successor { name: successor.to_owned(), problem: error.to_string() });
+        }
+    }
+    let list = models.list.clone();
     let listing = Listing {
         catalogue: list.catalogue,
         retired: list.retired,
@@ -317,7 +350,101 @@ fn gateway(config: &Config, aws: &Aws, metrics: &Arc<Metrics>) -> Result<Gateway
         choices: config.max_choices.get(),
         embedding_calls: usize::try_from(config.embeddings.concurrency.get()).unwrap_or(usize::MAX),
     };
-    Ok(Gateway::new(routes, listing, deadlines, retry, bounds, Arc::clone(metrics)))
+    Ok(Gateway::new(routes, listing, deadlines, retry, bounds, fetcher, Arc::clone(metrics)))
+}
+
+/// An entry, judged by those who know families and formats.
+fn alias(entry: &ModelEntry) -> Result<Alias, String> {
+    let ModelEntry {
+        target,
+        region,
+        family,
+        format,
+        strict,
+        max_tokens,
+        cache,
+        guardrail: own_guardrail,
+        profile,
+        successor,
+        capabilities,
+    } = entry;
+    let model = ModelId::parse(target).map_err(|error| error.to_string())?;
+    let embeddings = family.as_deref().and_then(families::embeddings_named);
+    let family = match family.as_deref() {
+        Some(name) if embeddings.is_none() => Some(families::named(name).ok_or_else(|| {
+            let known: Vec<_> = families::names().collect();
+            format!("there is no family `{name}`; known are {}", known.join(", "))
+        })?),
+        Some(_) | None => None,
+    };
+    if embeddings.is_some() && (format.is_some() || max_tokens.is_some()) {
+        return Err("an embedding model has neither `format` nor `max_tokens`".to_owned());
+    }
+    let format = format.map(|format| match format {
+        ModelFormat::Native => FormatKind::Native,
+        ModelFormat::Converse => FormatKind::Converse,
+    });
+    let judged = family.unwrap_or_else(|| families::resolve(&model, None));
+    if format == Some(FormatKind::Native) && !families::supports_native(judged, &model) {
+        let family = judged.name();
+        return Err(format!("the family `{family}` has no native format here; use `format: converse`"));
+    }
+    if let (Some(region), Some(own)) = (region.as_deref(), model.region())
+        && region != own
+    {
+        return Err(format!("the ARN is of the Region {own}, and can't be called in {region}"));
+    }
+    Ok(Alias {
+        model,
+        region: region.clone(),
+        family,
+        embeddings,
+        format,
+        overrides: overrides(capabilities, *max_tokens),
+        strict: *strict,
+        cache: cache.map(|cache| cache == Cache::Auto),
+        guardrail: own_guardrail.as_ref().map(guardrail),
+        profiles: profile.map(profile_choice),
+        successor: successor.clone(),
+    })
+}
+
+fn overrides(capabilities: &Capabilities, max_tokens: Option<NonZeroU32>) -> Overrides {
+    let Capabilities {
+        system,
+        tools,
+        tools_while_streaming,
+        images,
+        documents,
+        json_schema,
+        prefill,
+        sampling,
+        max_output_tokens,
+    } = *capabilities;
+    Overrides {
+        system,
+        tools,
+        tools_while_streaming,
+        images,
+        documents,
+        json_schema,
+        prefill,
+        sampling: sampling.map(|sampling| match sampling {
+            SamplingRule::Both => Sampling::Both,
+            SamplingRule::Either => Sampling::Either,
+            SamplingRule::Refused => Sampling::Refused,
+        }),
+        max_output_tokens: max_output_tokens.map(NonZeroU32::get),
+        default_max_tokens: max_tokens.map(NonZeroU32::get),
+    }
+}
+
+fn profile_choice(rule: ProfileRule) -> ProfileChoice {
+    match rule {
+        ProfileRule::Geo => ProfileChoice::Geo,
+        ProfileRule::Global => ProfileChoice::Global,
+        ProfileRule::Off => ProfileChoice::Off,
+    }
 }
 
 /// What it did is told to the gateway, which has to know masked words from a block, and to nobody else.

@@ -20,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod embed;
 pub mod families;
+pub mod fetch;
 pub mod formats;
 pub mod gateway;
 pub mod http;

@@ -194,7 +194,8 @@ fn default_keys() -> BTreeSet<String> {
 
 fn collect(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
     match value {
-        Value::Object(members) => {
+        // An empty map is a key whose names the operator chooses.
+        Value::Object(members) if !members.is_empty() => {
             for (name, member) in members {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
                 collect(member, &path, keys);

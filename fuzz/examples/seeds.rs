@@ -19,6 +19,22 @@ struct FrameLine {
     payload: Box<RawValue>,
 }
 
+/// A client's URL, and in the second line where its server redirects to.
+const URLS: [(&str, &str); 12] = [
+    ("plain", "https://images.example.com/a/b.png?size=1#top\n/c.png"),
+    ("listed", "https://a.b.example.org/\n//images.example.com/x"),
+    ("port", "http://a.example:8080/\nhttps://a.example:443/"),
+    ("userinfo", "http://user:password@a.example/\nhttp://@127.0.0.1/"),
+    ("backslash", "http://127.0.0.1\\@a.example/\n\\\\127.0.0.1\\"),
+    ("decimal", "http://2130706433/\nhttp://93.184.3970830/"),
+    ("octal_hex", "http://0177.0.0x0.1/\nhttp://0x5d.0xb8.0xd7.0x0e/"),
+    ("wide", "http://１２７。０．0｡1/\nhttp://bücher.example/"),
+    ("escaped", "http://%31%32%37.0.0.1/\nhttp://a%2eexample/%2e%2e/"),
+    ("mapped", "http://[::ffff:127.0.0.1]/\nhttp://[64:ff9b::7f00:1]/"),
+    ("v6", "https://[2606:2800:21f:cb07:6820:80da:af6b:8b2c]/\nhttps://[fe80::1%25eth0]/"),
+    ("dots", "http://localhost./\nhttp://127.0.0.1./../.."),
+];
+
 /// As the target `converse_stream` numbers them.
 const CONVERSE_EVENTS: [&str; 6] =
     ["contentBlockDelta", "contentBlockStart", "contentBlockStop", "messageStart", "messageStop", "metadata"];
@@ -47,6 +63,9 @@ fn main() -> Result<()> {
             let target = if native { "messages_stream" } else { "converse_stream" };
             write(&seeds, target, &name, &lines(&frames, native))?;
         }
+    }
+    for (name, url) in URLS {
+        write(&seeds, "fetch_guard", name, url.as_bytes())?;
     }
     for (name, bytes) in failures() {
         write(&seeds, "frames", name, &bytes)?;

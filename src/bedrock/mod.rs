@@ -15,4 +15,4 @@ pub use error::{BedrockError, ErrorAnswer, ErrorKind, Retry};
 pub use frames::{FrameDecoder, FrameError, fuzz_frames};
 pub use model_id::{InvalidModelId, ModelId};
 pub use sdk::{Aws, CredentialsUnavailable, Identity, Settings, StaticCredentials};
-pub use transport::{ByteStream, FrameStream, Streamed, Transport};
+pub use transport::{ByteStream, ControlPlane, FrameStream, Streamed, Transport};

@@ -58,6 +58,20 @@ impl ModelId {
         self.0.starts_with("arn:")
     }
 
+    /// The region that an ARN is of; `None` for every other id, and for an ARN that names none.
+    pub fn region(&self) -> Option<&str> {
+        self.arn_part(3)
+    }
+
+    /// The account that an ARN is of; `None` for every other id, and for what is AWS's own.
+    pub fn account(&self) -> Option<&str> {
+        self.arn_part(4)
+    }
+
+    fn arn_part(&self, index: usize) -> Option<&str> {
+        self.is_arn().then(|| self.0.split(':').nth(index)).flatten().filter(|part| !part.is_empty())
+    }
+
     /// An ARN that doesn't say which model is behind it: everything but `foundation-model/…` and
     /// `inference-profile/…`. Its family must be configured.
     pub fn is_opaque(&self) -> bool {
@@ -105,6 +119,21 @@ mod tests {
             let id = format!("arn:aws:bedrock:us-east-1:111122223333:{kind}/abcdef123456");
             assert!(ModelId::parse(&id).unwrap().is_opaque(), "{id}");
         }
+    }
+
+    #[test]
+    fn an_arn_says_where_and_whose_it_is() {
+        let parts = |id: &str| {
+            let id = ModelId::parse(id).unwrap();
+            (id.region().map(str::to_owned), id.account().map(str::to_owned))
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            parts("arn:aws:bedrock:eu-west-1:111122223333:imported-model/a"),
+            (text("eu-west-1"), text("111122223333"))
+        );
+        assert_eq!(parts("arn:aws:bedrock:us-east-1::foundation-model/a.b-v1:0"), (text("us-east-1"), None));
+        assert_eq!(parts("a.b:0:1:2:3:4"), (None, None));
     }
 
     #[test]

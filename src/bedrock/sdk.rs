@@ -46,8 +46,8 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::{
-    BedrockError, ErrorAnswer, ErrorKind, FrameStream, Invocation, Operation, Reply, ReplyHead, Streamed,
-    TokenCounts, Transport,
+    BedrockError, ControlPlane, ErrorAnswer, ErrorKind, FrameStream, Invocation, Operation, Reply, ReplyHead,
+    Streamed, TokenCounts, Transport,
 };
 
 /// Longest answer that is read whole. The largest models write well under 1 MiB of text.
@@ -183,22 +183,6 @@ impl Aws {
         config
     }
 
-    /// A GET of the control plane (`bedrock.{region}`), such as `/foundation-models`. It has the same signing
-    /// name as the runtime, so the runtime's client makes it: another path, another endpoint, no body.
-    pub async fn control_get(&self, path: &str) -> Result<Reply, BedrockError> {
-        let settings = &self.settings;
-        let suffix = if self.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let fips = if settings.use_fips == Some(true) { "-fips" } else { "" };
-        let endpoint = settings
-            .control_endpoint_url
-            .clone()
-            .unwrap_or_else(|| format!("https://bedrock{fips}.{}.{suffix}", self.region));
-        let sdk = Sdk { client: Client::from_conf(self.client_config(None).endpoint_url(endpoint).build()) };
-        let exchange = Exchange { request: Request::Get(path.to_owned()), answer: None };
-        let (head, body) = sdk.invoke_model("-", exchange).await?;
-        Ok(Reply { head, body: whole(body).await? })
-    }
-
     /// Asks the chain for credentials, and says where they came from.
     pub async fn probe(&self) -> Result<Identity, CredentialsUnavailable> {
         if self.settings.bearer_token.is_some() {
@@ -211,6 +195,32 @@ impl Aws {
             Ok(found) => Ok(Identity { source: provider_name(&found), expires: found.expiry() }),
             Err(error) => Err(CredentialsUnavailable(chain(&error))),
         }
+    }
+}
+
+/// A GET of the control plane (`bedrock.{region}`), such as `/foundation-models`. It has the same signing name as the
+/// runtime, so the runtime's client makes it: another path, another endpoint, no body.
+impl ControlPlane for Aws {
+    fn read<'a>(
+        &'a self,
+        region: Option<&'a str>,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<Reply, BedrockError>> {
+        Box::pin(async move {
+            let settings = &self.settings;
+            let name = region.unwrap_or(&self.region);
+            let suffix = if name.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+            let fips = if settings.use_fips == Some(true) { "-fips" } else { "" };
+            let endpoint = settings
+                .control_endpoint_url
+                .clone()
+                .unwrap_or_else(|| format!("https://bedrock{fips}.{name}.{suffix}"));
+            let config = self.client_config(region).endpoint_url(endpoint);
+            let sdk = Sdk { client: Client::from_conf(config.build()) };
+            let exchange = Exchange { request: Request::Get(path.to_owned()), answer: None };
+            let (head, body) = sdk.invoke_model("-", exchange).await?;
+            Ok(Reply { head, body: whole(body).await? })
+        })
     }
 }
 

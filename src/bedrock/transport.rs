@@ -19,6 +19,16 @@ pub trait Transport: Send + Sync {
     fn invoke_stream(&self, call: Invocation) -> BoxFuture<'_, Result<Streamed, BedrockError>>;
 }
 
+/// Asks Bedrock's control plane: what there is to call.
+pub trait ControlPlane: Send + Sync {
+    /// A GET of `path`, which begins with `/` and is percent-encoded, in a region; `None` is the default one.
+    fn read<'a>(
+        &'a self,
+        region: Option<&'a str>,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<Reply, BedrockError>>;
+}
+
 /// A stream's head, and the stream.
 pub struct Streamed {
     /// What the headers say.

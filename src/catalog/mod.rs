@@ -2,16 +2,26 @@
 //!
 //! Facts only, embedded in the binary as `models.json` and parsed once, on first use. It isn't a list of what this
 //! account may call (Bedrock alone knows, by Region and by access grants), and it decides nothing: a model that is
-//! missing here works all the same. Any module may name it; it names none of ours.
+//! missing here works all the same. What Bedrock's own listings say is read in `live`, and goes before the embedded
+//! facts. Any module may name it; it names none of ours.
 
+mod hidden;
+mod live;
 mod model;
+mod moment;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-pub use model::{Api, Capabilities, Embedding, Lifecycle, Mode, Model, Price, Profile, Status};
+pub use hidden::{Behind, Hiding};
+pub use live::{
+    FoundationModel, InferenceProfile, Life, Live, ProfilePage, foundation_models, inference_profile,
+    inference_profiles, model_in_arn,
+};
+pub use model::{Api, Capabilities, Embedding, Lifecycle, Mode, Model, Price, Profile, Stage, Status};
+pub use moment::Moment;
 
 /// What may stand before a model id to make it the id of a cross-Region inference profile.
 pub const GEO_PREFIXES: [&str; 9] = ["us", "eu", "apac", "jp", "au", "ca", "in", "global", "us-gov"];
@@ -60,6 +70,21 @@ fn id_in_arn(arn: &str) -> Option<&str> {
 fn without_geo_prefix(id: &str) -> Option<&str> {
     let (prefix, rest) = id.split_once('.')?;
     GEO_PREFIXES.contains(&prefix).then_some(rest)
+}
+
+/// Where a model is in its life: as Bedrock lists it, else as the catalogue has it.
+pub fn stage(known: Option<&Model>, listed: Option<&FoundationModel>, now: Moment) -> Option<Stage> {
+    if let Some(Life { status, end, .. }) = listed.map(|listed| &listed.lifecycle) {
+        if end.is_some_and(|end| end <= now) {
+            return Some(Stage::Retired);
+        }
+        match status.as_deref() {
+            Some("ACTIVE") => return Some(Stage::Active),
+            Some("LEGACY") => return Some(Stage::Legacy),
+            Some(_) | None => {}
+        }
+    }
+    known.map(|known| known.lifecycle.stage())
 }
 
 struct Catalog {
@@ -144,9 +169,30 @@ mod tests {
 
     #[test]
     fn the_model_older_clients_default_to_counts_as_retired() {
-        let retired = |id| find(id).map(|m| m.lifecycle.is_retired());
-        assert_eq!(retired("anthropic.claude-3-sonnet-20240229-v1:0"), Some(true));
-        assert_eq!(retired("anthropic.claude-haiku-4-5-20251001-v1:0"), Some(false));
+        let stage = |id| stage(find(id), None, Moment::parse("2026-11-22").unwrap());
+        assert_eq!(stage("anthropic.claude-3-sonnet-20240229-v1:0"), Some(Stage::Retired));
+        assert_eq!(stage("anthropic.claude-haiku-4-5-20251001-v1:0"), Some(Stage::Active));
+        assert_eq!(stage("vendor.unknown"), None);
+    }
+
+    #[test]
+    fn what_bedrock_lists_goes_before_what_is_embedded() {
+        let listed = |lifecycle: &str| {
+            let body =
+                format!(r#"{{"modelSummaries": [{{"modelId": "a.b", "modelLifecycle": {lifecycle}}}]}}"#);
+            foundation_models(body.as_bytes()).unwrap().remove(0)
+        };
+        let retired = find("anthropic.claude-3-sonnet-20240229-v1:0");
+        let now = Moment::parse("2026-11-22").unwrap();
+        for (lifecycle, expected) in [
+            (r#"{"status": "ACTIVE"}"#, Stage::Active),
+            (r#"{"status": "LEGACY", "endOfLifeTime": "2026-11-23T00:00:00Z"}"#, Stage::Legacy),
+            (r#"{"status": "LEGACY", "endOfLifeTime": "2026-11-21T00:00:00Z"}"#, Stage::Retired),
+            (r#"{"status": "NEW_WORD"}"#, Stage::Retired),
+            ("{}", Stage::Retired),
+        ] {
+            assert_eq!(stage(retired, Some(&listed(lifecycle)), now), Some(expected), "{lifecycle}");
+        }
     }
 
     #[test]

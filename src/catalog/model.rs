@@ -31,6 +31,10 @@ pub struct Model {
     /// The cross-Region inference profiles known for it.
     #[serde(default)]
     pub profiles: Vec<Profile>,
+    /// Its own id can't be called, in no Region: it is sold through the profiles only. Set where a source quotes
+    /// Bedrock's own answer; false where that isn't known, because Bedrock will say.
+    #[serde(default)]
+    pub profile_only: bool,
     /// Whether AWS still serves it.
     pub lifecycle: Lifecycle,
 }
@@ -61,6 +65,19 @@ pub enum Mode {
     Realtime,
     /// Documents in, an order out.
     Rerank,
+}
+
+impl Mode {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embedding => "embedding",
+            Self::Image => "image",
+            Self::Realtime => "realtime",
+            Self::Rerank => "rerank",
+        }
+    }
 }
 
 /// A Bedrock API that serves a model.
@@ -199,11 +216,35 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// Requests failed, or could no longer be counted on, when the facts were collected.
-    pub fn is_retired(&self) -> bool {
+    /// Where the model was in its life when the facts were collected. Requests to a retired one failed by then, or could
+    /// no longer be counted on.
+    pub fn stage(&self) -> Stage {
         match self.status {
-            Status::Eol | Status::LegacyOrEol => true,
-            Status::Active | Status::ActiveAssumed | Status::Legacy => false,
+            Status::Eol | Status::LegacyOrEol => Stage::Retired,
+            Status::Active | Status::ActiveAssumed => Stage::Active,
+            Status::Legacy => Stage::Legacy,
+        }
+    }
+}
+
+/// Where a model is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Served.
+    Active,
+    /// Served, but its end is announced.
+    Legacy,
+    /// Requests fail.
+    Retired,
+}
+
+impl Stage {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Legacy => "legacy",
+            Self::Retired => "retired",
         }
     }
 }

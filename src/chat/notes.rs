@@ -29,7 +29,7 @@ pub enum Action {
     Rewritten,
     /// Sent as it is, though it may not work much longer.
     Warned,
-    /// The same model, called by another of its ids.
+    /// The same model, called by another of its ids; or the one that the operator named as its successor.
     Rerouted,
 }
 

@@ -2,20 +2,11 @@
 
 use std::process::ExitCode;
 
-use serde::Deserialize;
-
-use super::{Outcome, print};
+use super::{Outcome, decision, print};
 use crate::app::{App, Parts};
 use crate::chat::{Block, Message, Notes, Request, Role, Text};
 use crate::config::{Config, Origin};
 use crate::gateway::{Answer, Call, ErrorKind, Fault};
-
-/// Of `ListFoundationModels`, only how many there are.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FoundationModels {
-    model_summaries: Vec<serde::de::IgnoredAny>,
-}
 
 pub(super) async fn run(config: Config) -> Outcome {
     let parts = App::assemble(&config).await?;
@@ -40,7 +31,9 @@ pub(super) async fn run(config: Config) -> Outcome {
         )),
     });
     if credentials.is_ok() {
-        say(list_models(&parts).await);
+        for listing in listings(&parts).await {
+            say(listing);
+        }
         for name in targets(&config) {
             say(probe(&parts, &name).await);
         }
@@ -51,15 +44,31 @@ pub(super) async fn run(config: Config) -> Outcome {
     Ok(if sick == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn list_models(parts: &Parts) -> Result<String, (String, &'static str)> {
-    const ADVICE: &str = "The IAM permission bedrock:ListFoundationModels is only needed here; chats need bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream.";
-    let reply = parts.aws.control_get("/foundation-models").await.map_err(|error| {
-        (format!("ListFoundationModels: {error}"), advice(Some(error.kind)).unwrap_or(ADVICE))
-    })?;
-    match serde_json::from_slice::<FoundationModels>(&reply.body) {
-        Ok(list) => Ok(format!("ListFoundationModels names {} models", list.model_summaries.len())),
-        Err(error) => Err((format!("ListFoundationModels: {error}"), "Is the endpoint Bedrock's?")),
+/// What Bedrock lists, region by region.
+async fn listings(parts: &Parts) -> Vec<Result<String, (String, &'static str)>> {
+    const ADVICE: &str = "Chats work without. The IAM permissions bedrock:ListFoundationModels, bedrock:ListInferenceProfiles and bedrock:GetInferenceProfile let Outcrop know models and profiles that are newer than it is.";
+    let directory = parts.gateway.routes().directory();
+    directory.refresh().await;
+    let failures = directory.failures();
+    let mut said = Vec::new();
+    for region in directory.regions() {
+        let (models, profiles) = directory.counts(region);
+        let of_region = failures.iter().filter(|(failed, ..)| failed == region);
+        let failed: Vec<_> = of_region.collect();
+        if failed.is_empty() {
+            said.push(Ok(format!("{region} lists {models} models and {profiles} inference profiles")));
+        }
+        for (_, what, kind) in failed {
+            let advice = match kind {
+                ErrorKind::AccessDenied => ADVICE,
+                kind => {
+                    advice(Some(*kind)).unwrap_or("Is the endpoint Bedrock's (aws.control_endpoint_url)?")
+                }
+            };
+            said.push(Err((format!("{what} in {region}: {}", kind.label()), advice)));
+        }
     }
+    said
 }
 
 /// Everything that is configured, or else the default model.
@@ -82,7 +91,10 @@ async fn probe(parts: &Parts, name: &str) -> Result<String, (String, &'static st
     let Answer { trail, outcome } = parts.gateway.chat(call).await;
     let target = trail.target.map_or_else(|| name.to_owned(), |target| target.to_string());
     match outcome {
-        Ok(_) => Ok(format!("{name}: {target} answers")),
+        Ok(_) => {
+            let way = parts.gateway.model(name).map_or_else(|_| String::new(), |model| decision(&model));
+            Ok(format!("{name}: {target} answers ({})", way.replace('\t', ", ")))
+        }
         Err(fault) => {
             let advice = advice(fault.kind()).unwrap_or("See docs/errors.md for this error.");
             let detail = match &fault {
@@ -92,6 +104,7 @@ async fn probe(parts: &Parts, name: &str) -> Result<String, (String, &'static st
                 | Fault::Protocol(_)
                 | Fault::Assemble(_)
                 | Fault::Deadline(..)
+                | Fault::Overloaded
                 | Fault::Internal(_) => fault.public().into_owned(),
             };
             Err((format!("{name}: {target}: {}: {detail}", fault.label()), advice))

@@ -15,11 +15,15 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::App;
 use crate::auth::new_key;
 use crate::config::{self, Auth, Config, LogFormat, Origin, Overrides, ProcessEnv, Sources};
+use crate::gateway::{ModelFacts, Stage};
 use crate::simulator::{self, Simulator};
 use crate::telemetry;
 
 /// `EX_CONFIG` of sysexits.h: the configuration is wrong.
 const EXIT_CONFIG: u8 = 78;
+
+/// Longest wait for Bedrock's listings.
+const LISTING: Duration = Duration::from_secs(15);
 
 /// An OpenAI-compatible gateway for Amazon Bedrock.
 #[derive(Debug, Parser)]
@@ -35,8 +39,14 @@ enum Command {
     Serve(Serve),
     /// Check the configuration and print what is in force, without secrets.
     Check(Where),
-    /// List the models that this configuration serves.
-    Models(Where),
+    /// List the models that this configuration serves: name, what is called, Region, family and format, life.
+    Models {
+        #[command(flatten)]
+        config: Where,
+        /// Show those as well that AWS has retired.
+        #[arg(long)]
+        retired: bool,
+    },
     /// Run the Bedrock simulator alone, for other programs' tests.
     Simulate {
         /// Where to listen.
@@ -107,8 +117,8 @@ pub fn run(cli: Cli) -> ExitCode {
                 Ok(ExitCode::SUCCESS)
             })
         }),
-        Command::Models(place) => {
-            with_config(&place, Overrides::default(), |config| block_on(models(config)))
+        Command::Models { config, retired } => {
+            with_config(&config, Overrides::default(), |config| block_on(models(config, retired)))
         }
         Command::Simulate { listen, unsigned } => report(block_on(simulate(listen, unsigned))),
         Command::Keys { action: Keys::New } => report(new_api_key()),
@@ -223,17 +233,46 @@ fn region(config: &Config, effective: &str) -> String {
     }
 }
 
-async fn models(config: Config) -> Outcome {
+async fn models(config: Config, retired: bool) -> Outcome {
     let app = App::assemble(&config).await?;
+    let directory = app.gateway.routes().directory();
+    if directory.asks() {
+        // Whoever has no credentials has not asked to wait for them.
+        let listed = async {
+            directory.refresh().await;
+            app.gateway.routes().look_ahead().await;
+            directory.settled().await;
+        };
+        if tokio::time::timeout(LISTING, listed).await.is_err() {
+            complain("Bedrock lists nothing in time; this is what the embedded catalogue knows.\n");
+        }
+        for (region, what, kind) in directory.failures() {
+            complain(&format!(
+                "{what} in {region} failed ({}); the embedded catalogue stands in.\n",
+                kind.label()
+            ));
+        }
+    }
     let mut text = String::new();
-    for model in app.gateway.models() {
-        let target = if model.target == model.id { String::new() } else { format!(" -> {}", model.target) };
-        let lifecycle = model.lifecycle.filter(|state| *state != "active").unwrap_or_default();
+    for model in app.gateway.models(retired) {
         // Writing to a String can't fail.
-        let _ = writeln!(text, "{}{target}\t{}\t{}\t{lifecycle}", model.id, model.family, model.format);
+        let _ = writeln!(text, "{}\t{}", model.id, decision(&model));
     }
     print(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where a model's calls go, as people and `cut` can read it.
+fn decision(model: &ModelFacts) -> String {
+    let called = model.profile.as_ref().unwrap_or(&model.target);
+    let way = [model.family, model.format].into_iter().flatten().collect::<Vec<_>>().join("/");
+    let way = if way.is_empty() { model.mode } else { &way };
+    let end = model.dates.end.map_or_else(String::new, |end| format!(" until {}", end.date()));
+    let life = match model.stage {
+        Some(stage @ (Stage::Legacy | Stage::Retired)) => format!("\t{}{end}", stage.as_str()),
+        Some(Stage::Active) | None => String::new(),
+    };
+    format!("{called}\t{}\t{way}{life}", model.region)
 }
 
 async fn simulate(address: SocketAddr, unsigned: bool) -> Outcome {

@@ -165,6 +165,8 @@ pub enum Problem {
     IncompleteCredentials(&'static str),
     #[error("less than retry.base_delay")]
     BackoffOrder,
+    #[error("less than fetch.max_bytes")]
+    TotalBelowOne,
     #[error("an alias needs a target: `target: <model id or ARN>`")]
     NoTarget,
     #[error("{0:?} is another alias: name the model id or ARN that it stands for")]

@@ -1,6 +1,7 @@
 //! Laying one tree over another.
 
 use super::error::{Error, Place, Problem};
+use super::models::SETTINGS;
 use super::nearest::nearest;
 use super::section::join;
 use super::tree::{Entry, Node, Value};
@@ -36,7 +37,12 @@ fn merge(base: &mut Node, mut over: Node, path: &str, errors: &mut Vec<Error>) {
 }
 
 fn merge_entry(base: &mut Vec<Entry>, entry: Entry, path: &str, errors: &mut Vec<Error>) {
-    let is_alias = path == "models" && entry.key != "list";
+    // Names that the operator chooses.
+    let is_alias = match path {
+        "models" => !SETTINGS.contains(&entry.key.as_str()),
+        "models.successors" => true,
+        _ => false,
+    };
     match base.iter_mut().find(|known| known.key == entry.key) {
         Some(known) if is_alias => *known = entry,
         Some(known) => {

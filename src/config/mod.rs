@@ -10,6 +10,7 @@ mod aws;
 mod effective;
 mod env;
 mod error;
+mod fetch;
 mod log;
 mod merge;
 mod models;
@@ -35,8 +36,12 @@ pub use auth::{Auth, Key};
 pub use aws::{Aws, Credentials};
 pub use env::{ProcessEnv, Vars};
 pub use error::{Error, Errors, Origin, Place, Problem};
+pub use fetch::Fetch;
 pub use log::{Log, LogFormat};
-pub use models::{Cache, Glob, Guardrail, ModelEntry, ModelFormat, ModelList, Models};
+pub use models::{
+    Arns, Cache, Capabilities, Glob, Guardrail, Live, ModelEntry, ModelFormat, ModelList, Models,
+    ProfileRule, SamplingRule,
+};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::Server;
@@ -63,6 +68,8 @@ pub struct Config {
     pub retry: Retry,
     /// What a streaming client gets besides events.
     pub stream: Stream,
+    /// Whether the URLs in requests are fetched.
+    pub fetch: Fetch,
     /// Refuse with 400 what would otherwise be dropped or changed with a note.
     pub strict: bool,
     /// The most replies to one request (`n`), each a call of Bedrock.
@@ -157,10 +164,11 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let auth = Auth::read(root.section("auth"), listen);
     let aws = Aws::read(root.section("aws"), vars);
     let models = Models::read(root.section("models"));
-    let default_model = models::read_default(&mut root);
+    let default_model = models::read_default(&mut root, models.as_ref());
     let timeout = Timeout::read(root.section("timeout"));
     let retry = Retry::read(root.section("retry"));
     let stream = Stream::read(root.section("stream"));
+    let fetch = Fetch::read(root.section("fetch"));
     let strict = root.read("strict", scalar::boolean);
     let max_choices = root.read("max_choices", scalar::count);
     let embeddings = Embeddings::read(root.section("embeddings"));
@@ -175,6 +183,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         timeout: timeout?,
         retry: retry?,
         stream: stream?,
+        fetch: fetch?,
         strict: strict?,
         max_choices: max_choices?,
         embeddings: embeddings?,

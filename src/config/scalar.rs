@@ -71,6 +71,28 @@ pub(super) fn count(node: &Node) -> Result<NonZeroU32, Problem> {
     }
 }
 
+/// A whole number from 0 to 10.
+pub(super) fn few(node: &Node) -> Result<u8, Problem> {
+    bounded(node, "a whole number from 0 to 10", |number| number <= 10)
+}
+
+/// A port that can be connected to.
+pub(super) fn port(node: &Node) -> Result<u16, Problem> {
+    bounded(node, "a port from 1 to 65535", |number| number > 0)
+}
+
+fn bounded<T: TryFrom<u64> + Copy>(
+    node: &Node,
+    expected: &'static str,
+    fits: impl Fn(T) -> bool,
+) -> Result<T, Problem> {
+    let Value::Number(number, spelling) = &node.value else { return Err(wrong_type(node, expected)) };
+    match number.as_u64().map(T::try_from) {
+        Some(Ok(number)) if fits(number) => Ok(number),
+        Some(Ok(_) | Err(_)) | None => Err(invalid(spelling, expected)),
+    }
+}
+
 /// A number of bytes above 0: `1048576`, `1MiB`, `1MB`.
 pub(super) fn size(node: &Node) -> Result<usize, Problem> {
     const UNITS: [(&str, u64); 7] = [
@@ -221,6 +243,16 @@ mod tests {
         for yaml in ["8080", ":8080", "example.com:80", "127.0.0.1", "127.0.0.1:65536"] {
             assert!(listen(&node(yaml)).is_err(), "{yaml}");
         }
+    }
+
+    #[test]
+    fn ports_and_small_numbers_have_their_bounds() {
+        assert_eq!((port(&node("1")), port(&node("65535"))), (Ok(1), Ok(65_535)));
+        assert_eq!((few(&node("0")), few(&node("10"))), (Ok(0), Ok(10)));
+        for yaml in ["0", "65536", "-1", "'80'", "8.0"] {
+            assert!(port(&node(yaml)).is_err(), "{yaml}");
+        }
+        assert!(few(&node("11")).is_err() && few(&node("266")).is_err());
     }
 
     #[test]

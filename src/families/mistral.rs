@@ -28,6 +28,7 @@ impl Family for Mistral {
             tool_choice_any: tools,
             images: is(&["pixtral", "magistral", "ministral-3", "mistral-large-3"]),
             documents: !is(&["voxtral"]),
+            audio: is(&["voxtral"]),
             json_schema: is(&["magistral", "ministral-3", "mistral-large-3", "voxtral"]),
             stop: StopSupport::Native(10),
             ..Capabilities::CAUTIOUS

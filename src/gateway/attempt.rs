@@ -10,7 +10,7 @@ use super::{Deadlines, Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
 use crate::chat::{Action, Event, Notes, Request, Response, StopCutter};
-use crate::families::{self, ModelLimits, Overrides, StreamingMode, Terms};
+use crate::families::{self, ModelLimits, StreamingMode, Terms};
 use crate::formats::ChatFormat;
 
 /// A chat as every attempt at its target makes it.
@@ -39,12 +39,12 @@ impl ChatPlan {
         streaming: bool,
         notes: &mut Notes,
     ) -> Result<Self, Fault> {
-        let facts = catalog::find_for(target.model.as_str());
+        let facts = catalog::find(target.base.as_str());
         let terms = Terms {
             family: target.family,
-            model: &target.model,
+            model: &target.base,
             forced: target.format,
-            overrides: Overrides { default_max_tokens: target.max_tokens, ..Overrides::default() },
+            overrides: target.overrides,
             limits: ModelLimits {
                 max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
                 prompt_cache_min_tokens: facts.and_then(|facts| facts.prompt_cache_min_tokens),
@@ -52,7 +52,7 @@ impl ChatPlan {
             streaming,
             cache: target.cache,
         };
-        warn_of_retired(&target.model, notes);
+        target.remark(notes);
         if let Some(guardrail) = &target.guardrail
             && request.service.guardrail.replace(guardrail.clone()).is_some()
         {
@@ -168,13 +168,6 @@ pub(super) async fn whole_reply(
     let reply = reply.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
     trail.answered(&reply.head);
     Ok(reply)
-}
-
-/// What still answers today may not do so tomorrow.
-pub(super) fn warn_of_retired(model: &ModelId, notes: &mut Notes) {
-    if catalog::find_for(model.as_str()).is_some_and(|facts| facts.lifecycle.is_retired()) {
-        notes.add("model", Action::Warned, "retired_by_aws");
-    }
 }
 
 /// What is left of a whole reply where a stop text cuts it. Its cost stays what it was.

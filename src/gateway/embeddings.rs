@@ -3,7 +3,7 @@
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
-use super::attempt::{rerouted, warn_of_retired, whole_reply};
+use super::attempt::{rerouted, whole_reply};
 use super::retry::{self, Plan, remaining};
 use super::{Answer, Deadlines, Fault, Gateway, Target, Trail, refuse_noted};
 use crate::bedrock::{Invocation, ModelId};
@@ -38,12 +38,12 @@ impl Gateway {
         let deadline = Instant::now() + self.deadlines.total;
         let EmbedCall { model, request, notes, strict } = call;
         trail.notes = notes;
-        let (target, family) = self.routes.resolve_embeddings(&model, &mut trail.requested)?;
+        let (target, family) = self.find_embeddings(&model, &mut trail.requested).await?;
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
-        warn_of_retired(&target.model, &mut trail.notes);
+        target.remark(&mut trail.notes);
         let PreparedEmbeddings { pieces, format } =
-            families::prepare_embeddings(family, &target.model, request, &mut trail.notes)?;
+            families::prepare_embeddings(family, &target.base, request, &mut trail.notes)?;
         if strict || target.strict {
             refuse_noted(&trail.notes)?;
         }

@@ -29,6 +29,9 @@ pub enum Fault {
     /// Too long a wait.
     #[error("no {} within {} s", .0.what(), .1.as_secs_f64())]
     Deadline(Phase, Duration),
+    /// As much is being done as this process may.
+    #[error("overloaded")]
+    Overloaded,
     /// A bug here.
     #[error("internal: {0}")]
     Internal(&'static str),
@@ -67,7 +70,7 @@ impl Fault {
             Self::Protocol(ProtocolError::Reported(kind)) => Some(reported(kind)),
             Self::Protocol(_) | Self::Assemble(_) => Some(ErrorKind::Malformed),
             Self::Deadline(..) => Some(ErrorKind::Timeout),
-            Self::Invalid(_) | Self::Model(_) | Self::Internal(_) => None,
+            Self::Invalid(_) | Self::Model(_) | Self::Overloaded | Self::Internal(_) => None,
         }
     }
 
@@ -77,6 +80,7 @@ impl Fault {
             // The whole call's time is over: there is none left to try again in.
             Self::Deadline(Phase::Total, _) => Retry::No,
             Self::Deadline(Phase::FirstEvent | Phase::Idle, _) => Retry::Once,
+            Self::Overloaded => Retry::Yes,
             Self::Upstream(_)
             | Self::Protocol(_)
             | Self::Assemble(_)
@@ -90,6 +94,7 @@ impl Fault {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Upstream(error) => error.retry_after,
+            Self::Overloaded => Some(Duration::from_secs(1)),
             Self::Invalid(_)
             | Self::Model(_)
             | Self::Protocol(_)
@@ -104,6 +109,7 @@ impl Fault {
         match self {
             Self::Invalid(_) => "invalid_request",
             Self::Model(_) => "model_not_found",
+            Self::Overloaded => "gateway_overloaded",
             Self::Internal(_) => "bug",
             Self::Upstream(_) | Self::Protocol(_) | Self::Assemble(_) | Self::Deadline(..) => {
                 self.kind().map_or("unknown", ErrorKind::label)
@@ -127,6 +133,7 @@ impl Fault {
             Self::Deadline(phase, limit) => {
                 Cow::Owned(format!("Bedrock sent no {} within {} s.", phase.what(), limit.as_secs_f64()))
             }
+            Self::Overloaded => Cow::Borrowed("The gateway is busy: try again in a moment."),
             Self::Internal(_) => Cow::Borrowed("The gateway failed. This is a bug; its log says more."),
         }
     }

@@ -9,9 +9,11 @@
 //! No HTTP and no OpenAI here: the edge hands in a decoded request and encodes what comes out.
 
 mod attempt;
+mod directory;
 mod drive;
 mod embeddings;
 mod fault;
+mod media;
 mod models;
 mod profile;
 mod retry;
@@ -23,15 +25,19 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
+pub use directory::{Asking, Directory};
 pub use drive::EventStream;
 pub use embeddings::EmbedCall;
 pub use fault::{Fault, Phase};
-pub use models::{Listing, ModelFacts};
+pub use models::{Dates, Listing, ModelFacts};
+pub use profile::ProfileChoice;
 pub use retry::RetryPolicy;
-pub use route::{Policy, ResolveError, Routes, Target};
+pub use route::{Alias, ResolveError, Routes, Rules, Target};
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
+pub use crate::catalog::{Moment, Stage};
 use crate::chat::{Action, InvalidRequest, Notes, Request, Response};
+use crate::fetch::Fetcher;
 use crate::telemetry::Metrics;
 
 /// Runs chats and embeddings.
@@ -44,6 +50,7 @@ pub struct Gateway {
     listing: Listing,
     profiles: profile::Profiles,
     bounds: Bounds,
+    fetcher: Option<Fetcher>,
 }
 
 /// The longest waits. All run on one monotonic clock, and `total` covers every attempt.
@@ -117,6 +124,7 @@ impl Gateway {
         deadlines: Deadlines,
         retry: RetryPolicy,
         bounds: Bounds,
+        fetcher: Option<Fetcher>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -128,6 +136,7 @@ impl Gateway {
             health: UpstreamHealth::default(),
             profiles: profile::Profiles::default(),
             bounds,
+            fetcher,
         }
     }
 
@@ -172,7 +181,7 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Vec<attempt::Answered>, Fault> {
         let deadline = Instant::now() + self.deadlines.total;
-        let Call { model, request, notes, strict, choices } = call;
+        let Call { model, mut request, notes, strict, choices } = call;
         trail.notes = notes;
         if choices > self.bounds.choices {
             let message = format!("At most {} choices are made for one request here.", self.bounds.choices);
@@ -185,9 +194,10 @@ impl Gateway {
         if choices > 1 {
             trail.notes.add("n", Action::Warned, "billed_per_choice");
         }
-        let target = self.routes.resolve(model.as_deref(), &mut trail.requested)?;
+        let target = self.find(model.as_deref(), &mut trail.requested).await?;
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
+        media::fetch(self.fetcher.as_ref(), &mut request, &self.deadlines, deadline).await?;
         let plan = attempt::ChatPlan::new(&target, request, streaming, &mut trail.notes)?;
         if strict || target.strict {
             refuse_noted(&trail.notes)?;

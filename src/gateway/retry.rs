@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::profile::profile_for;
 use super::{Deadlines, Fault, Gateway, Phase, Target, Trail};
 use crate::bedrock::{ErrorKind, ModelId, Retry};
 use crate::telemetry::Label;
@@ -72,7 +71,9 @@ pub(super) async fn run<P: Plan>(
     deadline: Instant,
     trail: &mut Trail,
 ) -> Result<P::Answer, Fault> {
-    if let Some(profile) = gateway.profiles.known(&target.model) {
+    let is_required = || gateway.profiles.is_required(&target.model, gateway.routes.region(target));
+    let detour = || is_required().then(|| gateway.routes.detour(target)).flatten();
+    if let Some(profile) = target.profile.clone().or_else(detour) {
         plan.reroute(profile, trail);
     }
     loop {
@@ -81,8 +82,8 @@ pub(super) async fn run<P: Plan>(
         let fault = match plan.attempt(target, &gateway.deadlines, deadline, trail).await {
             Ok(answered) => {
                 gateway.health.record(true);
-                if *plan.model() != target.model {
-                    gateway.profiles.learn(&target.model, plan.model());
+                if *plan.model() != target.model && target.profile.is_none() {
+                    gateway.profiles.learn(&target.model, gateway.routes.region(target));
                 }
                 let metrics = gateway.metrics.model(target.label());
                 metrics.attempt(Label::from("ok"));
@@ -96,7 +97,7 @@ pub(super) async fn run<P: Plan>(
         // Not a retry but a detour, once: the id that was asked for is only sold as a profile.
         if fault.kind() == Some(ErrorKind::ProfileRequired)
             && *plan.model() == target.model
-            && let Some(profile) = profile_for(&target.model, gateway.routes.region(target))
+            && let Some(profile) = gateway.routes.detour(target)
         {
             plan.reroute(profile, trail);
             continue;

@@ -162,7 +162,9 @@ impl From<ResolveError> for ApiError {
     fn from(error: ResolveError) -> Self {
         let status = match error {
             ResolveError::Unknown(_) => StatusCode::NOT_FOUND,
-            ResolveError::Opaque
+            ResolveError::Opaque(_)
+            | ResolveError::Region(_)
+            | ResolveError::Account
             | ResolveError::NotChat(_)
             | ResolveError::OnlyEmbeds(_)
             | ResolveError::OnlyChats(_)
@@ -213,6 +215,9 @@ impl From<Fault> for ApiError {
         let mut error = match fault {
             Fault::Invalid(invalid) => invalid.into(),
             Fault::Model(unknown) => unknown.into(),
+            Fault::Overloaded => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("overloaded"), message)
+            }
             Fault::Internal(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", None, message),
             Fault::Upstream(_) | Fault::Protocol(_) | Fault::Assemble(_) | Fault::Deadline(..) => {
                 upstream(fault.kind().unwrap_or(ErrorKind::Malformed), message)

@@ -4,15 +4,32 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 
 use super::Edge;
 use super::error::ApiError;
-use crate::gateway::ModelFacts;
-use crate::openai::{Model, ModelList};
+use crate::chat::InvalidRequest;
+use crate::gateway::{Dates, ModelFacts, Moment, Stage};
+use crate::openai::{Lifecycle, Modalities, Model, ModelList, Prices, Routing};
 
-pub(super) async fn list(State(edge): State<Arc<Edge>>) -> Json<ModelList> {
-    Json(ModelList::new(edge.gateway.models().iter().map(model).collect()))
+/// `?retired=true` shows what AWS has retired as well.
+pub(super) async fn list(
+    State(edge): State<Arc<Edge>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ModelList>, ApiError> {
+    let retired = wants_retired(query.as_deref())?;
+    Ok(Json(ModelList::new(edge.gateway.models(retired).into_iter().map(model).collect())))
+}
+
+/// Other parameters are somebody else's.
+fn wants_retired(query: Option<&str>) -> Result<bool, InvalidRequest> {
+    let mut pairs =
+        query.unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    match pairs.find(|(name, _)| *name == "retired") {
+        None | Some((_, "false")) => Ok(false),
+        Some((_, "true")) => Ok(true),
+        Some(_) => Err(InvalidRequest::value("retired", "`retired` is true or false.")),
+    }
 }
 
 /// The id may hold `:`, `/` and `.`, percent-encoded or not: it is everything after the prefix.
@@ -22,30 +39,68 @@ pub(super) async fn retrieve(
 ) -> Result<Json<Model>, ApiError> {
     // Only what isn't UTF-8 is no text, and no model is called so.
     let id = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(id)| id);
-    edge.gateway.model(&id).map(|facts| Json(model(&facts))).map_err(ApiError::no_model)
+    edge.gateway.model(&id).map(|facts| Json(model(facts))).map_err(ApiError::no_model)
 }
 
-/// AWS tells no date of a model's making, and OpenAI's SDKs insist on a number.
-const UNKNOWN: u64 = 0;
-
-fn model(facts: &ModelFacts) -> Model {
-    let mut model = Model::new(facts.id.clone(), UNKNOWN, facts.owned_by.clone());
-    model.shutdown_date = facts.shutdown_date.map(str::to_owned);
-    model.family = Some(facts.family.to_owned());
-    model.context_window = facts.context_window;
-    model.max_output_tokens = facts.max_output_tokens;
-    model.capabilities = facts.capabilities.iter().map(|name| (*name).to_owned()).collect();
-    model.lifecycle = facts.lifecycle.map(str::to_owned);
-    model.extra.insert("target".to_owned(), facts.target.clone().into());
-    model.extra.insert("format".to_owned(), facts.format.into());
-    if let Some(region) = &facts.region {
-        model.extra.insert("region".to_owned(), region.clone().into());
+fn model(facts: ModelFacts) -> Model {
+    let ModelFacts {
+        id,
+        name,
+        owned_by,
+        mode,
+        input,
+        output,
+        context_window,
+        max_output_tokens,
+        capabilities,
+        prices,
+        stage,
+        dates: Dates { start, legacy, extended_access, end },
+        target,
+        profile,
+        base,
+        region,
+        dimensions,
+        family,
+        format,
+        profiles,
+        sources,
+        notes,
+    } = facts;
+    let date = |moment: Option<Moment>| moment.map(Moment::date);
+    let lifecycle = Lifecycle {
+        status: stage.map(Stage::as_str),
+        start_of_life: date(start),
+        legacy: date(legacy),
+        extended_access: date(extended_access),
+        end_of_life: date(end),
+    };
+    Model {
+        id,
+        object: "model",
+        // OpenAI's SDKs insist on a number.
+        created: start.map_or(0, |start| u64::try_from(start.seconds()).unwrap_or(0)),
+        owned_by,
+        shutdown_date: date(end),
+        name,
+        mode,
+        modalities: Modalities { input, output },
+        context_window,
+        max_output_tokens,
+        capabilities,
+        dimensions,
+        prices: (!prices.is_empty()).then(|| Prices::of(prices)),
+        lifecycle: (lifecycle != Lifecycle::default()).then_some(lifecycle),
+        outcrop: Routing {
+            target,
+            profile,
+            base_model: base,
+            region,
+            family,
+            format,
+            profiles,
+            sources,
+            notes,
+        },
     }
-    if !facts.dimensions.is_empty() {
-        model.extra.insert("dimensions".to_owned(), facts.dimensions.clone().into());
-    }
-    if !facts.profiles.is_empty() {
-        model.extra.insert("profiles".to_owned(), facts.profiles.clone().into());
-    }
-    model
 }

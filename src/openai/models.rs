@@ -1,7 +1,7 @@
 //! `/v1/models`, on the wire.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// The list of models.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,9 +24,13 @@ pub struct Model {
     /// When it stops answering, as an ISO 8601 date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shutdown_date: Option<String>,
-    /// The family that knows what it accepts.
+    /// What people call it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub family: Option<String>,
+    pub name: Option<String>,
+    /// What it is for: `chat` or `embedding`.
+    pub mode: &'static str,
+    /// What goes in and what comes out.
+    pub modalities: Modalities,
     /// Most tokens of prompt and reply together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_window: Option<u32>,
@@ -35,32 +39,85 @@ pub struct Model {
     pub max_output_tokens: Option<u32>,
     /// What it can do: `tools`, `images`, `reasoning` …
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub capabilities: Vec<String>,
-    /// `active`, `legacy` …
+    pub capabilities: Vec<&'static str>,
+    /// The lengths that its vectors can have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<u32>,
+    /// What it costs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lifecycle: Option<String>,
-    /// Whatever else is known of it: `regions`, `profiles`, `prices` … Written beside the rest.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+    pub prices: Option<Prices>,
+    /// Where it is in its life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
+    /// Where its calls go.
+    pub outcrop: Routing,
 }
 
-impl Model {
-    /// The least that a model is.
-    pub fn new(id: impl Into<String>, created: u64, owned_by: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            object: "model",
-            created,
-            owned_by: owned_by.into(),
-            shutdown_date: None,
-            family: None,
-            context_window: None,
-            max_output_tokens: None,
-            capabilities: Vec::new(),
-            lifecycle: None,
-            extra: Map::new(),
-        }
-    }
+/// What goes in and what comes out: `text`, `image`, `embedding` …
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Modalities {
+    /// Of a prompt.
+    pub input: Vec<String>,
+    /// Of an answer.
+    pub output: Vec<String>,
+}
+
+/// On-demand prices: of one token, but for `per_image` and `per_query`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Prices {
+    currency: &'static str,
+    unit: &'static str,
+    #[serde(flatten)]
+    amounts: Map<String, Value>,
+}
+
+/// Where a model is in its life. Dates are ISO 8601.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Lifecycle {
+    /// `active`, `legacy` or `retired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<&'static str>,
+    /// It was opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_of_life: Option<String>,
+    /// It was declared to be legacy, or will be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<String>,
+    /// It is served at other prices from here on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extended_access: Option<String>,
+    /// It stops answering.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_of_life: Option<String>,
+}
+
+/// Where a model's calls go, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Routing {
+    /// The model, profile or ARN that the name stands for, without an account.
+    pub target: String,
+    /// The inference profile that is called instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The foundation model behind the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_model: Option<String>,
+    /// The Region that is called.
+    pub region: String,
+    /// The family that knows what the model accepts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<&'static str>,
+    /// How a plain text chat is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<&'static str>,
+    /// Inference profiles through which it can be called.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
+    /// Who knows the model.
+    pub sources: Vec<&'static str>,
+    /// What `x-outcrop-notes` says with each of its answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl ModelList {
@@ -70,32 +127,69 @@ impl ModelList {
     }
 }
 
+impl Prices {
+    /// US dollars, by what is paid for.
+    pub fn of(amounts: impl IntoIterator<Item = (&'static str, f64)>) -> Self {
+        let number = |amount| Number::from_f64(amount).map_or(Value::Null, Value::Number);
+        let amounts = amounts.into_iter().map(|(what, amount)| (what.to_owned(), number(amount))).collect();
+        Self { currency: "USD", unit: "token", amounts }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
+    fn model() -> Model {
+        Model {
+            id: "m".to_owned(),
+            object: "model",
+            created: 0,
+            owned_by: "amazon".to_owned(),
+            shutdown_date: None,
+            name: None,
+            mode: "chat",
+            modalities: Modalities { input: vec!["text".to_owned()], output: vec!["text".to_owned()] },
+            context_window: None,
+            max_output_tokens: None,
+            capabilities: Vec::new(),
+            dimensions: Vec::new(),
+            prices: None,
+            lifecycle: None,
+            outcrop: Routing {
+                target: "amazon.m".to_owned(),
+                profile: None,
+                base_model: None,
+                region: "us-east-1".to_owned(),
+                family: None,
+                format: None,
+                profiles: Vec::new(),
+                sources: vec!["config"],
+                notes: Vec::new(),
+            },
+        }
+    }
+
     #[test]
-    fn a_model_of_which_little_is_known_has_openais_members_only() {
-        let list = ModelList::new(vec![Model::new("m", 0, "amazon")]);
+    fn what_is_not_known_is_absent() {
         assert_eq!(
-            serde_json::to_value(&list).unwrap(),
-            json!({"object": "list", "data": [
-                {"id": "m", "object": "model", "created": 0, "owned_by": "amazon"},
-            ]})
+            serde_json::to_value(ModelList::new(vec![model()])).unwrap(),
+            json!({"object": "list", "data": [{
+                "id": "m", "object": "model", "created": 0, "owned_by": "amazon", "mode": "chat",
+                "modalities": {"input": ["text"], "output": ["text"]},
+                "outcrop": {"target": "amazon.m", "region": "us-east-1", "sources": ["config"]},
+            }]})
         );
     }
 
     #[test]
-    fn what_is_known_stands_beside_them() {
-        let mut model = Model::new("m", 1, "amazon");
-        model.context_window = Some(300_000);
-        model.capabilities = vec!["tools".to_owned()];
-        model.extra.insert("regions".to_owned(), json!(["us-east-1"]));
-        let wire = serde_json::to_value(&model).unwrap();
-        assert_eq!(wire["context_window"], 300_000);
-        assert_eq!(wire["capabilities"], json!(["tools"]));
-        assert_eq!(wire["regions"], json!(["us-east-1"]));
+    fn prices_say_what_they_are_in() {
+        let priced = Model { prices: Some(Prices::of([("input", 3e-6), ("per_image", 0.04)])), ..model() };
+        assert_eq!(
+            serde_json::to_value(priced).unwrap()["prices"],
+            json!({"currency": "USD", "unit": "token", "input": 3e-6, "per_image": 0.04})
+        );
     }
 }

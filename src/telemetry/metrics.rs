@@ -33,6 +33,7 @@ pub struct Metrics {
     streams_in_flight: IntGauge,
     retries: IntCounterVec,
     notes: IntCounterVec,
+    fetches: IntCounterVec,
     disconnects: IntCounterVec,
     connections: IntCounter,
     connections_open: IntGauge,
@@ -76,6 +77,11 @@ impl Metrics {
                 "outcrop_notes_total",
                 "Request parameters that were dropped, clamped, renamed or emulated.",
                 &["param", "action"],
+            ),
+            fetches: make.counters(
+                "outcrop_fetches_total",
+                "Remote pictures and files that were asked for, by how it ended.",
+                &["outcome"],
             ),
             disconnects: make.counters(
                 "outcrop_client_disconnects_total",
@@ -134,6 +140,11 @@ impl Metrics {
     /// A parameter wasn't passed on as it came.
     pub fn note(&self, param: Label, action: Label) {
         self.notes.with_label_values(&[param.as_str(), action.as_str()]).inc();
+    }
+
+    /// A URL in a request was fetched, or wasn't.
+    pub fn fetch(&self, outcome: Label) {
+        self.fetches.with_label_values(&[outcome.as_str()]).inc();
     }
 
     /// A client left before the end of its answer.
@@ -341,6 +352,7 @@ mod tests {
         metrics.error(why);
         metrics.retry(why);
         metrics.note(Label::new("top_k"), Label::new("dropped"));
+        metrics.fetch(why);
         metrics.client_left(Disconnect::MidAnswer);
         metrics.connection_opened();
         metrics.connection_opened();
@@ -354,6 +366,7 @@ mod tests {
             r#"outcrop_errors_total{kind="why"} 1"#,
             r#"outcrop_upstream_retries_total{reason="why"} 1"#,
             r#"outcrop_notes_total{action="dropped",param="top_k"} 1"#,
+            r#"outcrop_fetches_total{outcome="why"} 1"#,
             r#"outcrop_client_disconnects_total{when="mid_answer"} 1"#,
             "outcrop_connections_total 2",
             "outcrop_connections_open 1",

@@ -394,11 +394,14 @@ async fn models_tell_which_of_them_make_vectors() {
     let list = list["data"].as_array().unwrap();
     for (model, sizes, _) in MODELS {
         let listed = list.iter().find(|listed| listed["id"] == model).unwrap();
-        assert_eq!(listed["capabilities"], json!(["embeddings"]));
+        assert_eq!(listed["mode"], "embedding");
         assert_eq!(listed["dimensions"].as_array().unwrap().len(), sizes.len(), "{model}");
     }
     let small = gateway.get("/v1/models/small").await.json();
-    assert_eq!((&small["family"], &small["format"]), (&json!("titan-embed"), &json!("titan_embed_v2")));
+    assert_eq!(
+        (&small["outcrop"]["family"], &small["outcrop"]["format"]),
+        (&json!("titan-embed"), &json!("titan_embed_v2"))
+    );
     assert!(!list.iter().any(|listed| listed["id"].as_str().unwrap().contains("marengo")));
     assert_eq!(gateway.get("/v1/models/twelvelabs.marengo-embed-3-0-v1:0").await.status, 404);
 }

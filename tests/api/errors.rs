@@ -1,9 +1,9 @@
 //! Failures of Bedrock, and what a client is told of each: the table of statuses, types, codes and headers.
 
-use outcrop::simulator::{Reply, Simulator, Step};
+use outcrop::simulator::{Reply, Step};
 use serde_json::{Value, json};
 
-use crate::support::{CLAUDE, NOVA, Request, Setup, TestGateway, chat, streamed};
+use crate::support::{CLAUDE, NOVA, Nobody, Request, Setup, TestGateway, chat, streamed};
 
 /// What Bedrock says.
 struct Said {
@@ -252,10 +252,8 @@ async fn a_redirect_is_no_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_isnt_there_is_unreachable() {
-    let gone = Simulator::start(outcrop::simulator::Options::default()).await.unwrap();
-    let url = gone.url();
-    gone.shutdown().await;
-    let gateway = Setup::new().upstream(url).start().await;
+    let nobody = Nobody::new();
+    let gateway = Setup::new().upstream(nobody.url()).start().await;
     for body in [chat(CLAUDE, "hi"), streamed(&chat(NOVA, "hi"))] {
         let answer = gateway.send(Request::chat(&body)).await;
         let expected = (502, SERVER.to_owned(), Some("upstream_unreachable".to_owned()));

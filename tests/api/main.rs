@@ -19,6 +19,7 @@ mod operations;
 mod process;
 mod requests;
 mod retries;
+mod routing;
 mod streaming;
 mod support;
 mod tools;

@@ -1,8 +1,8 @@
 //! `/v1/models` and `/v1/models/{id}`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{CLAUDE, NOVA, Setup, TestGateway};
+use crate::support::{CLAUDE, Control, NOVA, Setup, TestGateway};
 
 async fn listed(gateway: &TestGateway) -> Vec<Value> {
     let answer = gateway.get("/v1/models").await;
@@ -27,12 +27,20 @@ async fn aliases_come_first_and_then_the_catalogue() {
     for model in &models {
         assert_eq!(model["object"], "model");
         assert!(model["created"].is_u64() && model["owned_by"].is_string(), "{model}");
-        assert!(model["family"].is_string() && model["capabilities"].is_array(), "{model}");
-        assert_ne!(model["lifecycle"], "retired", "not shown unless asked for");
-        assert!(!model["id"].as_str().unwrap().contains("canvas"), "not served here: {model}");
+        assert_ne!(model["lifecycle"]["status"], "retired", "not shown unless asked for");
+        let (way, is_chat) = (&model["outcrop"], model["mode"] == "chat");
+        assert!(is_chat || model["mode"] == "embedding", "{model}");
+        assert!(way["family"].is_string() && way["format"].is_string(), "{model}");
+        assert_eq!(model["dimensions"].is_array(), !is_chat, "{model}");
+        assert_eq!(
+            (model["capabilities"].is_array(), &way["region"]),
+            (is_chat, &"us-east-1".into()),
+            "{model}"
+        );
     }
+    assert!(models.iter().any(|model| model["mode"] == "embedding"));
     let alpha = &models[0];
-    assert_eq!((&alpha["owned_by"], &alpha["target"]), (&"anthropic".into(), &CLAUDE.into()));
+    assert_eq!((&alpha["owned_by"], &alpha["outcrop"]["target"]), (&"anthropic".into(), &CLAUDE.into()));
     assert!(alpha["context_window"].is_u64() && alpha["max_output_tokens"].is_u64(), "{alpha}");
 }
 
@@ -49,7 +57,22 @@ async fn config_decides_what_is_shown() {
     assert_eq!(narrow.get(&format!("/v1/models/{CLAUDE}")).await.status, 200);
 
     let retired = Setup::new().set("models.list", "{retired: true}").start().await;
-    assert!(ids(&listed(&retired).await).contains(&"anthropic.claude-3-sonnet-20240229-v1:0"));
+    let old = "anthropic.claude-3-sonnet-20240229-v1:0";
+    assert!(ids(&listed(&retired).await).contains(&old));
+    // Or by whoever asks.
+    let asked = narrow.get("/v1/models?retired=true").await.json();
+    assert!(
+        !ids(asked["data"].as_array().unwrap()).contains(&old),
+        "include and exclude have their say all the same"
+    );
+    let gateway = TestGateway::start().await;
+    assert!(!ids(&listed(&gateway).await).contains(&old));
+    let asked = gateway.get("/v1/models?retired=true").await.json();
+    let shown = asked["data"].as_array().unwrap().iter().find(|model| model["id"] == old).unwrap();
+    assert_eq!(shown["lifecycle"]["status"], "retired");
+    assert!(!gateway.get("/v1/models?after=x&retired=false").await.text().contains(old));
+    let expected = (400, "invalid_request_error".to_owned(), Some("invalid_value".to_owned()));
+    assert_eq!(gateway.get("/v1/models?retired=perhaps").await.verdict(), expected);
 
     let ours =
         Setup::new().set("models", &format!("{{mine: {NOVA}, list: {{catalogue: false}}}}")).start().await;
@@ -90,4 +113,75 @@ async fn a_model_that_isnt_there_is_not_found() {
     let answer = gateway.get("/v1/models/%FF").await;
     assert!((400..500).contains(&answer.status));
     answer.error();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_object_holds_what_bedrock_and_the_catalogue_know() {
+    let model_arn = |id: &str| format!("arn:aws:bedrock:us-east-1::foundation-model/{id}");
+    let known = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+    let models = json!({"modelSummaries": [
+        {"modelId": known, "modelArn": model_arn(known), "modelName": "Claude Sonnet 4.5", "providerName": "Anthropic",
+            "inputModalities": ["TEXT", "IMAGE"], "outputModalities": ["TEXT"], "responseStreamingSupported": true,
+            "inferenceTypesSupported": ["INFERENCE_PROFILE"], "modelLifecycle": {"status": "LEGACY",
+                "startOfLifeTime": "2025-09-29T00:00:00Z", "legacyTime": "2026-10-01T00:00:00Z",
+                "publicExtendedAccessTime": "2098-01-01T00:00:00Z", "endOfLifeTime": "2099-01-01T00:00:00Z"}},
+        {"modelId": "vendor.brand-new-v1:0", "modelArn": model_arn("vendor.brand-new-v1:0"), "modelName": "Brand New",
+            "providerName": "Vendor", "inputModalities": ["TEXT"], "outputModalities": ["TEXT"],
+            "inferenceTypesSupported": ["ON_DEMAND"], "modelLifecycle": {"status": "ACTIVE"}},
+        {"modelId": "vendor.bought-v1:0:28k", "modelArn": model_arn("vendor.bought-v1:0:28k"),
+            "inputModalities": ["TEXT"], "outputModalities": ["TEXT"], "inferenceTypesSupported": ["PROVISIONED"]},
+        {"modelId": "vendor.painter", "modelArn": model_arn("vendor.painter"), "inputModalities": ["TEXT"],
+            "outputModalities": ["IMAGE"], "inferenceTypesSupported": ["ON_DEMAND"]},
+    ]});
+    let profiles = json!({"inferenceProfileSummaries": [
+        {"inferenceProfileId": format!("us.{known}"), "models": [{"modelArn": model_arn(known)}],
+            "inferenceProfileArn": format!("arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.{known}"),
+            "type": "SYSTEM_DEFINED", "status": "ACTIVE"},
+    ]});
+    let control = Control::start(move |path| {
+        Some((200, if path == "/foundation-models" { models.clone() } else { profiles.clone() }))
+    })
+    .await;
+    let gateway = Setup::new().control(&control.url).set("models.list", "{catalogue: false}").start().await;
+    gateway.informed().await;
+    let shown = listed(&gateway).await;
+    assert_eq!(ids(&shown), [known, "vendor.brand-new-v1:0"], "what can't be called here isn't shown");
+    let golden = json!({
+        "id": known,
+        "object": "model",
+        "created": 1_759_104_000,
+        "owned_by": "anthropic",
+        "shutdown_date": "2099-01-01",
+        "name": "Claude Sonnet 4.5",
+        "mode": "chat",
+        "modalities": {"input": ["text", "image"], "output": ["text"]},
+        "context_window": 200_000,
+        "max_output_tokens": 64_000,
+        "capabilities":
+            ["streaming", "system", "tools", "images", "documents", "json_schema", "prefill", "reasoning", "prompt_caching"],
+        "prices": {"currency": "USD", "unit": "token", "input": 3.3e-6, "output": 1.65e-5, "cache_read": 3.3e-7,
+            "cache_write_5m": 4.125e-6, "cache_write_1h": 6.6e-6, "input_batch": 1.5e-6, "output_batch": 7.5e-6,
+            "input_above_200k": 6e-6, "output_above_200k": 2.25e-5},
+        "lifecycle": {"status": "legacy", "start_of_life": "2025-09-29", "legacy": "2026-10-01",
+            "extended_access": "2098-01-01", "end_of_life": "2099-01-01"},
+        "outcrop": {"target": known, "profile": format!("us.{known}"), "base_model": known, "region": "us-east-1",
+            "family": "anthropic", "format": "anthropic_messages", "profiles": [format!("us.{known}")],
+            "sources": ["bedrock", "catalogue"]},
+    });
+    assert_eq!(shown[0], golden);
+    assert_eq!(gateway.get(&format!("/v1/models/{known}")).await.json(), golden);
+    let new = json!({
+        "id": "vendor.brand-new-v1:0",
+        "object": "model",
+        "created": 0,
+        "owned_by": "vendor",
+        "name": "Brand New",
+        "mode": "chat",
+        "modalities": {"input": ["text"], "output": ["text"]},
+        "capabilities": ["streaming", "system", "tools", "images", "documents"],
+        "lifecycle": {"status": "active"},
+        "outcrop": {"target": "vendor.brand-new-v1:0", "base_model": "vendor.brand-new-v1:0", "region": "us-east-1",
+            "family": "generic", "format": "converse", "sources": ["bedrock"]},
+    });
+    assert_eq!(shown[1], new);
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
+use outcrop::simulator::{Credentials, Options, Simulator};
 use tokio::net::TcpStream;
 
 use crate::support::{CLAUDE, Request, chat, streamed};
@@ -124,4 +125,29 @@ fn a_wrong_configuration_is_an_exit_code_of_its_own() {
         assert_eq!(output.status.code(), Some(78), "{arguments:?}");
         assert!(!output.stderr.is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_and_doctor_show_the_same_way() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let keys = Credentials::default();
+    let settings = [
+        format!("aws.endpoint_url={}", simulator.url()),
+        format!("aws.control_endpoint_url={}", simulator.url()),
+        format!("aws.access_key_id={}", keys.access_key),
+        format!("aws.secret_access_key={}", keys.secret_key),
+        "models={lite: amazon.nova-2-lite-v1:0, list: {include: [lite]}}".to_owned(),
+    ];
+    let run = |command: &str| {
+        let arguments: Vec<&str> =
+            [command].into_iter().chain(settings.iter().flat_map(|set| ["--set", set.as_str()])).collect();
+        let output = outcrop(&arguments).stdout(Stdio::piped()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let way = ["us.amazon.nova-2-lite-v1:0", "us-east-1", "nova/converse"];
+    assert_eq!(run("models"), format!("lite\t{}\n", way.join("\t")));
+    let diagnosis = run("doctor");
+    assert!(diagnosis.contains(&format!("answers ({})", way.join(", "))), "{diagnosis}");
+    assert!(diagnosis.contains("[ok]   us-east-1 lists"), "{diagnosis}");
 }

@@ -358,3 +358,26 @@ async fn heads_that_two_parsers_could_read_in_two_ways() {
     let large = gateway.send(Request::get("/livez").header("x-large", &"x".repeat(17 * 1024))).await;
     assert_eq!(large.verdict().0, 431);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_media_are_fetched_only_where_it_is_allowed_and_never_from_inside() {
+    let with_url = |url: &str| {
+        json!({"model": CLAUDE, "messages": [{"role": "user", "content": [
+            {"type": "text", "text": "what is it?"},
+            {"type": "image_url", "image_url": {"url": url}},
+        ]}]})
+    };
+    let param = "messages[0].content[1].image_url.url";
+    let off = TestGateway::start().await;
+    let answer = off.chat(&with_url("https://example.com/a.png")).await;
+    assert_eq!((answer.status, &answer.error()["param"]), (400, &json!(param)));
+    assert_eq!(answer.error()["code"], "unsupported_parameter");
+
+    let on = Setup::new().set("fetch.enabled", "true").set("fetch.http", "true").start().await;
+    for url in ["https://127.0.0.1/a.png", "http://169.254.169.254/latest", "http://[::1]/a.png"] {
+        let answer = on.chat(&with_url(url)).await;
+        assert_eq!((answer.status, &answer.error()["param"]), (400, &json!(param)), "{url}");
+        assert_eq!(answer.error()["code"], "failed_to_download", "{url}");
+    }
+    assert!(on.calls().is_empty() && off.calls().is_empty());
+}

@@ -146,6 +146,8 @@ fn config(recordings: &BTreeMap<String, Recording>, simulator: &Simulator) -> Re
         }
     }
     models.insert(format!("converse/{ANY}"), json!({ "target": ANY, "format": "converse" }));
+    // Only what is recorded is asked.
+    models.insert("live".to_owned(), json!({ "interval": 0 }));
     let mut overrides = Overrides::default();
     for (path, value) in [
         ("server.listen", json!("127.0.0.1:0")),

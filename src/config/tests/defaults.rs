@@ -32,11 +32,30 @@ fn the_defaults_are_as_documented() {
     assert_eq!((retry.max_attempts.get(), retry.base_delay), (3, Duration::from_millis(100)));
     assert_eq!((retry.max_delay, retry.max_retry_after), (seconds(5), seconds(20)));
     assert_eq!(config.stream.keep_alive, Some(seconds(15)));
+    let fetch = Fetch {
+        enabled: false,
+        http: false,
+        ports: Vec::new(),
+        allow_hosts: Vec::new(),
+        max_bytes: 10 << 20,
+        max_total_bytes: 32 << 20,
+        max_files: 20.try_into().unwrap(),
+        timeout: seconds(5),
+        max_redirects: 3,
+        per_request: 2.try_into().unwrap(),
+        concurrent: 16.try_into().unwrap(),
+    };
+    assert_eq!(config.fetch, fetch);
     assert!(!config.strict);
     assert!(config.models.entries.is_empty());
     let list =
         ModelList { include: vec![Glob::new("*")], exclude: Vec::new(), retired: false, catalogue: true };
     assert_eq!(config.models.list, list);
+    let models = &config.models;
+    assert_eq!((models.profile, models.warn_legacy), (ProfileRule::Geo, false));
+    assert!(models.successors.is_empty());
+    assert_eq!(models.live, Live { interval: Some(seconds(3600)), lookup_wait: seconds(2) });
+    assert_eq!(models.arn, Arns { regions: None, accounts: None });
     assert_eq!(config.log, Log { format: LogFormat::Auto, level: "info".to_owned() });
 }
 

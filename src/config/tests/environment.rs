@@ -106,7 +106,7 @@ fn the_default_model_has_an_older_name() {
     assert_eq!(model("default_model: fast\nmodels: {fast: amazon.x}", &[]), "fast");
     assert_errors("default_model: a..b\n", &["1:16: default_model: \"a..b\" isn't a model id or ARN"]);
     assert_errors(
-        "default_model: arn:aws:bedrock:us-east-1:1:imported-model/x\n",
+        "default_model: arn:aws:bedrock:us-east-1:1:imported-model/x\nmodels: {live: {interval: 0}}\n",
         &[
             "1:16: default_model: the ARN arn:aws:bedrock:us-east-1:1:imported-model/x doesn't say which model",
         ],

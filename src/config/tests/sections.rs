@@ -140,6 +140,11 @@ models:
   g: [amazon.x]
   arn:aws:bedrock:us-east-1:1:custom-model/x: {}
   list: {retird: true}
+  live: {interval: 0}
+  h: {target: amazon.x, profile: mars, capabilities: {tools: 1, sampling: some, smell: true}}
+  i: {target: amazon.x, capabilities: true}
+  successors: {old: amazon.y, amazon.x: [amazon.y]}
+  arn: {regions: [Mars], accounts: [1]}
 ",
         &[
             "2:25: models.a.regoin: unknown key; did you mean region?",
@@ -153,8 +158,51 @@ models:
             "8:6: models.g: expected a model id or a map of keys, found a list",
             "9:47: models.arn:aws:bedrock:us-east-1:1:custom-model/x.target: the ARN",
             "10:10: models.list.retird: unknown key; did you mean retired?",
+            "12:34: models.h.profile: \"mars\" isn't one of geo, global, off",
+            "12:62: models.h.capabilities.tools: expected true or false",
+            "12:75: models.h.capabilities.sampling: \"some\" isn't one of both, either, refused",
+            "12:81: models.h.capabilities.smell: unknown key",
+            "13:39: models.i.capabilities: expected a map of keys",
+            "14:21: models.successors.old: \"old\" isn't a model's id",
+            "14:41: models.successors.amazon.x: expected",
+            "15:18: models.arn.regions: \"Mars\"",
+            "15:36: models.arn.accounts: \"1\" isn't an AWS account",
         ],
     );
+}
+
+#[test]
+fn how_names_become_calls() {
+    let models = from_yaml(
+        "
+models:
+  profile: global
+  warn_legacy: true
+  successors: {amazon.old: fast}
+  live: {interval: 60, lookup_wait: 0.5}
+  arn: {regions: [eu-west-1], accounts: ['111122223333', 444455556666]}
+  fast: {target: amazon.new, profile: off, successor: amazon.newer, capabilities: {tools: false, sampling: either, max_output_tokens: 9}}
+  arn:aws:bedrock:us-east-1:1:application-inference-profile/x: {}
+",
+    )
+    .unwrap()
+    .models;
+    assert_eq!((models.profile, models.warn_legacy), (ProfileRule::Global, true));
+    assert_eq!(models.successors["amazon.old"], "fast");
+    let live = Live { interval: Some(Duration::from_mins(1)), lookup_wait: Duration::from_millis(500) };
+    assert_eq!(models.live, live);
+    assert_eq!(models.arn.regions, Some(vec!["eu-west-1".to_owned()]));
+    assert_eq!(models.arn.accounts.map(|accounts| accounts.len()), Some(2));
+    let fast = &models.entries["fast"];
+    assert_eq!((fast.profile, fast.successor.as_deref()), (Some(ProfileRule::Off), Some("amazon.newer")));
+    let capabilities = Capabilities {
+        tools: Some(false),
+        sampling: Some(SamplingRule::Either),
+        max_output_tokens: NonZeroU32::new(9),
+        ..Capabilities::default()
+    };
+    assert_eq!(fast.capabilities, capabilities);
+    assert_eq!(models.entries.len(), 2, "Bedrock is asked what is behind an ARN");
 }
 
 #[test]
@@ -174,4 +222,32 @@ fn log_filters_are_checked() {
         Overrides::default(),
     );
     assert_eq!(both.unwrap().log.level, "trace");
+}
+
+#[test]
+fn hosts_to_fetch_from_are_names_or_domains() {
+    let yaml = "fetch: {allow_hosts: [a.example, '*.Example.org', 8.8.8.8, '2606:4700::1'], ports: [8443]}";
+    let fetch = from_yaml(yaml).unwrap().fetch;
+    assert_eq!(fetch.allow_hosts, ["a.example", "*.Example.org", "8.8.8.8", "2606:4700::1"]);
+    assert_eq!(fetch.ports, [8443]);
+    for wrong in [
+        "'*'",
+        "https://a.example",
+        "a.example/",
+        "a.example:443",
+        "'*a.example'",
+        "a.*",
+        "bücher.example",
+        "a.",
+    ] {
+        let found = errors_of(from_yaml(&format!("fetch:\n  allow_hosts: [{wrong}]\n")));
+        assert!(found[0].starts_with("2:17: fetch.allow_hosts[0]: "), "{found:?}");
+    }
+    assert_errors(
+        "fetch:\n  max_bytes: 2MiB\n  max_total_bytes: 1MiB\n  ports: [0]\n",
+        &[
+            "3:20: fetch.max_total_bytes: less than fetch.max_bytes",
+            "4:11: fetch.ports[0]: \"0\" isn't a port",
+        ],
+    );
 }

@@ -90,6 +90,7 @@ pub(super) fn draw(request: &mut Request, able: &Capabilities, notes: &mut Notes
     if without(able.logit_bias, "logit_bias", logit_bias.is_some()) {
         *logit_bias = None;
     }
+    without(able.logprobs, "top_logprobs", logprobs.is_some_and(|others| others > 0));
     if without(able.logprobs, "logprobs", logprobs.is_some()) {
         *logprobs = None;
     }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use outcrop::app::App;
 use outcrop::config::{self, Overrides, Sources};
+use outcrop::gateway::Directory;
 use outcrop::listener::Shutdown;
 use outcrop::simulator::{Credentials, Observed, Options, Recorded, Reply, Simulator};
 use serde_json::{Value, json};
@@ -23,10 +25,22 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Everything by default, but retries without pauses.
+    /// Everything by default, but retries without pauses, and no questions but the tests' own: what reaches the
+    /// simulator is theirs.
     pub(crate) fn new() -> Self {
         Self { keys: Vec::new(), vars: BTreeMap::new(), options: Options::default(), upstream: None }
             .set("retry.base_delay", "0.001")
+            .set("models.live.interval", "0")
+    }
+
+    /// Asks Bedrock for models and profiles, once and in the background.
+    pub(crate) fn live(self) -> Self {
+        self.set("models.live.interval", "3600")
+    }
+
+    /// Asks another control plane than the simulator's.
+    pub(crate) fn control(self, url: &str) -> Self {
+        self.live().set("aws.control_endpoint_url", url)
     }
 
     /// A key of the configuration, by its path, and its value in YAML.
@@ -85,6 +99,7 @@ pub(crate) struct TestGateway {
     pub(crate) shutdown: Shutdown,
     /// Tells when serving has come to its end.
     pub(crate) ended: oneshot::Receiver<()>,
+    directory: Arc<Directory>,
     serving: JoinHandle<()>,
 }
 
@@ -95,13 +110,14 @@ impl TestGateway {
 
     fn serve(app: App, simulator: Simulator) -> Self {
         let (address, admin, shutdown) = (app.address(), app.admin_address(), app.shutdown());
+        let directory = Arc::clone(app.directory());
         let (end, ended) = oneshot::channel();
         let serving = tokio::spawn(async move {
             app.serve().await;
             // Most tests don't wait for it.
             let _unheard = end.send(());
         });
-        Self { address, admin, simulator, shutdown, ended, serving }
+        Self { address, admin, simulator, shutdown, ended, directory, serving }
     }
 
     pub(crate) async fn send(&self, request: Request) -> Answer {
@@ -151,6 +167,11 @@ impl TestGateway {
         let calls = self.calls();
         let last = calls.last().expect("nothing was called");
         (last.path.clone(), serde_json::from_slice(&last.body).unwrap())
+    }
+
+    /// Waits until Bedrock has been asked for models and profiles, whatever it said.
+    pub(crate) async fn informed(&self) {
+        self.directory.rounds().wait_for(|rounds| *rounds > 0).await.unwrap();
     }
 
     /// Waits until the simulator has seen something.

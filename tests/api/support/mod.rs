@@ -1,11 +1,13 @@
 //! A gateway over a simulated Bedrock, and a client that hides nothing of what it gets.
 
 mod client;
+mod control;
 mod gateway;
 mod script;
 mod sse;
 
 pub(crate) use client::{Answer, Ending, Live, Request};
+pub(crate) use control::{Control, Nobody};
 pub(crate) use gateway::{Setup, TestGateway, streamed};
 pub(crate) use script::{claude_stream, converse_stream, exception, native_chunk};
 pub(crate) use sse::{SseEvent, Transcript, parse};
