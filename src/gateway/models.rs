@@ -6,7 +6,8 @@ use super::{Gateway, ResolveError, Target};
 use crate::bedrock::ModelId;
 use crate::catalog::{self, FoundationModel, Life, Live, Mode, Model, Moment, Price, Stage};
 use crate::chat::{Action, Note, Request};
-use crate::families::{self, Capabilities};
+use crate::families::{self, Capabilities, EmbedFamily};
+use crate::formats::EmbedFormat;
 
 /// A model as clients may see it, and the decision where its calls go.
 #[derive(Debug, Clone, PartialEq)]
@@ -161,8 +162,8 @@ fn facts(name: &str, target: &Target, region: String, live: &Live, is_configured
             .then(|| target.base.public().into_owned()),
         region,
         dimensions: sizes.unwrap_or_default(),
-        family: target.embeddings.map(|family| family.name()).or(is_chat.then(|| target.family.name())),
-        format: vectors.map(|format| format.name()).or(is_chat.then(|| format.name())),
+        family: target.embeddings.map(EmbedFamily::name).or(is_chat.then(|| target.family.name())),
+        format: vectors.map(EmbedFormat::name).or(is_chat.then(|| format.name())),
         profiles: profiles(&target.base, known, live),
         sources: [("config", is_configured), ("bedrock", listed.is_some()), ("catalogue", known.is_some())]
             .into_iter()
