@@ -14,11 +14,13 @@ use crate::bedrock::{Aws, CredentialsUnavailable, Identity, ModelId, Settings, S
 use crate::chat::{Guardrail, GuardrailTrace};
 use crate::config::{
     self, Auth, Cache, Capabilities, Config, ModelEntry, ModelFormat, Origin, ProfileRule, SamplingRule,
+    ThoughtStore,
 };
 use crate::families::{self, FormatKind, Overrides, Sampling};
 use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{
     Alias, Asking, Bounds, Deadlines, Directory, Gateway, Listing, ProfileChoice, RetryPolicy, Routes, Rules,
+    ThoughtLimits,
 };
 use crate::http::{self, CredentialState, Edge, Health, Limits};
 use crate::listener::{self, Closed, Listener, Observer, Shutdown};
@@ -350,7 +352,11 @@ fn gateway(
         choices: config.max_choices.get(),
         embedding_calls: usize::try_from(config.embeddings.concurrency.get()).unwrap_or(usize::MAX),
     };
-    Ok(Gateway::new(routes, listing, deadlines, retry, bounds, fetcher, Arc::clone(metrics)))
+    let gateway = Gateway::new(routes, listing, deadlines, retry, bounds, fetcher, Arc::clone(metrics));
+    Ok(match config.reasoning.store {
+        Some(ThoughtStore { ttl, max_bytes }) => gateway.remembering(ThoughtLimits { ttl, max_bytes }),
+        None => gateway,
+    })
 }
 
 /// An entry, judged by those who know families and formats.

@@ -40,17 +40,21 @@ const STRANGERS: &[(&str, &[&str])] = &[
             "bedrock_extras",
             "blocks",
             "completion",
+            "finish_word",
             "fuzz",
             "guardrail",
             "model_fields",
+            "prompt",
             "samples",
             "scalar",
             "service",
+            "thoughts",
             "tool_schema",
+            "turn",
             "vectors",
         ],
     ),
-    ("families", &["capabilities", "embedding", "prepare"]),
+    ("families", &["capabilities", "embedding", "prepare", "thinking"]),
 ];
 
 /// Words that stand for IO, clocks, chance and the environment.

@@ -13,10 +13,11 @@ mod notes;
 mod request;
 mod response;
 mod stop;
+mod tool_loop;
 
 pub use alias::Aliases;
 pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};
-pub use json::{Json, NotJson, Text};
+pub use json::{Json, NotJson, Text, push_escaped};
 pub use mend::{Shape, mend};
 pub use notes::{Action, InvalidRequest, Note, Notes};
 pub use request::{
@@ -27,3 +28,4 @@ pub use request::{
 };
 pub use response::{AssembleError, Response, StopReason, ToolCall, Usage};
 pub use stop::StopCutter;
+pub use tool_loop::open_tool_loop;

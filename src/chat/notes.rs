@@ -31,6 +31,8 @@ pub enum Action {
     Warned,
     /// The same model, called by another of its ids; or the one that the operator named as its successor.
     Rerouted,
+    /// Put back from what the gateway remembers: the client had left it out.
+    Restored,
 }
 
 impl Action {
@@ -44,14 +46,15 @@ impl Action {
             Self::Rewritten => "rewritten",
             Self::Warned => "warned",
             Self::Rerouted => "rerouted",
+            Self::Restored => "restored",
         }
     }
 
-    /// Does strict mode refuse it? Warnings and routes change nothing of what is asked.
+    /// Does strict mode refuse it? Warnings, routes and what is put back change nothing of what is asked.
     pub fn is_change(self) -> bool {
         match self {
             Self::Dropped | Self::Clamped | Self::Renamed | Self::Emulated | Self::Rewritten => true,
-            Self::Warned | Self::Rerouted => false,
+            Self::Warned | Self::Rerouted | Self::Restored => false,
         }
     }
 }

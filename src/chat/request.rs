@@ -421,6 +421,21 @@ pub enum Effort {
     Max,
 }
 
+impl Effort {
+    /// OpenAI's word, and that of most models.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::XHigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+}
+
 /// What the reply's text has to look like.
 #[derive(Debug, Clone, Default)]
 pub enum OutputFormat {

@@ -87,7 +87,14 @@ fn targets(config: &Config) -> Vec<String> {
 async fn probe(parts: &Parts, name: &str) -> Result<String, (String, &'static str)> {
     let message = Message { role: Role::User, content: vec![Block::Text(Text::new("Hi"))], index: 0 };
     let request = Request { messages: vec![message], max_tokens: Some(1), ..Request::default() };
-    let call = Call { model: Some(name.to_owned()), request, notes: Notes::new(), strict: false, choices: 1 };
+    let call = Call {
+        model: Some(name.to_owned()),
+        request,
+        notes: Notes::new(),
+        strict: false,
+        choices: 1,
+        principal: None,
+    };
     let Answer { trail, outcome } = parts.gateway.chat(call).await;
     let target = trail.target.map_or_else(|| name.to_owned(), |target| target.to_string());
     match outcome {

@@ -15,6 +15,7 @@ mod log;
 mod merge;
 mod models;
 mod nearest;
+mod reasoning;
 mod scalar;
 mod secret;
 mod section;
@@ -42,6 +43,7 @@ pub use models::{
     Arns, Cache, Capabilities, Glob, Guardrail, Live, ModelEntry, ModelFormat, ModelList, Models,
     ProfileRule, SamplingRule,
 };
+pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::Server;
@@ -68,6 +70,8 @@ pub struct Config {
     pub retry: Retry,
     /// What a streaming client gets besides events.
     pub stream: Stream,
+    /// What is done about thoughts.
+    pub reasoning: Reasoning,
     /// Whether the URLs in requests are fetched.
     pub fetch: Fetch,
     /// Refuse with 400 what would otherwise be dropped or changed with a note.
@@ -168,6 +172,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let timeout = Timeout::read(root.section("timeout"));
     let retry = Retry::read(root.section("retry"));
     let stream = Stream::read(root.section("stream"));
+    let reasoning = Reasoning::read(root.section("reasoning"));
     let fetch = Fetch::read(root.section("fetch"));
     let strict = root.read("strict", scalar::boolean);
     let max_choices = root.read("max_choices", scalar::count);
@@ -183,6 +188,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         timeout: timeout?,
         retry: retry?,
         stream: stream?,
+        reasoning: reasoning?,
         fetch: fetch?,
         strict: strict?,
         max_choices: max_choices?,

@@ -1,5 +1,6 @@
 //! Anthropic: Claude. Its own Messages body can say everything that Converse can, and a few things more.
 
+use super::thinking::{Budget, Control, Member, Off, Thinking, Words};
 use super::{CacheSupport, Capabilities, Family, FormatKind, Sampling, SingleCall, StopSupport, TopK};
 use crate::bedrock::ModelId;
 use crate::chat::{Block, Request};
@@ -36,6 +37,11 @@ impl Family for Anthropic {
             images: !talks_only && !model.base().contains("claude-3-5-haiku"),
             documents: !talks_only,
             json_schema: version.holds_to_schemas(),
+            thinking: Thinking {
+                // Its own reply has it in its usage.
+                counted_at: (!native).then_some("/usage/output_tokens_details"),
+                ..version.thinking(model.base())
+            },
             cache: version.cache(model.base()),
             signed_reasoning: version >= Version(3, 7),
             user: native,
@@ -78,6 +84,27 @@ impl Family for Anthropic {
     }
 }
 
+const BUDGET: Budget = Budget {
+    path: &["thinking", "budget_tokens"],
+    on: Member { path: &["thinking", "type"], text: "enabled" },
+    word: None,
+};
+
+const ADAPTIVE: Words = Words {
+    path: &["output_config", "effort"],
+    words: ["low", "low", "medium", "high", "xhigh", "max"],
+    on: Some(Member { path: &["thinking", "type"], text: "adaptive" }),
+    off: Off::Never,
+};
+
+/// Opus 4.5 knows words too, up to this.
+const UP_TO_HIGH: Words = Words { words: ["low", "low", "medium", "high", "high", "high"], ..ADAPTIVE };
+
+const DISABLED: Off = Off::Member(Member { path: &["thinking", "type"], text: "disabled" });
+
+/// The nearest to "off" that Sonnet 5.5 has.
+const BETWEEN_TOOLS: Off = Off::Member(Member { path: &["thinking", "type"], text: "between_tools" });
+
 /// Major and minor: `claude-3-5-haiku-20241022-v1:0` is 3.5, `claude-opus-4-20250514-v1:0` is 4.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Version(u16, u16);
@@ -107,6 +134,45 @@ impl Version {
     /// Output formats and strict tools: seen to work for 4.5 and 4.6; sources disagree on all later ones.
     fn holds_to_schemas(self) -> bool {
         (Self(4, 5)..=Self(4, 6)).contains(&self)
+    }
+
+    /// 3.7 to 4.5 count tokens; from 4.6 on they are told how hard and find the number themselves. Opus 4.7 refuses to be told
+    /// not to think, and needn't be. An id that hides its model is told nothing: the two ways exclude each other.
+    fn thinking(self, base: &str) -> Thinking {
+        let is = |name: &str| base.contains(name);
+        // The words that it knows, how it is told not to think, and whether it thinks when it is told nothing.
+        let (words, off, by_default) = match self {
+            Self::NEWEST if !base.starts_with("anthropic.claude-") => return Thinking::UNKNOWN,
+            Self(..=2, _) | Self(3, ..=6) => return Thinking::UNKNOWN,
+            Self(3, _) | Self(4, ..=5) => {
+                let word = (self == Self(4, 5) && is("opus")).then_some((UP_TO_HIGH, "effort-2025-11-24"));
+                return Thinking {
+                    control: Control::Budget(Budget { word, ..BUDGET }),
+                    own_draw: true,
+                    own_tool_choice: true,
+                    no_prefill: true,
+                    loop_needs_thoughts: true,
+                    ..Thinking::UNKNOWN
+                };
+            }
+            Self(4, 6) => (["low", "low", "medium", "high", "high", "max"], Off::Silence, false),
+            Self(4, _) => (["low", "low", "medium", "high", "xhigh", "xhigh"], Off::Silence, false),
+            Self(5, 5) if is("haiku") => (["low", "low", "medium", "high", "xhigh", "xhigh"], DISABLED, true),
+            Self(5, 5) if is("sonnet") => (ADAPTIVE.words, BETWEEN_TOOLS, true),
+            Self(5, 0) if is("opus") || is("sonnet") => (ADAPTIVE.words, DISABLED, true),
+            Self(5.., _) => (ADAPTIVE.words, Off::Never, true),
+        };
+        let shown = Member { path: &["thinking", "display"], text: "summarized" };
+        Thinking {
+            control: Control::Words(Words { words, off, ..ADAPTIVE }),
+            by_default,
+            // Later ones keep their thoughts to themselves unless they are asked.
+            shown: (self >= Self(4, 7)).then_some(shown),
+            own_draw: true,
+            no_prefill: true,
+            loop_needs_thoughts: true,
+            ..Thinking::UNKNOWN
+        }
     }
 
     fn sampling(self) -> Sampling {

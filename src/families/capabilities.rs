@@ -1,6 +1,7 @@
 //! The columns of the table that the families fill.
 
-use crate::chat::Shape;
+use super::thinking::{Control, Thinking};
+use crate::chat::{Effort, Shape};
 
 /// What one model can do: data, by family and generation, from which [`super::prepare`] bends a request.
 ///
@@ -41,6 +42,8 @@ pub struct Capabilities {
     pub s3: bool,
     /// The reply can be held to a JSON Schema.
     pub json_schema: bool,
+    /// How it thinks.
+    pub thinking: Thinking,
     /// Prompts are kept where the request marks them.
     pub cache: Option<CacheSupport>,
     /// The web can be searched before the answer.
@@ -97,6 +100,7 @@ impl Capabilities {
         audio: false,
         s3: false,
         json_schema: false,
+        thinking: Thinking::UNKNOWN,
         cache: None,
         web_search: false,
         signed_reasoning: false,
@@ -142,6 +146,89 @@ impl Capabilities {
             sampling: sampling.unwrap_or(self.sampling),
             max_output_tokens: max_output_tokens.or(self.max_output_tokens),
             default_max_tokens: default_max_tokens.or(self.default_max_tokens),
+            ..self
+        }
+    }
+
+    /// What is left of it while the model thinks this hard; absent is as hard as the model itself likes.
+    #[must_use]
+    pub(super) fn while_thinking(self, effort: Option<Effort>) -> Self {
+        let Thinking {
+            control: _,
+            by_default: _,
+            shown: _,
+            own_draw,
+            own_tool_choice,
+            no_prefill,
+            loop_needs_thoughts: _,
+            unlimited_from: _,
+            counted_at: _,
+        } = self.thinking;
+        Self {
+            sampling: if own_draw || self.unlimited(effort) { Sampling::Refused } else { self.sampling },
+            tool_choice_any: self.tool_choice_any && !own_tool_choice,
+            tool_choice_named: self.tool_choice_named && !own_tool_choice,
+            prefill: self.prefill && !no_prefill,
+            ..self
+        }
+    }
+
+    /// Does the model take no limits while it thinks this hard?
+    pub(super) fn unlimited(&self, effort: Option<Effort>) -> bool {
+        self.thinking.unlimited_from.is_some_and(|least| effort.is_some_and(|effort| effort >= least))
+    }
+
+    /// Can it think, and is known to?
+    pub fn thinks(&self) -> bool {
+        self.thinking.control != Control::No
+    }
+
+    /// The same model, spoken to in OpenAI's Chat Completions body: it has no place for files and sounds, none for
+    /// marking a result as failed, and says what stands beside results in a message of its own.
+    #[must_use]
+    pub(super) fn in_chat_completions(self) -> Self {
+        Self {
+            mixed_tool_results: true,
+            images_in_tool_results: false,
+            tool_result_status: false,
+            documents: false,
+            audio: false,
+            s3: false,
+            cache: None,
+            web_search: false,
+            top_k: match self.top_k {
+                TopK::No => TopK::No,
+                TopK::Own | TopK::Field(_) => TopK::Own,
+            },
+            ..self
+        }
+    }
+
+    /// The same model, spoken to in one prompt: text and nothing else.
+    #[must_use]
+    pub(super) fn in_a_prompt(self) -> Self {
+        Self {
+            tools: false,
+            tools_while_streaming: true,
+            tool_choice_any: false,
+            tool_choice_named: false,
+            tool_choice_none: false,
+            single_call: SingleCall::No,
+            strict_tools: false,
+            images: false,
+            documents: false,
+            audio: false,
+            s3: false,
+            json_schema: false,
+            cache: None,
+            web_search: false,
+            signed_reasoning: false,
+            user: false,
+            top_k: TopK::No,
+            seed: false,
+            penalties: false,
+            logit_bias: false,
+            logprobs: false,
             ..self
         }
     }

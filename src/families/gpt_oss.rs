@@ -1,7 +1,10 @@
-//! OpenAI: the open weights, gpt-oss. Converse refuses stop texts and knows no forced tools for them.
+//! OpenAI: the open weights, gpt-oss. Converse refuses stop texts and knows no forced tools for them. They always think, and
+//! refuse every other word for it than three.
 
+use super::thinking::{Off, Thinking};
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct GptOss;
 
@@ -14,7 +17,21 @@ impl Family for GptOss {
         model.base().starts_with("openai.gpt-oss")
     }
 
-    fn capabilities(&self, _model: &ModelId, _format: FormatKind) -> Capabilities {
-        Capabilities { images: false, documents: false, ..Capabilities::CAUTIOUS }
+    fn capabilities(&self, _model: &ModelId, format: FormatKind) -> Capabilities {
+        let able =
+            Capabilities { images: false, documents: false, thinking: THINKING, ..Capabilities::CAUTIOUS };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
+        }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
     }
 }
+
+const THINKING: Thinking = Thinking {
+    by_default: true,
+    ..Thinking::words(&["reasoning_effort"], ["low", "low", "medium", "high", "high", "high"], Off::Never)
+};

@@ -1,5 +1,6 @@
-//! xAI: Grok. It sets its own sampling, refuses stop texts, and takes no limit below 16 tokens.
+//! xAI: Grok. It sets its own sampling, refuses stop texts, takes no limit below 16 tokens, and always thinks.
 
+use super::thinking::{Off, Thinking};
 use super::{Capabilities, Family, FormatKind, Sampling};
 use crate::bedrock::ModelId;
 
@@ -20,7 +21,17 @@ impl Family for Grok {
             tool_choice_named: true,
             sampling: Sampling::Refused,
             least_max_tokens: 16,
+            thinking: THINKING,
             ..Capabilities::CAUTIOUS
         }
     }
 }
+
+const THINKING: Thinking = Thinking {
+    by_default: true,
+    ..Thinking::words(
+        &["reasoning", "effort"],
+        ["low", "low", "medium", "high", "xhigh", "xhigh"],
+        Off::Never,
+    )
+};

@@ -7,6 +7,7 @@
 mod ai21;
 mod anthropic;
 mod capabilities;
+mod claude_text;
 mod cohere;
 mod cohere_embed;
 mod deepseek;
@@ -27,15 +28,17 @@ mod openai_gpt;
 mod palmyra;
 mod prepare;
 mod qwen;
+mod thinking;
 mod titan;
 mod titan_embed;
 
 pub use capabilities::{CacheSupport, Capabilities, Overrides, Sampling, SingleCall, StopSupport, TopK};
 pub use embedding::{EmbedFamily, PreparedEmbeddings, embedding_facts, prepare_embeddings};
 pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
+pub use thinking::{Budget, Control, Member, Off, Thinking, Words};
 
 use crate::bedrock::ModelId;
-use crate::chat::{Notes, Request};
+use crate::chat::Request;
 use crate::formats::ChatFormat;
 
 /// A vendor's models.
@@ -58,9 +61,6 @@ pub trait Family: Sync {
     fn preferred(&self, _model: &ModelId, _request: &Request) -> FormatKind {
         FormatKind::Converse
     }
-
-    /// Notes which messages the native format will rewrite.
-    fn note_native_rewrites(&self, _request: &Request, _notes: &mut Notes) {}
 }
 
 /// Which of a family's formats to speak.
@@ -98,10 +98,12 @@ pub static FAMILIES: &[&dyn Family] = &[
 pub static EMBED_FAMILIES: &[&dyn EmbedFamily] =
     &[&cohere_embed::CohereEmbed, &nova_embed::NovaEmbed, &titan_embed::TitanEmbed];
 
-/// The family that config names, `generic` included.
+/// Families that claim no ids: config has to name them.
+static NAMED_ONLY: &[&dyn Family] = &[&claude_text::ClaudeText, &generic::Generic];
+
+/// The family that config names, [`NAMED_ONLY`] ones included.
 pub fn named(name: &str) -> Option<&'static dyn Family> {
-    let generic: &'static dyn Family = &generic::Generic;
-    FAMILIES.iter().copied().chain([generic]).find(|family| family.name() == name)
+    FAMILIES.iter().chain(NAMED_ONLY).copied().find(|family| family.name() == name)
 }
 
 /// The family of embedding models that config names.
@@ -111,8 +113,7 @@ pub fn embeddings_named(name: &str) -> Option<&'static dyn EmbedFamily> {
 
 /// Every name that config may use.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let generic: &'static dyn Family = &generic::Generic;
-    let chats = FAMILIES.iter().copied().chain([generic]).map(Family::name);
+    let chats = FAMILIES.iter().chain(NAMED_ONLY).map(|family| family.name());
     chats.chain(EMBED_FAMILIES.iter().map(|family| family.name()))
 }
 

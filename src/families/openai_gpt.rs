@@ -1,5 +1,7 @@
 //! OpenAI: GPT 5 and 6. They set their own sampling, refuse stop texts, and take no limit below 16 tokens.
+//! They think; Astra and 6.1 Sol can't be told not to.
 
+use super::thinking::{Member, Off, Thinking, Words};
 use super::{Capabilities, Family, FormatKind, Sampling};
 use crate::bedrock::ModelId;
 
@@ -14,8 +16,14 @@ impl Family for OpenAiGpt {
         model.base().starts_with("openai.gpt-") && !model.base().starts_with("openai.gpt-oss")
     }
 
-    fn capabilities(&self, _model: &ModelId, _format: FormatKind) -> Capabilities {
+    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+        let always = ["gpt-6-astra", "gpt-6.1-sol"].iter().any(|name| model.base().contains(name));
+        let off = Off::Member(Member { path: EFFORT, text: Words::NONE });
         Capabilities {
+            thinking: Thinking {
+                by_default: true,
+                ..Thinking::words(EFFORT, WORDS, if always { Off::Never } else { off })
+            },
             tool_choice_any: true,
             tool_choice_named: true,
             sampling: Sampling::Refused,
@@ -24,3 +32,8 @@ impl Family for OpenAiGpt {
         }
     }
 }
+
+const EFFORT: &[&str] = &["reasoning", "effort"];
+
+/// `max` has been seen in one project's table only.
+const WORDS: [&str; 6] = ["low", "low", "medium", "high", "xhigh", "xhigh"];

@@ -1,7 +1,10 @@
-//! Alibaba: Qwen 3. Only VL sees pictures; no choice of tools is taken; Coder refuses stop texts, so none is sent.
+//! Alibaba: Qwen 3. Only VL sees pictures; no choice of tools is taken; Coder refuses stop texts, so none is sent, and
+//! doesn't think. The others know four words for it, of which only `high` makes them.
 
+use super::thinking::{Member, Off, Thinking, Words};
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct Qwen;
 
@@ -14,13 +17,28 @@ impl Family for Qwen {
         model.base().starts_with("qwen.")
     }
 
-    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
-        Capabilities {
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
+        let able = Capabilities {
             images: model.base().contains("-vl-"),
             documents: false,
+            thinking: if model.base().contains("coder") { Thinking::UNKNOWN } else { THINKING },
             json_schema: true,
             leading_assistant: true,
             ..Capabilities::CAUTIOUS
+        };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
         }
     }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
+    }
 }
+
+const THINKING: Thinking = Thinking::words(
+    &["reasoning_config"],
+    ["low", "low", "high", "high", "high", "high"],
+    Off::Member(Member { path: &["reasoning_config"], text: Words::NONE }),
+);

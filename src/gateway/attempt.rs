@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use super::drive::{EventStream, IdleClock, WayBack};
 use super::retry::{Plan, remaining};
+use super::thoughts::{Owner, Thoughts};
 use super::{Deadlines, Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
@@ -23,6 +24,16 @@ pub(super) struct ChatPlan {
     local_stop: Vec<String>,
 }
 
+/// What a plan is made for, beside the request.
+pub(super) struct Ask<'a> {
+    pub(super) target: &'a Target,
+    pub(super) streaming: bool,
+    /// Where signed thoughts are kept, and for whom.
+    pub(super) memory: Option<(&'a Thoughts, &'a Owner)>,
+    /// The turns of the open tool loop bring all their thoughts.
+    pub(super) thoughts_complete: bool,
+}
+
 /// A committed attempt.
 pub(super) enum Answered {
     /// The whole reply.
@@ -33,12 +44,8 @@ pub(super) enum Answered {
 
 impl ChatPlan {
     /// Bends the request to the target and writes it.
-    pub(super) fn new(
-        target: &Target,
-        mut request: Request,
-        streaming: bool,
-        notes: &mut Notes,
-    ) -> Result<Self, Fault> {
+    pub(super) fn new(ask: &Ask<'_>, mut request: Request, notes: &mut Notes) -> Result<Self, Fault> {
+        let Ask { target, streaming, memory, thoughts_complete } = *ask;
         let facts = catalog::find(target.base.as_str());
         let terms = Terms {
             family: target.family,
@@ -50,6 +57,7 @@ impl ChatPlan {
                 prompt_cache_min_tokens: facts.and_then(|facts| facts.prompt_cache_min_tokens),
             },
             streaming,
+            thoughts_complete,
             cache: target.cache,
         };
         target.remark(notes);
@@ -61,11 +69,13 @@ impl ChatPlan {
         let prepared = families::prepare(&terms, request, notes)?;
         let streamed = prepared.streaming == StreamingMode::Native;
         let invocation = prepared.format.encode(&prepared.request, &target.model, streamed)?;
+        let memory = memory.filter(|_| prepared.signs_thoughts);
+        let recorder = memory.map(|(thoughts, owner)| thoughts.recorder(owner.clone()));
         Ok(Self {
             invocation,
             format: prepared.format,
             mode: prepared.streaming,
-            way_back: WayBack::new(prepared.aliases, prepared.extras),
+            way_back: WayBack::new(prepared.aliases, prepared.extras, recorder),
             local_stop: prepared.local_stop,
         })
     }
@@ -95,7 +105,8 @@ impl ChatPlan {
         if let Some(mut cutter) = self.cutter() {
             events = cut_whole(&mut cutter, events);
         }
-        events.retain_mut(|event| self.way_back.passes(event));
+        let mut way_back = self.way_back.clone();
+        events.retain_mut(|event| way_back.passes(event));
         Ok(events)
     }
 

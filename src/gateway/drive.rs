@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::stream::Stream;
 use tokio::time::{Instant, Sleep};
 
+use super::thoughts::Recorder;
 use super::{Fault, Phase};
 use crate::bedrock::FrameStream;
 use crate::chat::{Aliases, Event, StopCutter, Usage};
@@ -35,21 +36,26 @@ pub(super) struct WayBack {
     aliases: Aliases,
     /// The extras that it asked for; `None` is all there are.
     extras: Option<Vec<&'static str>>,
+    /// What the model thinks is kept for its next turn.
+    recorder: Option<Recorder>,
 }
 
 impl WayBack {
-    pub(super) fn new(aliases: Aliases, extras: Vec<&'static str>) -> Self {
-        Self { aliases, extras: Some(extras) }
+    pub(super) fn new(aliases: Aliases, extras: Vec<&'static str>, recorder: Option<Recorder>) -> Self {
+        Self { aliases, extras: Some(extras), recorder }
     }
 
     /// For events that have been this way before.
     fn all() -> Self {
-        Self { aliases: Aliases::default(), extras: None }
+        Self { aliases: Aliases::default(), extras: None, recorder: None }
     }
 
     /// Does the event go to the client?
-    pub(super) fn passes(&self, event: &mut Event) -> bool {
+    pub(super) fn passes(&mut self, event: &mut Event) -> bool {
         self.aliases.restore(event);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.hear(event);
+        }
         match (event, &self.extras) {
             (Event::Extra(extra), Some(wanted)) => wanted.contains(&extra.name),
             _ => true,

@@ -18,6 +18,7 @@ mod models;
 mod profile;
 mod retry;
 mod route;
+mod thoughts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub use models::{Dates, Listing, ModelFacts};
 pub use profile::ProfileChoice;
 pub use retry::RetryPolicy;
 pub use route::{Alias, ResolveError, Routes, Rules, Target};
+pub use thoughts::ThoughtLimits;
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
 pub use crate::catalog::{Moment, Stage};
@@ -49,6 +51,8 @@ pub struct Gateway {
     health: UpstreamHealth,
     listing: Listing,
     profiles: profile::Profiles,
+    /// Absent keeps none.
+    thoughts: Option<thoughts::Thoughts>,
     bounds: Bounds,
     fetcher: Option<Fetcher>,
 }
@@ -86,6 +90,8 @@ pub struct Call {
     pub strict: bool,
     /// How many replies are wanted, each a call of its own upstream.
     pub choices: u32,
+    /// Who is asking: nothing that is remembered of one's calls gets into another's. Without keys all are one.
+    pub principal: Option<Arc<str>>,
 }
 
 /// What is known of a call besides its content: for headers, logs and metrics. It exists for failed calls
@@ -135,9 +141,16 @@ impl Gateway {
             metrics,
             health: UpstreamHealth::default(),
             profiles: profile::Profiles::default(),
+            thoughts: None,
             bounds,
             fetcher,
         }
+    }
+
+    /// With a memory for signed thoughts.
+    #[must_use]
+    pub fn remembering(self, thoughts: ThoughtLimits) -> Self {
+        Self { thoughts: Some(thoughts::Thoughts::new(thoughts)), ..self }
     }
 
     /// Where names lead.
@@ -181,7 +194,7 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Vec<attempt::Answered>, Fault> {
         let deadline = Instant::now() + self.deadlines.total;
-        let Call { model, mut request, notes, strict, choices } = call;
+        let Call { model, mut request, notes, strict, choices, principal } = call;
         trail.notes = notes;
         if choices > self.bounds.choices {
             let message = format!("At most {} choices are made for one request here.", self.bounds.choices);
@@ -198,15 +211,60 @@ impl Gateway {
         trail.target = Some(target.model.clone());
         target.label().clone_into(&mut trail.label);
         media::fetch(self.fetcher.as_ref(), &mut request, &self.deadlines, deadline).await?;
-        let plan = attempt::ChatPlan::new(&target, request, streaming, &mut trail.notes)?;
-        if strict || target.strict {
+        let strict = strict || target.strict;
+        let owner = thoughts::Owner { principal, model: target.base.base().into() };
+        let memory = self.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
+        let mut ask = attempt::Ask { target: &target, streaming, memory, thoughts_complete: false };
+        let Some((thoughts, owner)) = memory else {
+            let plan = Self::plan(&ask, request, strict, trail)?;
+            return self.make(&target, plan, choices, deadline, trail).await;
+        };
+        let found = thoughts.find(owner, &request, Instant::now());
+        // In case the model refuses what is put back.
+        let spare = (!found.is_empty() && !strict).then(|| request.clone());
+        found.restore(&mut request, &mut trail.notes);
+        ask.thoughts_complete = found.complete;
+        let plan = Self::plan(&ask, request, strict, trail)?;
+        let outcome = self.make(&target, plan, choices, deadline, trail).await;
+        match (outcome, spare) {
+            (Err(fault), Some(spare)) if thoughts::refused(&fault) => {
+                tracing::debug!(target: "outcrop::thoughts", model = target.model.as_str(), "the model refused a thought that was put back");
+                thoughts.forget(&found);
+                trail.notes.add("messages", Action::Dropped, "thoughts_refused");
+                ask.thoughts_complete = false;
+                let plan = Self::plan(&ask, spare, strict, trail)?;
+                self.make(&target, plan, choices, deadline, trail).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn plan(
+        ask: &attempt::Ask<'_>,
+        request: Request,
+        strict: bool,
+        trail: &mut Trail,
+    ) -> Result<attempt::ChatPlan, Fault> {
+        let plan = attempt::ChatPlan::new(ask, request, &mut trail.notes)?;
+        if strict {
             refuse_noted(&trail.notes)?;
         }
+        Ok(plan)
+    }
+
+    async fn make(
+        &self,
+        target: &Target,
+        plan: attempt::ChatPlan,
+        choices: u32,
+        deadline: Instant,
+        trail: &mut Trail,
+    ) -> Result<Vec<attempt::Answered>, Fault> {
         if choices == 1 {
-            let only = retry::run(self, &target, plan, deadline, trail).await?;
+            let only = retry::run(self, target, plan, deadline, trail).await?;
             return Ok(vec![only]);
         }
-        self.run_all(&target, &plan, choices, deadline, trail).await
+        self.run_all(target, &plan, choices, deadline, trail).await
     }
 
     /// The same call several times at once. The first that fails ends them all: a client that asked for three answers

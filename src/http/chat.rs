@@ -27,7 +27,7 @@ pub(super) async fn completions(
     let openai::Decoded { request, model, stream, include_usage, choices, forms, notes } =
         openai::decode(&body)?;
     drop(body);
-    let call = Call { model, request, notes, strict, choices };
+    let call = Call { model, request, notes, strict, choices, principal: ledger.key_id() };
     if stream {
         ledger.streams();
         let Answer { trail, outcome } = edge.gateway.chat_stream(call).await;

@@ -138,6 +138,11 @@ impl Ledger {
         self.lock().key_id = Some(key_id.into());
     }
 
+    /// Whose key it is, where keys are asked for.
+    pub(super) fn key_id(&self) -> Option<Arc<str>> {
+        self.lock().key_id.clone()
+    }
+
     /// The answer is a stream.
     pub(super) fn streams(&self) {
         self.lock().stream = true;

@@ -14,9 +14,11 @@ mod embeddings;
 mod errors;
 mod lifecycle;
 mod models;
+mod native;
 mod operations;
 #[cfg(unix)]
 mod process;
+mod reasoning;
 mod requests;
 mod retries;
 mod routing;

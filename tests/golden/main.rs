@@ -54,6 +54,9 @@ struct Case {
     model: String,
     /// A [`ChatFormat::name`] or an [`EmbedFormat::name`].
     format: String,
+    /// The family that config names, where the id leads to another.
+    #[serde(default)]
+    family: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -128,15 +131,16 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         openai::decode(request.as_bytes())?;
     let model = ModelId::parse(&case.model)?;
     let terms = Terms {
-        family: families::resolve(&model, None),
+        family: families::resolve(&model, case.family.as_deref()),
         model: &model,
         forced: Some(if case.format == "converse" { FormatKind::Converse } else { FormatKind::Native }),
         overrides: Overrides::default(),
         limits: ModelLimits::default(),
         streaming: stream,
+        thoughts_complete: false,
         cache: false,
     };
-    let Prepared { request, format, streaming, aliases: _, extras: _, local_stop } =
+    let Prepared { request, format, streaming, aliases: _, extras: _, local_stop, signs_thoughts: _ } =
         families::prepare(&terms, request, &mut notes)?;
     assert_eq!(format.name(), case.format, "the family speaks another format");
     let call = format.encode(&request, &model, streaming == StreamingMode::Native)?;

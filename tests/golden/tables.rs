@@ -1,11 +1,14 @@
-//! The two tables that are kept as text: what each model can do, and a request as it is read.
+//! The tables that are kept as text: what each model can do, how each is told to think, and a request as it is read.
 
 use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::Result;
 use outcrop::bedrock::ModelId;
-use outcrop::families::{self, CacheSupport, Capabilities, FormatKind, SingleCall, TopK};
+use outcrop::chat::{Block, Effort, Message, Notes, Request, Role, Text, Tool, ToolChoice};
+use outcrop::families::{
+    self, CacheSupport, Capabilities, Control, FormatKind, ModelLimits, Overrides, SingleCall, Terms, TopK,
+};
 use outcrop::openai;
 
 use crate::{fixture, updating};
@@ -24,6 +27,75 @@ fn every_row_of_the_table_of_capabilities_is_as_written() -> Result<()> {
         }
     }
     compare("capabilities.txt", &table)
+}
+
+/// What becomes of each `reasoning_effort` on each model that thinks. The request also sets a temperature and insists on a
+/// tool, which some models don't take meanwhile.
+#[test]
+fn every_effort_on_every_model_that_thinks_is_as_written() -> Result<()> {
+    let efforts = [
+        None,
+        Some(Effort::None),
+        Some(Effort::Minimal),
+        Some(Effort::Low),
+        Some(Effort::Medium),
+        Some(Effort::High),
+        Some(Effort::XHigh),
+        Some(Effort::Max),
+    ];
+    let chats = IDS.lines().filter_map(|line| line.split_once(' ')).filter(|(_, family)| *family != "-");
+    let mut table = String::new();
+    for (id, _) in chats {
+        let model = ModelId::parse(id)?;
+        let mut before = String::new();
+        for (kind, able) in able(&model) {
+            let mut rows = String::new();
+            for effort in efforts.into_iter().filter(|_| able.thinking.control != Control::No) {
+                writeln!(rows, "  {:8} {}", effort.map_or("-", Effort::as_str), told(&model, kind, effort)?)?;
+            }
+            // What is told in a model's own format is mostly what it is told behind Converse.
+            if rows != before {
+                write!(table, "{id} {kind:?}\n{rows}")?;
+            }
+            before = rows;
+        }
+    }
+    compare("reasoning.txt", &table)
+}
+
+fn told(model: &ModelId, kind: FormatKind, effort: Option<Effort>) -> Result<String> {
+    let says = Message { role: Role::User, content: vec![Block::Text(Text::new("hi"))], index: 0 };
+    let tool = Tool { name: "f".into(), description: None, schema: None, strict: None, cache: None };
+    let tools = families::resolve(model, None).capabilities(model, kind).tools;
+    let request = Request {
+        messages: vec![says],
+        tools: if tools { vec![tool.clone(), Tool { name: "g".into(), ..tool }] } else { Vec::new() },
+        tool_choice: tools.then_some(ToolChoice::Required),
+        temperature: Some(0.5),
+        reasoning: effort,
+        ..Request::default()
+    };
+    let terms = Terms {
+        family: families::resolve(model, None),
+        model,
+        forced: Some(kind),
+        overrides: Overrides::default(),
+        limits: ModelLimits::default(),
+        streaming: true,
+        thoughts_complete: false,
+        cache: false,
+    };
+    let mut notes = Notes::new();
+    let request = families::prepare(&terms, request, &mut notes)?.request;
+    let mut told = Vec::new();
+    for field in &request.model_fields {
+        told.push(format!("{}={}", field.path.join("."), field.value.as_str()));
+    }
+    told.extend(request.max_tokens.map(|tokens| format!("max_tokens={tokens}")));
+    told.extend(request.temperature.map(|temperature| format!("temperature={temperature}")));
+    told.extend(request.tool_choice.map(|choice| format!("{choice:?}")));
+    told.extend(notes.iter().map(|note| format!("[{note}]")));
+    Ok(told.join(" "))
 }
 
 #[test]
@@ -54,10 +126,13 @@ fn compare(file: &str, now: &str) -> Result<()> {
 
 fn rows(id: &str) -> Result<Vec<String>> {
     let model = ModelId::parse(id)?;
-    let family = families::resolve(&model, None);
-    let native = families::supports_native(family, &model).then_some(FormatKind::Native);
-    let kinds = [FormatKind::Converse].into_iter().chain(native);
-    kinds.map(|kind| row(id, kind, family.capabilities(&model, kind))).collect()
+    able(&model).map(|(kind, able)| row(id, kind, able)).collect()
+}
+
+fn able(model: &ModelId) -> impl Iterator<Item = (FormatKind, Capabilities)> {
+    let family = families::resolve(model, None);
+    let native = families::supports_native(family, model).then_some(FormatKind::Native);
+    [FormatKind::Converse].into_iter().chain(native).map(move |kind| (kind, family.capabilities(model, kind)))
 }
 
 fn row(id: &str, kind: FormatKind, able: Capabilities) -> Result<String> {
@@ -78,6 +153,8 @@ fn row(id: &str, kind: FormatKind, able: Capabilities) -> Result<String> {
         audio,
         s3,
         json_schema,
+        // In a table of its own.
+        thinking: _,
         cache,
         web_search,
         signed_reasoning,

@@ -185,6 +185,7 @@ fn prepare_and_encode(model: &ModelId, request: Request) -> Result<(Invocation, 
         limits: ModelLimits::default(),
         streaming: false,
         cache: false,
+        thoughts_complete: false,
     };
     let Prepared { request, format, .. } = families::prepare(&terms, request, &mut Notes::default())?;
     Ok((format.encode(&request, model, false)?, format.name()))

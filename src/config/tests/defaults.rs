@@ -32,6 +32,8 @@ fn the_defaults_are_as_documented() {
     assert_eq!((retry.max_attempts.get(), retry.base_delay), (3, Duration::from_millis(100)));
     assert_eq!((retry.max_delay, retry.max_retry_after), (seconds(5), seconds(20)));
     assert_eq!(config.stream.keep_alive, Some(seconds(15)));
+    let store = ThoughtStore { ttl: seconds(3600), max_bytes: 64 << 20 };
+    assert_eq!(config.reasoning.store, Some(store));
     let fetch = Fetch {
         enabled: false,
         http: false,

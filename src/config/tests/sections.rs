@@ -13,6 +13,15 @@ fn server_rules() {
 }
 
 #[test]
+fn thoughts_are_kept_for_a_while_within_bounds_or_not_at_all() {
+    assert_eq!(from_yaml("reasoning: {store: {ttl: 0}}").unwrap().reasoning.store, None);
+    assert_errors(
+        "reasoning:\n  store:\n    max_bytes: 0\n",
+        &["3:16: reasoning.store.max_bytes: must be more than 0"],
+    );
+}
+
+#[test]
 fn without_keys_only_loopback_may_listen() {
     assert_errors(
         "server:\n  listen: 0.0.0.0:80\n",

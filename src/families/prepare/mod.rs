@@ -29,6 +29,8 @@ pub struct Terms<'a> {
     pub limits: ModelLimits,
     /// The client wants a stream.
     pub streaming: bool,
+    /// The turns of the open tool loop are known to bring back all that the model thought in them.
+    pub thoughts_complete: bool,
     /// Cache points are placed where the request has none.
     pub cache: bool,
 }
@@ -56,6 +58,8 @@ pub struct Prepared {
     pub extras: Vec<&'static str>,
     /// Stop texts for [`crate::chat::StopCutter`]: the model doesn't watch for them.
     pub local_stop: Vec<String>,
+    /// The model signs what it thinks, and will want it back.
+    pub signs_thoughts: bool,
 }
 
 /// How the call and the client's stream go together.
@@ -91,19 +95,23 @@ pub fn prepare(
     mut request: Request,
     notes: &mut Notes,
 ) -> Result<Prepared, InvalidRequest> {
-    let Terms { family, model, forced, overrides, limits, streaming, cache } = *terms;
+    let Terms { family, model, forced, overrides, limits, streaming, thoughts_complete, cache } = *terms;
     let (kind, format) = chat_format(family, model, &request, forced);
     let able = family.capabilities(model, kind).with(&overrides);
     let most = overrides.max_output_tokens.or(limits.max_output_tokens).or(able.max_output_tokens);
 
     media::refuse_media(&request.messages, &able)?;
+    let limited = request.max_tokens.is_some() || overrides.default_max_tokens.is_some();
     sampling::max_tokens(&mut request, &able, most, notes);
+    reasoning::thoughts(&mut request, &able, notes);
+    let extras = service::extras(&request.service);
+    // From here on it can do what it can do while it thinks, if it thinks.
+    let room = reasoning::Terms { most, limited, streaming, thoughts_complete };
+    let able = reasoning::effort(&mut request, &able, &room, notes);
     sampling::sampling(&mut request, &able, notes);
     sampling::draw(&mut request, &able, notes);
     let local_stop = sampling::stop(&mut request, able.stop, notes);
     tools::tools(&mut request, &able, notes)?;
-    reasoning::thoughts(&mut request, &able, notes);
-    reasoning::effort(&mut request, &able, notes);
     output::output_format(&mut request, &able, notes);
     output::verbosity(&mut request, &able, notes);
     service::metadata(&mut request, notes);
@@ -112,10 +120,7 @@ pub fn prepare(
     if !able.user && request.user.take().is_some() {
         notes.add("user", Action::Dropped, "no_equivalent");
     }
-    if kind == FormatKind::Native {
-        // Before mending joins turns, so that the notes name the client's own messages.
-        family.note_native_rewrites(&request, notes);
-    }
+    format.note_rewrites(&request, notes);
     request.messages = mend(std::mem::take(&mut request.messages), able.shape(), notes);
     tools::refuse_calls(&request.messages, &able)?;
     cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
@@ -129,8 +134,8 @@ pub fn prepare(
             StreamingMode::Synthesised
         }
     };
-    let extras = service::extras(&request.service);
-    Ok(Prepared { request, format, streaming, aliases, extras, local_stop })
+    let signs_thoughts = able.signed_reasoning;
+    Ok(Prepared { request, format, streaming, aliases, extras, local_stop, signs_thoughts })
 }
 
 #[cfg(test)]

@@ -33,10 +33,14 @@ pub(super) fn reply_fields(request: &mut Request, kind: FormatKind, notes: &mut 
 
 /// The extras of the reply that the client asked to see.
 pub(super) fn extras(service: &Service) -> Vec<&'static str> {
-    match service.guardrail.as_ref().map(|guardrail| guardrail.trace) {
+    let mut extras = match service.guardrail.as_ref().map(|guardrail| guardrail.trace) {
         Some(GuardrailTrace::Shown | GuardrailTrace::Full) => vec!["trace"],
         Some(GuardrailTrace::Inside) | None => Vec::new(),
+    };
+    if !service.reply_fields.is_empty() {
+        extras.push("additionalModelResponseFields");
     }
+    extras
 }
 
 /// A search of the web before the answer. How much of it and from where has no place anywhere.

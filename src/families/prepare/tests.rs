@@ -16,27 +16,29 @@ const MISTRAL: &str = "mistral.mistral-large-2407-v1:0";
 const QWEN: &str = "qwen.qwen3-32b-v1:0";
 const GPT: &str = "openai.gpt-6-sol";
 
-struct Case {
-    model: ModelId,
-    forced: Option<FormatKind>,
-    overrides: Overrides,
-    limits: ModelLimits,
-    streaming: bool,
+pub(super) struct Case {
+    pub(super) model: ModelId,
+    pub(super) forced: Option<FormatKind>,
+    pub(super) overrides: Overrides,
+    pub(super) limits: ModelLimits,
+    pub(super) streaming: bool,
+    pub(super) thoughts_complete: bool,
 }
 
-fn on(model: &str) -> Case {
+pub(super) fn on(model: &str) -> Case {
     Case {
         model: ModelId::parse(model).unwrap(),
         forced: None,
         overrides: Overrides::default(),
         limits: ModelLimits::default(),
         streaming: false,
+        thoughts_complete: false,
     }
 }
 
 impl Case {
     fn prepare(&self, request: Request) -> Result<(Prepared, Vec<String>), InvalidRequest> {
-        let Self { model, forced, overrides, limits, streaming } = self;
+        let Self { model, forced, overrides, limits, streaming, thoughts_complete } = self;
         let terms = Terms {
             family: resolve(model, None),
             model,
@@ -44,6 +46,7 @@ impl Case {
             overrides: *overrides,
             limits: *limits,
             streaming: *streaming,
+            thoughts_complete: *thoughts_complete,
             cache: false,
         };
         let mut notes = Notes::new();
@@ -51,7 +54,7 @@ impl Case {
         Ok((prepared, notes.iter().map(ToString::to_string).collect()))
     }
 
-    fn good(&self, request: Request) -> (Prepared, Vec<String>) {
+    pub(super) fn good(&self, request: Request) -> (Prepared, Vec<String>) {
         self.prepare(request).unwrap()
     }
 
@@ -63,27 +66,27 @@ impl Case {
     }
 }
 
-fn words(words: &str) -> Block {
+pub(super) fn words(words: &str) -> Block {
     Block::Text(Text::new(words))
 }
 
-fn message(index: usize, role: Role, content: Vec<Block>) -> Message {
+pub(super) fn message(index: usize, role: Role, content: Vec<Block>) -> Message {
     Message { role, content, index }
 }
 
-fn hello() -> Request {
+pub(super) fn hello() -> Request {
     Request { messages: vec![message(0, Role::User, vec![words("hi")])], ..Request::default() }
 }
 
-fn tool(name: &str) -> Tool {
+pub(super) fn tool(name: &str) -> Tool {
     Tool { name: name.into(), description: None, schema: None, strict: None, cache: None }
 }
 
-fn with_tools(choice: Option<ToolChoice>) -> Request {
+pub(super) fn with_tools(choice: Option<ToolChoice>) -> Request {
     Request { tools: vec![tool("f"), tool("g")], tool_choice: choice, ..hello() }
 }
 
-fn with_history(choice: Option<ToolChoice>, tools: &[&str]) -> Request {
+pub(super) fn with_history(choice: Option<ToolChoice>, tools: &[&str]) -> Request {
     let call = Block::ToolUse(ToolUse { id: "x".into(), name: "f".into(), input: Json::empty_object() });
     let result = Block::ToolResult(ToolResult { id: "x".into(), content: vec![words("1")], is_error: false });
     Request {
@@ -135,7 +138,10 @@ fn each_family_speaks_its_own_format_unless_told_otherwise() {
         assert_eq!(on(id).good(hello()).0.format.name(), "converse");
     }
     assert_eq!(forced("meta.llama4-scout-17b-instruct-v1:0", FormatKind::Native), "llama_prompt");
-    assert_eq!(forced(NOVA, FormatKind::Native), "converse");
+    assert_eq!(forced(NOVA, FormatKind::Native), "nova_messages");
+    assert_eq!(forced("openai.gpt-6-sol", FormatKind::Native), "converse");
+    // Converse doesn't know it.
+    assert_eq!(on("cohere.command-text-v14").good(hello()).0.format.name(), "cohere_generate");
 }
 
 #[test]
@@ -211,7 +217,9 @@ fn max_tokens_is_kept_within_the_models_limits() {
         limited(GPT, Some(1), None),
         (Some(16), "max_tokens:clamped;reason=below_model_minimum".into())
     );
-    assert_eq!(limited(OPUS_5, None, None), (Some(4096), String::new()));
+    assert_eq!(limited(SONNET_4_5, None, None), (Some(4096), String::new()));
+    // It thinks, so there is room for thoughts too.
+    assert_eq!(limited(OPUS_5, None, None), (Some(20_480), String::new()));
     assert_eq!(limited(OPUS_5, None, Some(1000)), (Some(1000), String::new()));
     assert_eq!(limited(TITAN, Some(9000), None).0, Some(8192));
     let overrides = Overrides { max_output_tokens: Some(7), ..Overrides::default() };
@@ -314,7 +322,8 @@ fn a_choice_without_its_tool_is_refused() {
 fn none_beside_calls_in_the_history_is_told_to_claude_and_noted_elsewhere() {
     let none = || with_history(Some(ToolChoice::None), &["f"]);
     let (claude, notes) = on(OPUS_5).good(none());
-    assert_eq!((claude.request.tool_choice, notes), (Some(ToolChoice::None), vec![]));
+    let warned = "reasoning_effort:warned;reason=thoughts_missing".to_owned();
+    assert_eq!((claude.request.tool_choice, notes), (Some(ToolChoice::None), vec![warned]));
     let (nova, notes) = on(NOVA).good(none());
     assert_eq!(names(&nova.request), ["f"]);
     assert_eq!(

@@ -7,21 +7,30 @@ use crate::formats::guardrail::{Trace, Traced};
 use crate::formats::scalar::Count;
 use crate::formats::service;
 
+use super::reply_fields::ReplyFields;
 use super::wire::{Citation, ContentBlock, Reply, Tier, ToolUse, Usage};
 
 /// Reads a body of `Converse`.
 pub(super) fn reply(body: &[u8], events: &mut Vec<Event>) -> Result<(), ProtocolError> {
-    let Reply { output, stop_reason: reason, usage: tokens, trace, service_tier } =
-        serde_json::from_slice(body).map_err(ProtocolError::shape("reply"))?;
+    let Reply {
+        output,
+        stop_reason: reason,
+        usage: tokens,
+        trace,
+        service_tier,
+        additional_model_response_fields,
+    } = serde_json::from_slice(body).map_err(ProtocolError::shape("reply"))?;
+    let asked = ReplyFields::read(additional_model_response_fields)?;
     events.push(Event::Start);
     let mut blocks = Blocks::default();
     for (block, index) in output.message.content.into_iter().zip(0..) {
         content_block(block, BlockIndex(index), &mut blocks, events)?;
     }
     events.push(Event::Stop(stop_reason(&reason, actions(trace.as_ref()))));
-    events.extend(tokens.as_ref().map(|tokens| Event::Usage(usage(tokens))));
+    events.extend(tokens.as_ref().map(|tokens| Event::Usage(usage(tokens, asked.thoughts))));
     events.extend(served_by(service_tier));
     events.extend(trace.map(Traced::event));
+    events.extend(asked.event);
     Ok(())
 }
 
@@ -106,8 +115,8 @@ pub(super) fn served_by(tier: Option<Tier>) -> Option<Event> {
     tier.and_then(|Tier { kind }| service::tier(&kind)).map(Event::ServiceTier)
 }
 
-/// Tokens as Converse counts them. It doesn't tell thoughts from other output.
-pub(super) fn usage(tokens: &Usage) -> chat::Usage {
+/// Tokens as Converse counts them. It doesn't tell thoughts from other output: that only the model's own reply does.
+pub(super) fn usage(tokens: &Usage, thoughts: Option<u64>) -> chat::Usage {
     let Usage { input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens } = tokens;
     let count = |known: &Option<Count>| known.map_or(0, |Count(count)| count);
     chat::Usage {
@@ -115,6 +124,6 @@ pub(super) fn usage(tokens: &Usage) -> chat::Usage {
         output: count(output_tokens),
         cache_read: count(cache_read_input_tokens),
         cache_write: count(cache_write_input_tokens),
-        reasoning: None,
+        reasoning: thoughts,
     }
 }

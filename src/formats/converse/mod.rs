@@ -6,6 +6,7 @@
 
 mod decode;
 mod encode;
+mod reply_fields;
 mod stream;
 mod wire;
 

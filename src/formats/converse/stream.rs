@@ -7,6 +7,7 @@ use crate::formats::guardrail::{Trace, Traced};
 use crate::formats::{ProtocolError, StreamDecoder, fuzz};
 
 use super::decode::{actions, citation, served_by, start_tool, stop_reason, usage};
+use super::reply_fields::ReplyFields;
 use super::wire::{
     ContentBlockDelta, ContentBlockStart, ContentBlockStop, Delta, MessageStop, Metadata, ReasoningDelta,
 };
@@ -24,6 +25,8 @@ pub struct ConverseStream {
     stage: Stage,
     blocks: Blocks,
     usage: Option<Usage>,
+    /// Of the `messageStop`.
+    thoughts: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -78,9 +81,12 @@ impl StreamDecoder for ConverseStream {
             },
             "messageStop" => {
                 self.speaking()?;
-                let MessageStop { stop_reason } =
+                let MessageStop { stop_reason, additional_model_response_fields } =
                     serde_json::from_slice(payload).map_err(ProtocolError::shape("messageStop"))?;
                 self.blocks.stop_all(events);
+                let asked = ReplyFields::read(additional_model_response_fields)?;
+                self.thoughts = asked.thoughts;
+                events.extend(asked.event);
                 self.stage = Stage::Stopped(stop_reason.into_owned());
                 Ok(())
             }
@@ -173,7 +179,7 @@ impl ConverseStream {
             }
         }
         self.stage = Stage::Over;
-        self.usage = tokens.as_ref().map(usage);
+        self.usage = tokens.as_ref().map(|tokens| usage(tokens, self.thoughts));
         events.extend(self.usage.map(Event::Usage));
         events.extend(served_by(service_tier));
         events.extend(trace.map(Traced::event));

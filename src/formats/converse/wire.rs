@@ -21,6 +21,8 @@ pub(super) struct Reply<'a> {
     pub(super) usage: Option<Usage>,
     pub(super) trace: Option<Traced>,
     pub(super) service_tier: Option<Tier>,
+    #[serde(borrow)]
+    pub(super) additional_model_response_fields: Option<&'a RawValue>,
 }
 
 /// The tier that served the call.
@@ -178,6 +180,8 @@ pub(super) struct ContentBlockStop {
 pub(super) struct MessageStop<'a> {
     #[serde(borrow)]
     pub(super) stop_reason: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) additional_model_response_fields: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

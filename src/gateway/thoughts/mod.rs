@@ -1,0 +1,213 @@
+//! Signed thoughts, kept for clients that don't bring them back.
+//!
+//! Claude goes on with a tool loop only from the thoughts that it began it with, each with its signature. OpenAI's
+//! protocol has no place for them: a client that knows no more than that sends back a turn's text and calls. So each turn
+//! with calls leaves its thoughts here, and finds them again by the ids of its calls, for the same caller and the same
+//! model only. See `docs/decisions/0023-signed-thoughts-are-remembered.md`.
+//!
+//! Nothing here is written to a disk or shared with another process.
+
+mod store;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use self::store::{Key, Store};
+use super::Fault;
+use crate::bedrock::ErrorKind;
+use crate::chat::{
+    Action, Block, BlockKind, Delta, Event, Message, Notes, Reasoning, Request, Response, Role,
+    open_tool_loop,
+};
+
+pub use store::ThoughtLimits;
+
+/// The thoughts of all callers. Clones are the same store.
+#[derive(Debug, Clone)]
+pub(super) struct Thoughts(Arc<Mutex<Store>>);
+
+/// Whose thoughts: nobody else gets them.
+#[derive(Debug, Clone)]
+pub(super) struct Owner {
+    /// Who is asking. Without keys all callers are one.
+    pub(super) principal: Option<Arc<str>>,
+    /// Who thought: another model would refuse them.
+    pub(super) model: Arc<str>,
+}
+
+/// The thoughts that a conversation lost on its way through the client.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Where they belong: positions in the request's messages. None is without thoughts.
+    turns: Vec<(usize, Key, Arc<[Reasoning]>)>,
+    /// Each turn of the open tool loop brings its thoughts, or is known here: what has none had none.
+    pub(super) complete: bool,
+}
+
+impl Thoughts {
+    pub(super) fn new(limits: ThoughtLimits) -> Self {
+        Self(Arc::new(Mutex::new(Store::new(limits))))
+    }
+
+    /// Looks for the thoughts of every turn with calls that comes without any.
+    pub(super) fn find(&self, owner: &Owner, request: &Request, now: Instant) -> Found {
+        let open = request.messages.len() - open_tool_loop(&request.messages).len();
+        let mut found = Found { turns: Vec::new(), complete: true };
+        for (at, message) in request.messages.iter().enumerate() {
+            let Some(key) = lost(message).then(|| key(owner, calls(message))).flatten() else { continue };
+            let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).find(&key, now);
+            match kept {
+                Some(thoughts) if thoughts.is_empty() => {}
+                Some(thoughts) => found.turns.push((at, key, thoughts)),
+                None if at >= open => found.complete = false,
+                None => {}
+            }
+        }
+        found
+    }
+
+    /// Forgets what the model didn't take back.
+    pub(super) fn forget(&self, found: &Found) {
+        let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, key, _) in &found.turns {
+            store.forget(key);
+        }
+    }
+
+    /// Listens to a reply.
+    pub(super) fn recorder(&self, owner: Owner) -> Recorder {
+        Recorder { thoughts: self.clone(), owner, heard: Vec::new() }
+    }
+}
+
+impl Found {
+    /// Nothing was lost that is still here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    /// Puts them back, as they came, before everything else that the turn said.
+    pub(super) fn restore(&self, request: &mut Request, notes: &mut Notes) {
+        for (at, _, thoughts) in &self.turns {
+            if let Some(message) = request.messages.get_mut(*at) {
+                message.content.splice(0..0, thoughts.iter().cloned().map(Block::Reasoning));
+            }
+        }
+        if !self.turns.is_empty() {
+            notes.add("messages", Action::Restored, "signed_thoughts");
+        }
+    }
+}
+
+/// Does the model refuse a thought that was put back? (Texts: `src/simulator`, and public reports of 2025 and 2026.)
+pub(super) fn refused(fault: &Fault) -> bool {
+    let Fault::Upstream(error) = fault else { return false };
+    let of_the_request =
+        matches!(error.kind, ErrorKind::Validation | ErrorKind::UnsupportedFeature | ErrorKind::ModelRefused);
+    // "Expected `thinking` or `redacted_thinking`, but found …", "Invalid `signature` in `thinking` block", "… blocks
+    // in the latest assistant message cannot be modified", "… reasoning content …".
+    let says = |words: &str| error.detail.contains(words);
+    of_the_request
+        && !says("budget_tokens")
+        && ["thinking", "signature", "easoning", "redactedContent"].into_iter().any(says)
+}
+
+/// Hears a reply and keeps the thoughts of a turn with calls.
+#[derive(Debug, Clone)]
+pub(super) struct Recorder {
+    thoughts: Thoughts,
+    owner: Owner,
+    /// What of the reply matters here: thoughts, and which tools were called.
+    heard: Vec<Event>,
+}
+
+impl Recorder {
+    /// The next event, with the names that the client sees.
+    pub(super) fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Start => self.heard.clear(),
+            Event::BlockStart { kind: BlockKind::Reasoning | BlockKind::ToolUse { .. }, block: _ }
+            | Event::Delta {
+                delta: Delta::Reasoning(_) | Delta::Signature(_) | Delta::Redacted(_),
+                block: _,
+            } => self.heard.push(event.clone()),
+            Event::Stop(_) => {
+                self.heard.push(event.clone());
+                self.keep(Instant::now());
+            }
+            Event::BlockStart { kind: BlockKind::Text, block: _ }
+            | Event::Delta { delta: Delta::Text(_) | Delta::ToolInput(_) | Delta::Citation(_), block: _ }
+            | Event::BlockStop { .. }
+            | Event::Usage(_)
+            | Event::ServiceTier(_)
+            | Event::Extra(_) => {}
+        }
+    }
+
+    /// The turn is whole. One that is not a reply has nothing to keep, and is somebody else's failure.
+    fn keep(&mut self, now: Instant) {
+        let Ok(Response { mut reasoning, tool_calls, .. }) =
+            Response::assemble(std::mem::take(&mut self.heard))
+        else {
+            return;
+        };
+        let calls = tool_calls.iter().map(|call| (call.id.as_str(), call.name.as_str()));
+        if let Some(key) = key(&self.owner, calls) {
+            reasoning.retain(is_proven);
+            let mut store = self.thoughts.0.lock().unwrap_or_else(PoisonError::into_inner);
+            store.put(key, reasoning, now);
+        }
+    }
+}
+
+/// A turn of the model without a thought that it would know for its own.
+fn lost(message: &Message) -> bool {
+    let proven = |block: &Block| matches!(block, Block::Reasoning(thought) if is_proven(thought));
+    message.role == Role::Assistant && !message.content.iter().any(proven)
+}
+
+fn is_proven(thought: &Reasoning) -> bool {
+    thought.signature.is_some() || thought.redacted.is_some()
+}
+
+/// The calls of a turn: ids and names.
+fn calls(message: &Message) -> impl Iterator<Item = (&str, &str)> {
+    message.content.iter().filter_map(|block| match block {
+        Block::ToolUse(call) => Some((call.id.as_str(), call.name.as_str())),
+        Block::Text(_)
+        | Block::Image(_)
+        | Block::Document(_)
+        | Block::Audio(_)
+        | Block::Remote(_)
+        | Block::CachePoint(_)
+        | Block::ToolResult(_)
+        | Block::Reasoning(_) => None,
+    })
+}
+
+/// Under which a turn is kept: by its owner and by its calls, in their order. Not by its text and its arguments, which clients
+/// trim and write anew. `None` for a turn without calls.
+fn key<'a>(owner: &Owner, calls: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Key> {
+    let Owner { principal, model } = owner;
+    let mut hash = Sha256::new();
+    // Lengths first, so that no two lists of texts are the same bytes.
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    };
+    add(if principal.is_some() { "key" } else { "" });
+    add(principal.as_deref().unwrap_or_default());
+    add(model);
+    let mut any = false;
+    for (id, name) in calls {
+        any = true;
+        add(id);
+        add(name);
+    }
+    any.then(|| hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests;
