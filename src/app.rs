@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::{KeyId, Keys};
@@ -23,7 +24,7 @@ use crate::gateway::{
     ThoughtLimits,
 };
 use crate::http::{self, CredentialState, Edge, Health, Limits};
-use crate::listener::{self, Closed, Listener, Observer, Shutdown};
+use crate::listener::{self, Closed, Listener, Observer, Shutdown, Workers};
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
 
@@ -98,6 +99,7 @@ impl App {
                 body_time: config.timeout.total,
                 keep_alive: config.stream.keep_alive,
             },
+            apart: Handle::current(),
         });
         let settings = listener_settings(config);
         let bind = |address| async move {
@@ -152,8 +154,14 @@ impl App {
         self.edge.shutdown.clone()
     }
 
-    /// Serves until the shutdown is through.
+    /// Serves until the shutdown is through, on the caller's runtime.
     pub async fn serve(self) {
+        self.serve_on(Workers::here()).await;
+    }
+
+    /// The same, with clients' connections on `workers`. Everything that isn't for clients stays on the caller's
+    /// runtime: accepting, operators, the watch over credentials, the simulator.
+    async fn serve_on(self, workers: Workers) {
         let Self { listener, admin, edge, aws, simulator, .. } = self;
         let shutdown = edge.shutdown.clone();
         let connections: Arc<dyn Observer> = Arc::new(Connections(Arc::clone(&edge.metrics)));
@@ -164,20 +172,21 @@ impl App {
         let asking = tokio::spawn(async move { informed.gateway.stay_informed().await });
         let admin = async {
             if let Some(admin) = admin {
-                admin.serve(operators, shutdown.clone(), Arc::new(())).await;
+                admin.serve(operators, shutdown.clone(), Arc::new(()), Workers::here()).await;
             }
         };
-        tokio::join!(listener.serve(public, shutdown.clone(), connections), admin);
+        tokio::join!(listener.serve(public, shutdown.clone(), connections, workers), admin);
         watch.abort();
         asking.abort();
         drop(simulator);
     }
 
-    /// Serves until SIGTERM or SIGINT, then lets what is in flight end within the grace period. A second signal
+    /// Serves with a thread for each core until SIGTERM or SIGINT, then lets what is in flight end within the grace period. A second signal
     /// ends everything at once.
     pub async fn serve_until_signalled(self) -> std::io::Result<()> {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let workers = Workers::start(std::thread::available_parallelism()?.get())?;
         let shutdown = self.shutdown();
         let (drain_delay, grace) = (self.drain_delay, self.grace);
         let stages = async move {
@@ -198,7 +207,7 @@ impl App {
             shutdown.force();
             std::future::pending::<()>().await;
         };
-        tokio::select! { () = self.serve() => {}, () = stages => {} }
+        tokio::select! { () = self.serve_on(workers) => {}, () = stages => {} }
         tracing::info!("stopped");
         Ok(())
     }

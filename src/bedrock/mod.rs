@@ -2,11 +2,20 @@
 //!
 //! It carries bytes and doesn't understand them: no `chat` here. Bodies are written and read by
 //! `formats`; `sdk` is the only file that names an `aws_sdk_*` crate.
+//!
+//! ```text
+//! Invocation ─ sdk ─┬─ the SDK, its signature watched by pass ─ connector ─┬─ pool ─▶ Bedrock
+//!                   └─ pass: like a call that it has just made ────────────┘
+//! ```
 
 mod call;
+mod connector;
 mod error;
+mod exchange;
 mod frames;
 mod model_id;
+mod pass;
+mod pool;
 mod sdk;
 mod transport;
 

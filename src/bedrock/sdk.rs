@@ -1,12 +1,11 @@
 //! The AWS SDK: the only file that names an `aws_*` crate of the runtime service.
 //!
-//! The SDK does endpoints, signatures, credentials, connections; the JSON is ours, byte for byte, in both
-//! directions. Its typed Converse would lose what it doesn't know (unknown blocks and events become
-//! `Unknown` with their payload gone) and write tool schemas in random key order. So an interceptor puts
-//! our body into the request before it is signed, and takes the answer's body out before the SDK reads it.
-//! Error answers are left to the SDK, which buffers them.
+//! The SDK does endpoints, signatures and credentials; the JSON is ours, byte for byte, in both directions. Its
+//! typed Converse would lose what it doesn't know (unknown blocks and events become `Unknown` with their payload
+//! gone) and write tool schemas in random key order. So an interceptor puts our body into the request before it
+//! is signed, and `connector` keeps a success's body from it. Error answers are left to the SDK, which buffers
+//! them. Calls that are like one which it has just made are repeated without it (`pass`).
 
-use std::cell::RefCell;
 use std::error::Error;
 use std::pin::Pin;
 use std::str::FromStr;
@@ -21,9 +20,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockruntime::Client;
-use aws_sdk_bedrockruntime::config::interceptors::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
-};
+use aws_sdk_bedrockruntime::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::config::timeout::TimeoutConfig;
 use aws_sdk_bedrockruntime::config::{
@@ -45,9 +42,13 @@ use futures_util::stream::Stream;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
+use super::connector::{Connections, Outcome};
+use super::exchange::{self, Answered, Request};
+use super::pass::{Pass, Passes, Watched};
+use super::pool::Answer;
 use super::{
-    BedrockError, ControlPlane, ErrorAnswer, ErrorKind, FrameStream, Invocation, Operation, Reply, ReplyHead,
-    Streamed, TokenCounts, Transport,
+    BedrockError, ControlPlane, ErrorAnswer, ErrorKind, FrameStream, Invocation, ModelId, Operation, Reply,
+    Streamed, Transport,
 };
 
 /// Longest answer that is read whole. The largest models write well under 1 MiB of text.
@@ -110,6 +111,7 @@ pub struct StaticCredentials {
 #[derive(Clone)]
 pub struct Aws {
     shared: SdkConfig,
+    connections: Connections,
     region: String,
     settings: Arc<Settings>,
 }
@@ -125,7 +127,7 @@ impl Aws {
             .region(Region::new(region.clone()))
             // Said here, because the loader panics on a profile file with a number that is none.
             .retry_config(RetryConfig::standard())
-            .http_client(http_client());
+            .http_client(for_credentials());
         if let Some(use_fips) = settings.use_fips {
             loader = loader.use_fips(use_fips);
         }
@@ -145,7 +147,8 @@ impl Aws {
                 settings.credentials_source,
             ));
         }
-        Self { shared: loader.load().await, region, settings: Arc::new(settings) }
+        let connections = Connections::new();
+        Self { shared: loader.load().await, connections, region, settings: Arc::new(settings) }
     }
 
     /// The default region.
@@ -155,7 +158,16 @@ impl Aws {
 
     /// A transport to a region; `None` is the default one.
     pub fn transport(&self, region: Option<&str>) -> Arc<dyn Transport> {
-        Arc::new(Sdk { client: Client::from_conf(self.client_config(region).build()) })
+        Arc::new(self.sdk(self.client_config(region)))
+    }
+
+    fn sdk(&self, config: aws_sdk_bedrockruntime::config::Builder) -> Sdk {
+        Sdk {
+            client: Client::from_conf(config.build()),
+            passes: Passes::default(),
+            connections: self.connections.clone(),
+            connect_timeout: self.settings.connect_timeout,
+        }
     }
 
     fn client_config(&self, region: Option<&str>) -> aws_sdk_bedrockruntime::config::Builder {
@@ -165,6 +177,8 @@ impl Aws {
             .retry_config(RetryConfig::disabled())
             // It would kill a quiet answer after seconds; the gateway has its own clocks.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .http_client(self.connections.clone())
+            .push_auth_scheme(Watched::default())
             .interceptor(Swap);
         if let Some(region) = region {
             config = config.region(AwsRegion::new(region.to_owned()));
@@ -215,10 +229,8 @@ impl ControlPlane for Aws {
                 .control_endpoint_url
                 .clone()
                 .unwrap_or_else(|| format!("https://bedrock{fips}.{name}.{suffix}"));
-            let config = self.client_config(region).endpoint_url(endpoint);
-            let sdk = Sdk { client: Client::from_conf(config.build()) };
-            let exchange = Exchange { request: Request::Get(path.to_owned()), answer: None };
-            let (head, body) = sdk.invoke_model("-", exchange).await?;
+            let sdk = self.sdk(self.client_config(region).endpoint_url(endpoint));
+            let ((head, body), _) = sdk.invoke_model("-", Request::Get(path.to_owned())).await?;
             Ok(Reply { head, body: whole(body).await? })
         })
     }
@@ -257,9 +269,8 @@ fn provider_name(credentials: &Credentials) -> String {
         .map_or_else(|| "unknown".to_owned(), |(name, _)| name.to_owned())
 }
 
-/// One pool for all clients: ring's crypto needs no C toolchain beyond cc. (The crate's newer `pool::Client`, tried
-/// with 1.5.2, was no cheaper.)
-fn http_client() -> SharedHttpClient {
+/// The SDK's own client, for those who issue credentials. With ring, whose build needs no more than a C compiler.
+fn for_credentials() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .build_https()
@@ -267,6 +278,9 @@ fn http_client() -> SharedHttpClient {
 
 struct Sdk {
     client: Client,
+    passes: Passes,
+    connections: Connections,
+    connect_timeout: Option<Duration>,
 }
 
 impl Transport for Sdk {
@@ -289,22 +303,46 @@ impl Transport for Sdk {
     }
 }
 
+/// What a call through the SDK gives: the answer, and leave to make the next ones without.
+type Called = Result<(Answered, Option<Pass>), BedrockError>;
+
 impl Sdk {
     /// Makes the call; what comes back is the answer's head and its body, unread.
-    async fn send(&self, call: Invocation) -> Result<Answer, BedrockError> {
-        let model = call.model.as_str();
-        let exchange =
-            Exchange { request: Request::Body { headers: call.headers, body: call.body }, answer: None };
-        match call.operation {
+    async fn send(&self, call: Invocation) -> Result<Answered, BedrockError> {
+        let Invocation { operation, model, headers, body } = call;
+        if let Some(pass) = self.passes.find(operation, &model)
+            && let Ok(request) = pass.sign(&headers, body.clone())
+        {
+            let refused = match self.connections.send(request, self.connect_timeout).await? {
+                Outcome::Success(answered) => return Ok(answered),
+                Outcome::Refusal(refused) => refused,
+            };
+            if refused.status().is_client_error() && refused.status() != ::http::StatusCode::TOO_MANY_REQUESTS
+            {
+                // It may be the credentials, or the clock. The next call goes through the SDK, which would know.
+                self.passes.tear_up(operation, &model);
+            }
+            return Err(refusal(refused).await);
+        }
+        let (answered, pass) = self.call(operation, &model, Request::Body { headers, body }).await?;
+        if let Some(pass) = pass {
+            self.passes.keep(operation, model, pass);
+        }
+        Ok(answered)
+    }
+
+    async fn call(&self, operation: Operation, model: &ModelId, request: Request) -> Called {
+        let model = model.as_str();
+        match operation {
             Operation::Converse => {
                 let operation = self.client.converse().model_id(model);
-                exchange.run(operation.send().map(sent)).await
+                exchange::run(request, operation.send().map(sent)).await
             }
             Operation::ConverseStream => {
                 let operation = self.client.converse_stream().model_id(model);
-                exchange.run(operation.send().map(sent)).await
+                exchange::run(request, operation.send().map(sent)).await
             }
-            Operation::InvokeModel => self.invoke_model(model, exchange).await,
+            Operation::InvokeModel => self.invoke_model(model, request).await,
             Operation::InvokeModelWithResponseStream => {
                 let operation = self
                     .client
@@ -313,12 +351,12 @@ impl Sdk {
                     .content_type("application/json")
                     .accept("application/json")
                     .body(Blob::new(""));
-                exchange.run(operation.send().map(sent)).await
+                exchange::run(request, operation.send().map(sent)).await
             }
         }
     }
 
-    async fn invoke_model(&self, model: &str, exchange: Exchange) -> Result<Answer, BedrockError> {
+    async fn invoke_model(&self, model: &str, request: Request) -> Called {
         let operation = self
             .client
             .invoke_model()
@@ -326,11 +364,24 @@ impl Sdk {
             .content_type("application/json")
             .accept("application/json")
             .body(Blob::new(""));
-        exchange.run(operation.send().map(sent)).await
+        exchange::run(request, operation.send().map(sent)).await
     }
 }
 
-/// What the SDK makes of a success is of no use: [`Swap`] has the answer.
+/// What an answer that is no success says.
+async fn refusal(response: ::http::Response<Answer>) -> BedrockError {
+    let (head, body) = response.into_parts();
+    let body = match whole(body).await {
+        Ok(body) => body,
+        Err(error) => return error,
+    };
+    match HttpResponse::try_from(::http::Response::from_parts(head, SdkBody::from(body))) {
+        Ok(response) => answered(&response),
+        Err(error) => BedrockError::new(ErrorKind::Malformed, chain(&error)),
+    }
+}
+
+/// A success never comes from the SDK, but from its connector.
 fn sent<T, E>(outcome: Result<T, SdkError<E, HttpResponse>>) -> Result<(), BedrockError>
 where
     E: Error + Send + Sync + 'static,
@@ -338,10 +389,7 @@ where
     outcome.map(drop).map_err(|error| failure(&error))
 }
 
-/// An answer's head, and its body unread.
-type Answer = (ReplyHead, SdkBody);
-
-async fn whole(body: SdkBody) -> Result<Bytes, BedrockError> {
+async fn whole(body: Answer) -> Result<Bytes, BedrockError> {
     match http_body_util::Limited::new(body, LONGEST_REPLY).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) => {
@@ -350,59 +398,19 @@ async fn whole(body: SdkBody) -> Result<Bytes, BedrockError> {
     }
 }
 
-tokio::task_local! {
-    /// The call that this task is making. [`Swap`] is one for all calls, because an interceptor of a single call
-    /// makes the SDK rebuild its whole configuration for it; so what belongs to a call waits here.
-    static EXCHANGE: RefCell<Exchange>;
-}
-
-/// What goes out in a call, and what came back.
-struct Exchange {
-    request: Request,
-    answer: Option<Answer>,
-}
-
-impl Exchange {
-    /// Makes the call with this exchange in place.
-    async fn run(self, call: impl Future<Output = Result<(), BedrockError>>) -> Result<Answer, BedrockError> {
-        // The SDK's future has 20 KiB, which nobody wants to move.
-        let call = Box::pin(call);
-        let call = async {
-            call.await?;
-            EXCHANGE
-                .with(|exchange| exchange.borrow_mut().answer.take())
-                .ok_or_else(|| BedrockError::new(ErrorKind::Malformed, "a success without an answer"))
-        };
-        EXCHANGE.scope(RefCell::new(self), call).await
-    }
-}
-
-/// Puts our body into the request, and keeps the answer's for us.
+/// Puts our body into the request before it is signed.
 #[derive(Debug)]
 struct Swap;
 
-/// What to send instead of what the SDK made.
-enum Request {
-    /// This body, to the same place, with these headers besides.
-    Body {
-        /// (name, value)
-        headers: Vec<(&'static str, String)>,
-        /// The JSON.
-        body: Bytes,
-    },
-    /// A GET of this path.
-    Get(String),
-}
-
 impl Request {
-    fn replace(&self, request: &mut HttpRequest) -> Result<(), BoxError> {
+    fn replace(self, request: &mut HttpRequest) -> Result<(), BoxError> {
         match self {
             Self::Body { headers, body } => {
                 for (name, value) in headers {
-                    request.headers_mut().try_insert(*name, value.clone())?;
+                    request.headers_mut().try_insert(name, value)?;
                 }
                 request.headers_mut().insert("content-length", body.len().to_string());
-                *request.body_mut() = SdkBody::from(body.clone());
+                *request.body_mut() = SdkBody::from(body);
             }
             Self::Get(path) => {
                 let uri: ::http::Uri = request.uri().parse()?;
@@ -430,47 +438,12 @@ impl Intercept for Swap {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        EXCHANGE.try_with(|exchange| exchange.borrow().request.replace(context.request_mut()))?
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let response = context.response_mut();
-        if !response.status().is_success() {
-            return Ok(());
-        }
-        let head = head(response.headers());
-        // An event stream has no initial message to wait for; an empty one ends at once.
-        let empty = match response.headers().get("content-type") {
-            Some("application/vnd.amazon.eventstream") => SdkBody::empty(),
-            _ => SdkBody::from("{}"),
-        };
-        let body = std::mem::replace(response.body_mut(), empty);
-        EXCHANGE.try_with(|exchange| exchange.borrow_mut().answer = Some((head, body)))?;
-        Ok(())
-    }
-}
-
-fn head(headers: &Headers) -> ReplyHead {
-    let count = |name: &str| headers.get(name).and_then(number);
-    ReplyHead {
-        request_id: headers.get("x-amzn-requestid").map(str::to_owned),
-        tokens: TokenCounts {
-            input: count("x-amzn-bedrock-input-token-count"),
-            output: count("x-amzn-bedrock-output-token-count"),
-            cache_read: count("x-amzn-bedrock-cache-read-input-token-count"),
-            cache_write: count("x-amzn-bedrock-cache-write-input-token-count"),
-        },
-        simulated: headers.get("x-outcrop-simulated").is_some(),
+        exchange::request()?.replace(context.request_mut())
     }
 }
 
 /// A body's data, piece by piece.
-struct BodyBytes(SdkBody);
+struct BodyBytes(Answer);
 
 impl Stream for BodyBytes {
     type Item = Result<Bytes, BedrockError>;
@@ -484,7 +457,7 @@ impl Stream for BodyBytes {
                 Ok(Ok(data)) => return Poll::Ready(Some(Ok(data))),
                 Ok(Err(_trailers)) => {}
                 Err(error) => {
-                    let detail = format!("the stream broke: {}", chain(&*error));
+                    let detail = format!("the stream broke: {}", chain(&error));
                     return Poll::Ready(Some(Err(BedrockError::new(ErrorKind::Malformed, detail))));
                 }
             }
@@ -550,12 +523,12 @@ fn retry_after(headers: &Headers) -> Option<Duration> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a header that holds no number says nothing")]
-fn number<T: FromStr>(text: &str) -> Option<T> {
+pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
 }
 
 /// An error with all its causes on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

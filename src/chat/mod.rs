@@ -14,6 +14,7 @@ mod request;
 mod response;
 mod stop;
 mod tool_loop;
+mod weight;
 
 pub use alias::Aliases;
 pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};

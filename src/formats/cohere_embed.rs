@@ -47,7 +47,7 @@ impl EmbedFormat for CohereEmbed {
             Truncate::Start => "START",
             Truncate::End => "END",
         });
-        invoke(model, &Body { texts, input_type, truncate, output_dimension: *dimensions })
+        invoke(model, texts, &Body { texts, input_type, truncate, output_dimension: *dimensions })
     }
 
     fn decode(&self, reply: &Reply) -> Result<Response, ProtocolError> {

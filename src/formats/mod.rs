@@ -173,9 +173,11 @@ fn without_quotes(message: &str) -> String {
     }
 }
 
-/// Serialises a wire type. The types of this crate's formats have string keys and no fallible parts.
-pub(crate) fn to_body(wire: &impl serde::Serialize) -> Result<Bytes, InvalidRequest> {
-    serde_json::to_vec(wire).map(Bytes::from).map_err(|error| InvalidRequest {
+/// Serialises a wire type that is about so long, in bytes: a buffer that grows by doubling would copy a long one twice.
+/// The types of this crate's formats have string keys and no fallible parts.
+pub(crate) fn to_body(wire: &impl serde::Serialize, about: usize) -> Result<Bytes, InvalidRequest> {
+    let mut body = Vec::with_capacity(about);
+    serde_json::to_writer(&mut body, wire).map(|()| Bytes::from(body)).map_err(|error| InvalidRequest {
         param: None,
         code: "invalid_value",
         message: format!("the request can't be written as JSON: {error}"),

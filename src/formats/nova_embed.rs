@@ -42,7 +42,7 @@ impl EmbedFormat for NovaEmbed {
         let text = Content { truncation_mode, value: only_text(texts)? };
         let single_embedding_params =
             Parameters { embedding_purpose, embedding_dimension: *dimensions, text };
-        invoke(model, &Body { task_type: "SINGLE_EMBEDDING", single_embedding_params })
+        invoke(model, texts, &Body { task_type: "SINGLE_EMBEDDING", single_embedding_params })
     }
 
     fn decode(&self, reply: &Reply) -> Result<Response, ProtocolError> {

@@ -145,7 +145,7 @@ impl Prompt {
     }
 
     pub(super) fn body(self, settings: &impl Serialize) -> Result<Bytes, InvalidRequest> {
-        let settings = to_body(settings)?;
+        let settings = to_body(settings, 128)?;
         let mut body = self.json.into_bytes();
         body.push(b'"');
         match settings.strip_prefix(b"{") {

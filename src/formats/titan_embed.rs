@@ -57,7 +57,7 @@ impl EmbedFormat for TitanEmbed {
                 ));
             }
         }
-        invoke(model, &body)
+        invoke(model, texts, &body)
     }
 
     fn decode(&self, reply: &Reply) -> Result<Response, ProtocolError> {

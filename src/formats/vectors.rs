@@ -8,13 +8,18 @@ use crate::bedrock::{Invocation, ModelId, Operation};
 use crate::chat::{InvalidRequest, Text};
 use crate::embed::Vector;
 
-/// Embedding models are asked through InvokeModel only.
-pub(super) fn invoke(model: &ModelId, body: &impl Serialize) -> Result<Invocation, InvalidRequest> {
+/// Embedding models are asked through InvokeModel only. `texts` are what makes a body long.
+pub(super) fn invoke(
+    model: &ModelId,
+    texts: &[Text],
+    body: &impl Serialize,
+) -> Result<Invocation, InvalidRequest> {
+    let about = texts.iter().map(|text| text.as_json().len() + 1).sum::<usize>() + 256;
     Ok(Invocation {
         operation: Operation::InvokeModel,
         model: model.clone(),
         headers: Vec::new(),
-        body: to_body(body)?,
+        body: to_body(body, about)?,
     })
 }
 

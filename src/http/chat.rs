@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use http::HeaderValue;
@@ -12,7 +12,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use super::answer::{described, json};
 use super::error::ApiError;
 use super::record::Ledger;
-use super::{Edge, extract, headers, ids, sse};
+use super::{Edge, apart, extract, headers, ids, sse};
 use crate::gateway::{Answer, Call};
 use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
 
@@ -24,6 +24,11 @@ pub(super) async fn completions(
 ) -> Result<Response, ApiError> {
     let strict = headers::strict(request.headers());
     let body = extract::body(request, &edge.limits).await?;
+    let apart = edge.apart.clone();
+    apart::run(&apart, body.len(), answer(edge, ledger, strict, body)).await
+}
+
+async fn answer(edge: Arc<Edge>, ledger: Ledger, strict: bool, body: Bytes) -> Result<Response, ApiError> {
     let openai::Decoded { request, model, stream, include_usage, choices, forms, notes } =
         openai::decode(&body)?;
     drop(body);

@@ -3,6 +3,7 @@
 //! Handlers decode, call the gateway, encode. No AWS here and no model formats.
 
 mod answer;
+mod apart;
 mod authenticate;
 mod chat;
 mod embeddings;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
+use tokio::runtime::Handle;
 
 pub use health::{CredentialState, Health};
 
@@ -44,6 +46,8 @@ pub struct Edge {
     pub shutdown: Shutdown,
     /// The edge's bounds.
     pub limits: Limits,
+    /// A runtime on which long work holds up no connection.
+    pub apart: Handle,
 }
 
 /// The edge's bounds.

@@ -20,10 +20,12 @@ mod shutdown;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 pub use body::{BodyError, RequestBody};
 pub use refuse::{MAX_HEADER_VALUE, Refusal, refuse_ambiguous};
 pub use shutdown::Shutdown;
+pub use workers::Workers;
 
 use std::error::Error;
 use std::future::pending;
@@ -134,11 +136,16 @@ impl Listener {
         self.address
     }
 
-    /// Accepts and serves until `shutdown` has drained the last connection or forces the rest to end.
+    /// Accepts, and has `workers` serve, until `shutdown` has drained the last connection or forces the rest to end.
     ///
-    /// Dropping the future drops every connection: none outlives it.
-    pub async fn serve<S, B>(self, service: S, shutdown: Shutdown, observer: Arc<dyn Observer>)
-    where
+    /// Dropping the future drops every connection: none outlives it for long.
+    pub async fn serve<S, B>(
+        self,
+        service: S,
+        shutdown: Shutdown,
+        observer: Arc<dyn Observer>,
+        workers: Workers,
+    ) where
         S: tower::Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
         S::Future: Send,
@@ -153,12 +160,20 @@ impl Listener {
                 () = shutdown.draining() => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
                 (stream, slot) = accept(&self.socket, &slots) => {
-                    let serving = connection::serve(stream, self.settings, service.clone(), shutdown.clone());
+                    let (settings, service, shutdown) = (self.settings, service.clone(), shutdown.clone());
                     let open = Open::new(Arc::clone(&observer));
-                    connections.spawn(async move {
-                        open.close(serving.await);
-                        drop(slot);
-                    });
+                    let (worker, seat) = workers.least_busy();
+                    connections.spawn_on(
+                        async move {
+                            // Here, so that the worker's own reactor watches the socket.
+                            match TcpStream::from_std(stream) {
+                                Ok(stream) => open.close(connection::serve(stream, settings, service, shutdown).await),
+                                Err(error) => tracing::warn!(%error, "cannot watch a connection"),
+                            }
+                            drop((slot, seat));
+                        },
+                        worker,
+                    );
                 }
             }
         }
@@ -181,12 +196,12 @@ impl Listener {
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 
 /// The next connection with its slot. The slot comes first: at the cap nothing is accepted.
-async fn accept(socket: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(socket: &TcpListener, slots: &Arc<Semaphore>) -> (std::net::TcpStream, OwnedSemaphorePermit) {
     let Ok(slot) = Arc::clone(slots).acquire_owned().await else { return pending().await };
     loop {
         match socket.accept().await {
-            Ok((stream, _)) => match socket::tune(&stream) {
-                Ok(()) => return (stream, slot),
+            Ok((stream, _)) => match socket::tune(&stream).and_then(|()| stream.into_std()) {
+                Ok(stream) => return (stream, slot),
                 Err(error) => tracing::debug!(%error, "connection went away while being accepted"),
             },
             Err(error) if concerns_one_connection(&error) => {

@@ -296,7 +296,8 @@ impl Server {
         let shutdown = Shutdown::new();
         let door = Arc::new(Door::default());
         let observer: Arc<dyn Observer> = Arc::clone(&door) as Arc<dyn Observer>;
-        let serving = tokio::spawn(listener.serve(service_fn(handler), shutdown.clone(), observer));
+        let serving =
+            tokio::spawn(listener.serve(service_fn(handler), shutdown.clone(), observer, Workers::here()));
         Self { address, shutdown, door, serving }
     }
 
@@ -310,7 +311,7 @@ async fn an_axum_router_fits() {
     let router = axum::Router::new().route("/", axum::routing::get(|| async { "routed" }));
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Settings::default()).await.unwrap();
     let address = listener.address();
-    tokio::spawn(listener.serve(router, Shutdown::new(), Arc::new(())));
+    tokio::spawn(listener.serve(router, Shutdown::new(), Arc::new(()), Workers::here()));
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(GET).await.unwrap();
     assert!(read_until(&mut client, "routed").await.starts_with("HTTP/1.1 200 "));

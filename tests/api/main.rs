@@ -25,3 +25,4 @@ mod routing;
 mod streaming;
 mod support;
 mod tools;
+mod upstream;

@@ -101,7 +101,10 @@ async fn a_whole_loop_keeps_its_thoughts_from_turn_to_turn() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_keys_never_see_each_others_thoughts() {
-    let digest = |key: &str| Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let digest = |key: &str| {
+        let hex = |text: String, byte: u8| text + &format!("{byte:02x}");
+        Sha256::digest(key).into_iter().fold(String::new(), hex)
+    };
     let keys = format!(
         "[{{id: mine, sha256: {}}}, {{id: theirs, sha256: {}}}]",
         digest("mine-1"),

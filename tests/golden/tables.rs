@@ -126,7 +126,7 @@ fn compare(file: &str, now: &str) -> Result<()> {
 
 fn rows(id: &str) -> Result<Vec<String>> {
     let model = ModelId::parse(id)?;
-    able(&model).map(|(kind, able)| row(id, kind, able)).collect()
+    able(&model).map(|(kind, able)| row(id, kind, &able)).collect()
 }
 
 fn able(model: &ModelId) -> impl Iterator<Item = (FormatKind, Capabilities)> {
@@ -135,7 +135,7 @@ fn able(model: &ModelId) -> impl Iterator<Item = (FormatKind, Capabilities)> {
     [FormatKind::Converse].into_iter().chain(native).map(move |kind| (kind, family.capabilities(model, kind)))
 }
 
-fn row(id: &str, kind: FormatKind, able: Capabilities) -> Result<String> {
+fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
     let Capabilities {
         system,
         tools,
@@ -172,7 +172,7 @@ fn row(id: &str, kind: FormatKind, able: Capabilities) -> Result<String> {
         least_max_tokens,
         max_output_tokens,
         default_max_tokens,
-    } = able;
+    } = *able;
     let flags = [
         (system, "system"),
         (tools, "tools"),

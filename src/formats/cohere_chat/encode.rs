@@ -95,7 +95,7 @@ pub(super) fn body(request: &Request) -> Result<Bytes, InvalidRequest> {
     if messages.last().is_some_and(|message| message.role == Role::Assistant) {
         return Err(InvalidRequest::unsupported("messages", "This model answers a user's message only."));
     }
-    to_body(&wire)
+    to_body(&wire, request.weight())
 }
 
 /// Notes what Cohere's ranges and types have no place for.

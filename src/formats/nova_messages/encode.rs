@@ -78,7 +78,7 @@ pub(super) fn body(request: &Request) -> Result<Bytes, InvalidRequest> {
         };
         wire.messages.push(Turn { role, content });
     }
-    to_body(&wire)
+    to_body(&wire, request.weight())
 }
 
 #[derive(Serialize)]

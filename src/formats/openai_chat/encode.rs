@@ -75,7 +75,7 @@ pub(super) fn body(request: &Request, dialect: Dialect) -> Result<Bytes, Invalid
     for message in messages {
         push_turns(message, dialect, &mut wire.messages)?;
     }
-    to_body(&wire)
+    to_body(&wire, request.weight())
 }
 
 /// Notes which messages have ids that this dialect has no place for.

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::chat::Text;
 
-    const TTL: Duration = Duration::from_secs(60);
+    const TTL: Duration = Duration::from_mins(1);
 
     fn thoughts(length: usize) -> Vec<Reasoning> {
         vec![Reasoning { text: Text::new(&"x".repeat(length)), signature: None, redacted: None }]

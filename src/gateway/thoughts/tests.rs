@@ -5,7 +5,7 @@ use crate::bedrock::BedrockError;
 use crate::chat::{BlockIndex, Json, StopReason, Text, ToolResult, ToolUse};
 
 fn thoughts() -> Thoughts {
-    Thoughts::new(ThoughtLimits { ttl: Duration::from_secs(60), max_bytes: 100_000 })
+    Thoughts::new(ThoughtLimits { ttl: Duration::from_mins(1), max_bytes: 100_000 })
 }
 
 fn owner(principal: Option<&str>, model: &str) -> Owner {
@@ -46,7 +46,9 @@ fn reply(calls: &[(&str, &str)], signed: bool) -> Vec<Event> {
 
 fn hear(thoughts: &Thoughts, owner: Owner, events: &[Event]) {
     let mut recorder = thoughts.recorder(owner);
-    events.iter().for_each(|event| recorder.hear(event));
+    for event in events {
+        recorder.hear(event);
+    }
 }
 
 /// What a client that knows OpenAI's protocol only sends back.

@@ -72,7 +72,7 @@ pub(super) fn body(request: &Request, streaming: bool) -> Result<Bytes, InvalidR
         let content = blocks(&message.content, message.index, &mut names)?;
         wire.messages.push(Turn { role, content });
     }
-    to_body(&wire)
+    to_body(&wire, request.weight())
 }
 
 #[derive(Serialize)]
