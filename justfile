@@ -22,11 +22,11 @@ clippy:
 test *filter:
     cargo test --locked {{ filter }}
 
-# Install the official OpenAI clients and the linters, once
+# Install the clients that are tested and the linters, once
 install:
     tests/clients/install
 
-# The official OpenAI clients and openapi.yaml against a real server
+# OpenAI's SDKs, LangChain, the AI SDK and openapi.yaml against a real server
 clients: install
     cargo build --locked
     tests/clients/run {{ binary }}

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ALL_MODELS, CLAUDE, NOVA, ONE_OF_EACH, RICH_MODELS, client, collect, counted, png, user } from './server.mjs';
+import OpenAI from 'openai';
+import { ALL_MODELS, CLAUDE, NOVA, ONE_OF_EACH, PDF, RICH_MODELS, client, collect, counted, png, user } from './server.mjs';
 
 for (const model of ALL_MODELS) {
   test(`a chat is answered by ${model}`, async () => {
@@ -59,12 +60,43 @@ for (const model of ONE_OF_EACH) {
   });
 }
 
+for (const model of ONE_OF_EACH) {
+  test(`several choices of ${model} share a stream`, async () => {
+    const texts = ['', '', ''];
+    const finishReasons = [];
+    const ask = { model, messages: user('say it thrice'), n: 3, stream: true };
+    for await (const { choices } of await client.chat.completions.create(ask)) {
+      for (const { index, delta, finish_reason } of choices) {
+        texts[index] += delta.content ?? '';
+        if (finish_reason) finishReasons.push(finish_reason);
+      }
+    }
+    assert.deepEqual(texts.map((text) => text.trim()), Array(3).fill('say it thrice'));
+    assert.deepEqual(finishReasons, Array(3).fill('stop'));
+  });
+
+  test(`strict mode refuses what would be changed for ${model}`, async () => {
+    const ask = { model, messages: user('hi'), seed: 7 };
+    const noted = await client.chat.completions.create(ask).withResponse();
+    assert.match(noted.response.headers.get('x-outcrop-notes'), /seed:dropped/);
+    const refused = client.chat.completions.create(ask, { headers: { 'x-outcrop-strict': 'true' } });
+    await assert.rejects(refused, (caught) => caught instanceof OpenAI.BadRequestError && caught.param === 'seed');
+  });
+}
+
 for (const model of RICH_MODELS) {
   test(`a picture reaches ${model}`, async () => {
     const messages = user([{ type: 'image_url', image_url: { url: png() } }]);
     const reply = await client.chat.completions.create({ model, messages });
     // The simulator answers a picture without a text with what it saw.
     assert.match(reply.choices[0].message.content, /png/);
+  });
+
+  test(`a file reaches ${model}`, async () => {
+    const file = { type: 'file', file: { filename: 'report.pdf', file_data: PDF } };
+    const messages = user([file, { type: 'text', text: 'What does it say?' }]);
+    const reply = await client.chat.completions.create({ model, messages });
+    assert.match(reply.choices[0].message.content, /What does it say\?/);
   });
 
   test(`cached tokens are part of the prompt of ${model}`, async () => {

@@ -11,9 +11,18 @@ export const MODELS = JSON.parse(readFileSync(new globalThis.URL('../models.json
 export const ALL_MODELS = Object.values(MODELS).flat();
 export const CLAUDE = 'anthropic.claude-3-haiku-20240307-v1:0';
 export const NOVA = 'amazon.nova-pro-v1:0';
-// The two formats that carry tools and pictures: Claude's own, and Converse.
-export const RICH_MODELS = [CLAUDE, NOVA];
-export const ONE_OF_EACH = [CLAUDE, 'meta.llama3-1-8b-instruct-v1:0', 'amazon.titan-text-express-v1', NOVA];
+export const CLAUDE_OVER_CONVERSE = 'claude-over-converse';
+export const THINKING_CLAUDE = 'us.anthropic.claude-sonnet-4-5-20250929-v1:0';
+export const NOVA_2 = 'amazon.nova-2-lite-v1:0';
+export const LLAMA = 'meta.llama3-1-8b-instruct-v1:0';
+export const TITAN = 'amazon.titan-text-express-v1';
+export const MISTRAL = 'mistral.mistral-large-2402-v1:0';
+export const GPT_OSS = 'openai.gpt-oss-120b-1:0';
+export const QWEN = 'qwen.qwen3-32b-v1:0';
+export const ONE_OF_EACH = [CLAUDE, CLAUDE_OVER_CONVERSE, NOVA, LLAMA, TITAN, MISTRAL, GPT_OSS, QWEN];
+// The models that take tools, pictures and files, and can be told to call a tool.
+export const RICH_MODELS = [CLAUDE, CLAUDE_OVER_CONVERSE, NOVA];
+export const TOOL_MODELS = [...RICH_MODELS, THINKING_CLAUDE, NOVA_2, LLAMA, MISTRAL, GPT_OSS, QWEN];
 
 export const WEATHER = {
   type: 'function',
@@ -65,6 +74,9 @@ export function png() {
   ]);
   return `data:image/png;base64,${bytes.toString('base64')}`;
 }
+
+/** A document of no pages, as a data: URL. */
+export const PDF = `data:application/pdf;base64,${Buffer.from('%PDF-1.4\ntrailer<</Root 1 0 R>>\n%%EOF\n').toString('base64')}`;
 
 /** The text of a stream, its finish reasons, and its chunks. */
 export async function collect(stream) {

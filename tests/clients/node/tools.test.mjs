@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RICH_MODELS, WEATHER, client, user } from './server.mjs';
+import { RICH_MODELS, TOOL_MODELS, WEATHER, client, user } from './server.mjs';
 
 const PARIS = '[[tool:get_weather {"city":"Paris"}]]';
 const ROME = '[[tool:get_weather {"city":"Rome"}]]';
@@ -42,6 +42,21 @@ for (const model of RICH_MODELS) {
     assert.equal(final.choices[0].finish_reason, 'tool_calls');
   });
 
+  test(`${model} obeys the choice of tools`, async () => {
+    const named = { type: 'function', function: { name: 'get_weather' } };
+    for (const [tool_choice, calls] of [['none', 0], ['required', 1], [named, 1]]) {
+      const reply = await client.chat.completions.create({
+        model,
+        messages: user('What is it like?'),
+        tools: [WEATHER],
+        tool_choice,
+      });
+      assert.equal(reply.choices[0].message.tool_calls?.length ?? 0, calls);
+    }
+  });
+}
+
+for (const model of TOOL_MODELS) {
   for (const stream of [false, true]) {
     test(`the tool runner carries ${model} through a whole turn, ${stream ? 'streamed' : 'whole'}`, async () => {
       const asked = [];
@@ -67,17 +82,28 @@ for (const model of RICH_MODELS) {
       assert.deepEqual(asked, ['Paris']);
     });
   }
+}
 
-  test(`${model} obeys the choice of tools`, async () => {
-    const named = { type: 'function', function: { name: 'get_weather' } };
-    for (const [tool_choice, calls] of [['none', 0], ['required', 1], [named, 1]]) {
-      const reply = await client.chat.completions.create({
-        model,
-        messages: user('What is it like?'),
-        tools: [WEATHER],
-        tool_choice,
-      });
-      assert.equal(reply.choices[0].message.tool_calls?.length ?? 0, calls);
-    }
+for (const model of RICH_MODELS) {
+  test(`a custom tool of ${model} gets its text`, async () => {
+    const tools = [{ type: 'custom', custom: { name: 'query', format: { type: 'text' } } }];
+    const messages = user('[[tool:query {"input":"SELECT 1"}]]');
+    const { choices } = await client.chat.completions.create({ model, messages, tools });
+    const [call] = choices[0].message.tool_calls;
+    assert.deepEqual([call.type, call.custom], ['custom', { name: 'query', input: 'SELECT 1' }]);
+    messages.push(choices[0].message, { role: 'tool', tool_call_id: call.id, content: 'one row' });
+    const reply = await client.chat.completions.create({ model, messages, tools });
+    assert.match(reply.choices[0].message.content, /one row/);
+  });
+
+  test(`functions of old are called by ${model}`, async () => {
+    const functions = [WEATHER.function];
+    const messages = user(PARIS);
+    const { choices } = await client.chat.completions.create({ model, messages, functions });
+    assert.equal(choices[0].finish_reason, 'function_call');
+    assert.equal(choices[0].message.function_call.name, 'get_weather');
+    messages.push(choices[0].message, { role: 'function', name: 'get_weather', content: 'Paris is sunny' });
+    const reply = await client.chat.completions.create({ model, messages, functions });
+    assert.match(reply.choices[0].message.content, /Paris is sunny/);
   });
 }

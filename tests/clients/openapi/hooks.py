@@ -45,6 +45,7 @@ def stream_has_one_end(ctx, response, case):
     events = [event for event in body.removesuffix("\n\n").split("\n\n") if not event.startswith(":")]
     assert all(event.startswith("data: ") and "\n" not in event for event in events), "an event is one line of data"
     ends = [event == "data: [DONE]" or "error" in json.loads(event.removeprefix("data: ")) for event in events]
+    assert any(ends), "a stream has an end"
     assert ends.index(True) == len(ends) - 1, "the end comes once, and last"
 
 
@@ -79,6 +80,11 @@ def consistent(body):
             body["messages"][number] = {"role": "user", "content": "hello"}
         elif isinstance(item.get("content"), list):
             item["content"] = [part_with_data(part) for part in item["content"]]
+    if body.get("n") and body.get("stream"):
+        # Schemathesis reads the first twenty events of a stream, and the end of eight answers comes later.
+        body["n"] = min(body["n"], 2)
+    if body.get("top_logprobs") is not None:
+        body["logprobs"] = True
     if body.get("tools"):
         body.pop("functions", None)
     tools = body.get("tools") or body.get("functions") or []

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import ssl
 import struct
 import zlib
 from pathlib import Path
@@ -18,9 +19,19 @@ MODELS = json.loads((Path(__file__).parent.parent / "models.json").read_text())
 ALL_MODELS = [model for models in MODELS.values() for model in models]
 CLAUDE = "anthropic.claude-3-haiku-20240307-v1:0"
 NOVA = "amazon.nova-pro-v1:0"
-# The two formats that carry tools and pictures: Claude's own, and Converse.
-RICH_MODELS = [CLAUDE, NOVA]
-ONE_OF_EACH = [CLAUDE, "meta.llama3-1-8b-instruct-v1:0", "amazon.titan-text-express-v1", NOVA]
+CLAUDE_OVER_CONVERSE = "claude-over-converse"
+THINKING_CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+NOVA_2 = "amazon.nova-2-lite-v1:0"
+LLAMA = "meta.llama3-1-8b-instruct-v1:0"
+TITAN = "amazon.titan-text-express-v1"
+MISTRAL = "mistral.mistral-large-2402-v1:0"
+GPT_OSS = "openai.gpt-oss-120b-1:0"
+QWEN = "qwen.qwen3-32b-v1:0"
+VOXTRAL = "mistral.voxtral-mini-3b-2507"
+ONE_OF_EACH = [CLAUDE, CLAUDE_OVER_CONVERSE, NOVA, LLAMA, TITAN, MISTRAL, GPT_OSS, QWEN]
+# The models that take tools, pictures and files, and can be told to call a tool.
+RICH_MODELS = [CLAUDE, CLAUDE_OVER_CONVERSE, NOVA]
+TOOL_MODELS = [*RICH_MODELS, THINKING_CLAUDE, NOVA_2, LLAMA, MISTRAL, GPT_OSS, QWEN]
 
 WEATHER = {
     "type": "function",
@@ -40,6 +51,23 @@ def user(text):
     return [{"role": "user", "content": text}]
 
 
+def collect(stream):
+    """The text of a stream, its finish reasons, and its chunks."""
+    chunks = list(stream)
+    choices = [choice for chunk in chunks for choice in chunk.choices]
+    text = "".join(choice.delta.content or "" for choice in choices)
+    return text, [choice.finish_reason for choice in choices if choice.finish_reason], chunks
+
+
+def notes(raw):
+    """What the gateway says it changed: parameter and action, and the reason if there is one."""
+    return raw.headers.get("x-outcrop-notes", "")
+
+
+# Nothing here speaks TLS, and to load the certificates of the world for each client takes longer than most tests.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 class Counted:
     """A client, and the responses it got, its own retries included."""
 
@@ -47,7 +75,7 @@ class Counted:
         self.responses = []
         self.client = openai.OpenAI(
             **{"base_url": f"{URL}/v1", "api_key": KEY, "max_retries": 0} | options,
-            http_client=httpx.Client(event_hooks={"response": [self.responses.append]}, trust_env=False),
+            http_client=httpx.Client(event_hooks={"response": [self.responses.append]}, verify=NO_TLS, trust_env=False),
         )
 
 
@@ -73,7 +101,7 @@ def client(counted):
 @pytest.fixture
 def http():
     """Plain HTTP with the key, for what no SDK would send."""
-    with httpx.Client(base_url=URL, headers={"authorization": f"Bearer {KEY}"}, trust_env=False) as client:
+    with httpx.Client(base_url=URL, headers={"authorization": f"Bearer {KEY}"}, verify=NO_TLS, trust_env=False) as client:
         yield client
 
 

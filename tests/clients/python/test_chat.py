@@ -4,16 +4,7 @@ import asyncio
 
 import openai
 import pytest
-from conftest import ALL_MODELS, CLAUDE, KEY, NOVA, ONE_OF_EACH, RICH_MODELS, URL, user
-from pydantic import BaseModel
-
-
-def collect(stream):
-    """The text of a stream, its finish reasons, and its chunks."""
-    chunks = list(stream)
-    choices = [choice for chunk in chunks for choice in chunk.choices]
-    text = "".join(choice.delta.content or "" for choice in choices)
-    return text, [choice.finish_reason for choice in choices if choice.finish_reason], chunks
+from conftest import ALL_MODELS, CLAUDE, KEY, ONE_OF_EACH, URL, collect, user
 
 
 @pytest.mark.parametrize("model", ALL_MODELS)
@@ -72,18 +63,6 @@ def test_the_streaming_helper_assembles_the_same_reply(client, model):
     assert final.choices[0].finish_reason == whole.choices[0].finish_reason
 
 
-@pytest.mark.parametrize("model", RICH_MODELS)
-def test_cached_tokens_are_part_of_the_prompt(client, model):
-    directive = "[[usage input=7 output=5 cache_read=100 cache_write=20]] hello"
-    usage = client.chat.completions.create(model=model, messages=user(directive)).usage
-    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (127, 5, 132)
-    assert usage.prompt_tokens_details.cached_tokens == 100
-    stream = client.chat.completions.create(
-        model=model, messages=user(directive), stream=True, stream_options={"include_usage": True}
-    )
-    assert list(stream)[-1].usage == usage
-
-
 @pytest.mark.parametrize("model", ONE_OF_EACH)
 @pytest.mark.parametrize("role", ["system", "developer"])
 def test_instructions_are_part_of_the_prompt(client, model, role):
@@ -103,16 +82,6 @@ def test_a_conversation_goes_on(client, model):
     ]
     reply = client.chat.completions.create(model=model, messages=messages)
     assert reply.choices[0].message.content == "third"
-
-
-@pytest.mark.parametrize("model", RICH_MODELS)
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_picture_reaches_the_model(client, model, stream, png):
-    messages = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": png}}]}]
-    reply = client.chat.completions.create(model=model, messages=messages, stream=stream)
-    text = collect(reply)[0] if stream else reply.choices[0].message.content
-    # The simulator answers a picture without a text with what it saw.
-    assert "png" in text
 
 
 @pytest.mark.parametrize("model", ONE_OF_EACH)
@@ -135,32 +104,6 @@ def test_a_reply_cut_at_the_limit_says_so(client, model, limit):
     assert collect(client.chat.completions.create(**ask, stream=True))[1] == ["length"]
 
 
-class Trip(BaseModel):
-    city: str
-    days: int
-
-
-@pytest.mark.parametrize("model", [CLAUDE, "us.anthropic.claude-sonnet-4-5-20250929-v1:0", NOVA])
-def test_the_sdk_parses_structured_output(client, model):
-    # The simulator echoes text that is JSON already.
-    ask = {"model": model, "messages": user('{"city":"Rome","days":3}'), "response_format": Trip}
-    reply = client.chat.completions.parse(**ask)
-    assert reply.choices[0].message.parsed == Trip(city="Rome", days=3)
-    with client.chat.completions.stream(**ask) as stream:
-        assert stream.get_final_completion().choices[0].message.parsed == Trip(city="Rome", days=3)
-
-
-def test_reasoning_comes_beside_the_text(client):
-    ask = {"model": NOVA, "messages": user("[[reasoning:because]] therefore")}
-    message = client.chat.completions.create(**ask).choices[0].message
-    assert message.content == "therefore"
-    assert message.reasoning_content == "because"
-    with client.chat.completions.stream(**ask) as stream:
-        message = stream.get_final_completion().choices[0].message
-    assert message.content == "therefore"
-    assert message.reasoning_content == "because"
-
-
 def test_the_answer_carries_the_gateways_headers(client):
     raw = client.chat.completions.with_raw_response.create(
         model=CLAUDE, messages=user("hi"), extra_headers={"x-request-id": "my-own-id"}
@@ -171,15 +114,6 @@ def test_the_answer_carries_the_gateways_headers(client):
     assert raw.headers["x-outcrop-attempts"] == "1"
     assert raw.headers["x-outcrop-simulated"] == "true"
     assert raw.parse()._request_id == "my-own-id"
-
-
-def test_what_has_no_equivalent_is_noted(client):
-    raw = client.chat.completions.with_raw_response.create(
-        model=CLAUDE, messages=user("hi"), seed=7, extra_body={"never_heard_of": 1}
-    )
-    notes = raw.headers["x-outcrop-notes"]
-    assert "seed:dropped" in notes
-    assert "never_heard_of:dropped" in notes
 
 
 def test_a_throttled_call_is_retried_by_the_gateway(client):
@@ -193,7 +127,7 @@ def test_a_throttled_call_is_retried_by_the_gateway(client):
 def test_the_async_client_reads_many_streams_at_once():
     async def one(client, number):
         stream = await client.chat.completions.create(
-            model=ONE_OF_EACH[number % 4], messages=user(f"stream number {number}"), stream=True
+            model=ONE_OF_EACH[number % len(ONE_OF_EACH)], messages=user(f"stream number {number}"), stream=True
         )
         return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
 

@@ -68,7 +68,7 @@ INVALID = [
     ({"temperature": 3}, "temperature"),
     ({"top_p": 1.5}, "top_p"),
     ({"max_tokens": 0}, "max_tokens"),
-    ({"n": 2}, "n"),
+    ({"n": 9}, "n"),
     ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
     ({"response_format": {"type": "xml"}}, "response_format.type"),
 ]
@@ -186,6 +186,18 @@ def test_a_failure_before_the_first_event_keeps_its_status(client, model):
             model=model, messages=user("[[error:serviceUnavailableException after=0]] hi"), stream=True
         )
     assert caught.value.status_code == 503
+
+
+def test_a_body_that_is_too_long_is_refused(client):
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(model=CLAUDE, messages=user("x" * (33 << 20)))
+    assert caught.value.status_code == 413
+
+
+def test_a_client_that_gives_up_first_sees_its_own_timeout(counted):
+    hurried = counted(timeout=0.2).client
+    with pytest.raises(openai.APITimeoutError):
+        hurried.chat.completions.create(model=CLAUDE, messages=user("[[stall]]"))
 
 
 def test_the_sdk_names_the_request_of_a_failure(client):

@@ -4,7 +4,7 @@ import json
 
 import openai
 import pytest
-from conftest import RICH_MODELS, WEATHER, user
+from conftest import GPT_OSS, MISTRAL, QWEN, RICH_MODELS, THINKING_CLAUDE, TOOL_MODELS, WEATHER, notes, user
 from pydantic import BaseModel
 
 PARIS = '[[tool:get_weather {"city":"Paris"}]]'
@@ -160,3 +160,105 @@ def test_a_choice_of_a_tool_that_is_not_there_is_refused(client):
             tool_choice={"type": "function", "function": {"name": "get_time"}},
         )
     assert caught.value.param.startswith("tool_choice")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", TOOL_MODELS)
+def test_every_model_with_tools_goes_through_a_whole_loop(client, model, stream):
+    """Whole or streamed, also where Bedrock doesn't stream tools: then the gateway does."""
+    ask = {"model": model, "tools": [WEATHER]}
+    messages = user(f"Weather? {PARIS}")
+    if stream:
+        with client.chat.completions.stream(messages=messages, **ask) as helper:
+            choice = helper.get_final_completion().choices[0]
+    else:
+        choice = client.chat.completions.create(messages=messages, **ask).choices[0]
+    assert choice.finish_reason == "tool_calls"
+    (call,) = choice.message.tool_calls
+    assert json.loads(call.function.arguments) == {"city": "Paris"}
+    messages.append({"role": "assistant", "content": choice.message.content, "tool_calls": [call.model_dump()]})
+    messages.append({"role": "tool", "tool_call_id": call.id, "content": "Paris is sunny"})
+    assert "Paris is sunny" in client.chat.completions.create(messages=messages, **ask).choices[0].message.content
+
+
+GRAMMAR = {"type": "grammar", "grammar": {"syntax": "lark", "definition": 'start: "SELECT" NAME'}}
+
+
+@pytest.mark.parametrize("model", [*RICH_MODELS, MISTRAL, GPT_OSS, QWEN])
+@pytest.mark.parametrize("format_", [None, {"type": "text"}, GRAMMAR], ids=["absent", "text", "grammar"])
+def test_a_custom_tool_gets_its_text(client, model, format_):
+    custom = {"name": "query", "description": "Asks the database"} | ({"format": format_} if format_ else {})
+    # It is a function of one string upstream, which the simulator fills.
+    raw = client.chat.completions.with_raw_response.create(
+        model=model,
+        messages=user('[[tool:query {"input":"SELECT \\"naïve\\"\\n"}]]'),
+        tools=[{"type": "custom", "custom": custom}],
+    )
+    choice = raw.parse().choices[0]
+    (call,) = choice.message.tool_calls
+    assert call.type == "custom"
+    assert call.custom.name == "query"
+    assert call.custom.input == 'SELECT "naïve"\n'
+    assert choice.finish_reason == "tool_calls"
+    assert ("custom.format:dropped" in notes(raw)) == (format_ is GRAMMAR)
+
+
+@pytest.mark.parametrize("model", RICH_MODELS)
+def test_a_custom_tools_call_is_streamed_and_answered(client, model):
+    ask = {"model": model, "tools": [{"type": "custom", "custom": {"name": "query"}}]}
+    messages = user('[[tool:query {"input":"SELECT 1"}]]')
+    call, text = None, ""
+    for chunk in client.chat.completions.create(messages=messages, stream=True, **ask):
+        for delta in chunk.choices[0].delta.tool_calls or []:
+            extra = delta.model_dump()
+            call = call or {"id": delta.id, "type": extra["type"], "name": extra["custom"]["name"]}
+            text += extra["custom"].get("input") or ""
+    assert (call["type"], call["name"], text) == ("custom", "query", "SELECT 1")
+    custom = {"name": "query", "input": text}
+    messages.append({"role": "assistant", "tool_calls": [{"id": call["id"], "type": "custom", "custom": custom}]})
+    messages.append({"role": "tool", "tool_call_id": call["id"], "content": "one row"})
+    assert "one row" in client.chat.completions.create(messages=messages, **ask).choices[0].message.content
+
+
+@pytest.mark.parametrize("model", [*RICH_MODELS, MISTRAL, GPT_OSS, QWEN])
+def test_functions_of_old_are_called_and_answered(client, model):
+    functions = [WEATHER["function"]]
+    messages = user(PARIS)
+    choice = client.chat.completions.create(model=model, messages=messages, functions=functions).choices[0]
+    assert choice.finish_reason == "function_call"
+    assert choice.message.tool_calls is None
+    called = choice.message.function_call
+    assert (called.name, json.loads(called.arguments)) == ("get_weather", {"city": "Paris"})
+    name, arguments, finish_reasons = "", "", []
+    for chunk in client.chat.completions.create(model=model, messages=messages, functions=functions, stream=True):
+        delta = chunk.choices[0].delta
+        if delta.function_call:
+            name += delta.function_call.name or ""
+            arguments += delta.function_call.arguments or ""
+        if chunk.choices[0].finish_reason:
+            finish_reasons.append(chunk.choices[0].finish_reason)
+    assert (name, json.loads(arguments), finish_reasons) == ("get_weather", {"city": "Paris"}, ["function_call"])
+    messages.append({"role": "assistant", "content": None, "function_call": called.model_dump()})
+    messages.append({"role": "function", "name": "get_weather", "content": "Paris is sunny"})
+    reply = client.chat.completions.create(model=model, messages=messages, functions=functions)
+    assert "Paris is sunny" in reply.choices[0].message.content
+
+
+@pytest.mark.parametrize("model", RICH_MODELS)
+def test_a_function_of_old_can_be_demanded(client, model):
+    reply = client.chat.completions.create(
+        model=model,
+        messages=user("What is it like?"),
+        functions=[WEATHER["function"]],
+        function_call={"name": "get_weather"},
+    )
+    assert reply.choices[0].message.function_call.name == "get_weather"
+
+
+def test_the_parse_helper_reads_arguments(client):
+    reply = client.chat.completions.parse(
+        model=THINKING_CLAUDE,
+        messages=user(PARIS),
+        tools=[openai.pydantic_function_tool(GetWeather, name="get_weather")],
+    )
+    assert reply.choices[0].message.tool_calls[0].function.parsed_arguments == GetWeather(city="Paris")
