@@ -20,7 +20,7 @@ use crate::config::{
 use crate::families::{self, FormatKind, Overrides, Sampling};
 use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{
-    Alias, Asking, Deadlines, Directory, Gateway, Listing, ProfileChoice, RetryPolicy, Routes, Rules,
+    Alias, Asking, Bounds, Deadlines, Directory, Gateway, Listing, ProfileChoice, RetryPolicy, Routes, Rules,
     ThoughtLimits,
 };
 use crate::http::{self, CredentialState, Edge, Health, Limits};
@@ -217,7 +217,7 @@ impl App {
 pub struct Parts {
     /// The way to AWS.
     pub aws: Aws,
-    /// Runs chats.
+    /// Runs chats and embeddings.
     pub gateway: Gateway,
     /// What is counted.
     pub metrics: Arc<Metrics>,
@@ -357,8 +357,11 @@ fn gateway(
         max_delay: config.retry.max_delay,
         max_retry_after: config.retry.max_retry_after,
     };
-    let choices = config.max_choices.get();
-    let gateway = Gateway::new(routes, listing, deadlines, retry, choices, fetcher, Arc::clone(metrics));
+    let bounds = Bounds {
+        choices: config.max_choices.get(),
+        embedding_calls: usize::try_from(config.embeddings.concurrency.get()).unwrap_or(usize::MAX),
+    };
+    let gateway = Gateway::new(routes, listing, deadlines, retry, bounds, fetcher, Arc::clone(metrics));
     Ok(match config.reasoning.store {
         Some(ThoughtStore { ttl, max_bytes }) => gateway.remembering(ThoughtLimits { ttl, max_bytes }),
         None => gateway,
@@ -381,13 +384,17 @@ fn alias(entry: &ModelEntry) -> Result<Alias, String> {
         capabilities,
     } = entry;
     let model = ModelId::parse(target).map_err(|error| error.to_string())?;
+    let embeddings = family.as_deref().and_then(families::embeddings_named);
     let family = match family.as_deref() {
-        None => None,
-        Some(name) => Some(families::named(name).ok_or_else(|| {
+        Some(name) if embeddings.is_none() => Some(families::named(name).ok_or_else(|| {
             let known: Vec<_> = families::names().collect();
             format!("there is no family `{name}`; known are {}", known.join(", "))
         })?),
+        Some(_) | None => None,
     };
+    if embeddings.is_some() && (format.is_some() || max_tokens.is_some()) {
+        return Err("an embedding model has neither `format` nor `max_tokens`".to_owned());
+    }
     let format = format.map(|format| match format {
         ModelFormat::Native => FormatKind::Native,
         ModelFormat::Converse => FormatKind::Converse,
@@ -406,6 +413,7 @@ fn alias(entry: &ModelEntry) -> Result<Alias, String> {
         model,
         region: region.clone(),
         family,
+        embeddings,
         format,
         overrides: overrides(capabilities, *max_tokens),
         strict: *strict,

@@ -18,6 +18,7 @@ pub mod catalog;
 pub mod chat;
 pub mod cli;
 pub mod config;
+pub mod embed;
 pub mod families;
 pub mod fetch;
 pub mod formats;

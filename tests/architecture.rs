@@ -18,13 +18,14 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("catalog", &[]),
     ("chat", &[]),
     ("config", &[]),
-    ("families", &["chat", "formats", "catalog", "bedrock::ModelId"]),
+    ("embed", &["chat::Text"]),
+    ("families", &["chat", "embed", "formats", "catalog", "bedrock::ModelId"]),
     ("fetch", &["telemetry"]),
-    ("formats", &["chat", "bedrock"]),
-    ("gateway", &["chat", "families", "fetch", "formats", "catalog", "bedrock", "telemetry"]),
+    ("formats", &["chat", "embed", "bedrock"]),
+    ("gateway", &["chat", "embed", "families", "fetch", "formats", "catalog", "bedrock", "telemetry"]),
     ("http", &["openai", "chat", "gateway", "auth", "telemetry", "listener"]),
     ("listener", &[]),
-    ("openai", &["chat"]),
+    ("openai", &["chat", "embed"]),
     ("simulator", &[]),
     ("telemetry", &[]),
 ];
@@ -50,9 +51,10 @@ const STRANGERS: &[(&str, &[&str])] = &[
             "thoughts",
             "tool_schema",
             "turn",
+            "vectors",
         ],
     ),
-    ("families", &["capabilities", "prepare", "thinking"]),
+    ("families", &["capabilities", "embedding", "prepare", "thinking"]),
 ];
 
 /// Words that stand for IO, clocks, chance and the environment.
@@ -74,7 +76,7 @@ const IMPURE: &[&str] = &[
     "thread",
 ];
 
-const PURE: &[&str] = &["chat", "openai", "formats", "families"];
+const PURE: &[&str] = &["chat", "embed", "openai", "formats", "families"];
 
 /// Crates, by the beginning of their names, and the only places that may name them.
 const ONLY_IN: &[(&str, &[&str])] = &[

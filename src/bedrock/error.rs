@@ -335,7 +335,7 @@ fn by_status(status: u16, message: &str) -> ErrorKind {
 
 /// Bedrock says many things with one exception; the text tells them apart.
 fn validation(message: &str) -> ErrorKind {
-    const TABLE: [(&str, ErrorKind); 13] = [
+    const TABLE: [(&str, ErrorKind); 14] = [
         ("model identifier is invalid", ErrorKind::UnknownModel),
         ("with on-demand throughput", ErrorKind::ProfileRequired),
         ("Input is too long", ErrorKind::ContextLength),
@@ -343,6 +343,7 @@ fn validation(message: &str) -> ErrorKind {
         ("prompt is too long", ErrorKind::ContextLength),
         ("exceed context limit", ErrorKind::ContextLength),
         ("too many total text bytes", ErrorKind::ContextLength),
+        ("Too many input tokens", ErrorKind::ContextLength),
         ("maximum context length", ErrorKind::ContextLength),
         ("This model doesn't support", ErrorKind::UnsupportedFeature),
         ("This model doesn\u{2019}t support", ErrorKind::UnsupportedFeature),

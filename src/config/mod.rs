@@ -47,7 +47,7 @@ pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::Server;
-pub use upstream::{Retry, Stream, Timeout};
+pub use upstream::{Embeddings, Retry, Stream, Timeout};
 
 /// Every key with its default: the lowest layer, and the reference that `outcrop` can print.
 pub const DEFAULT_YAML: &str = include_str!("../../config/default.yaml");
@@ -82,6 +82,8 @@ pub struct Config {
     pub cache: Cache,
     /// The guardrail before every model that has no other.
     pub guardrail: Option<Guardrail>,
+    /// How texts become vectors.
+    pub embeddings: Embeddings,
     /// Aliases, settings of single models, and the list of models.
     pub models: Models,
     /// What is logged.
@@ -174,6 +176,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let fetch = Fetch::read(root.section("fetch"));
     let strict = root.read("strict", scalar::boolean);
     let max_choices = root.read("max_choices", scalar::count);
+    let embeddings = Embeddings::read(root.section("embeddings"));
     let cache = root.read("cache", Cache::read);
     let guardrail = root.optional("guardrail", Guardrail::read);
     let log = Log::read(root.section("log"));
@@ -189,6 +192,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         fetch: fetch?,
         strict: strict?,
         max_choices: max_choices?,
+        embeddings: embeddings?,
         cache: cache?,
         guardrail: guardrail?,
         models: models?,

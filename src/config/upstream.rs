@@ -63,6 +63,19 @@ impl Retry {
     }
 }
 
+/// How texts become vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Embeddings {
+    /// The most calls at once for one request, where the model takes fewer texts than the request has.
+    pub concurrency: NonZeroU32,
+}
+
+impl Embeddings {
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        Some(Self { concurrency: section.read("concurrency", scalar::count)? })
+    }
+}
+
 /// What a streaming client gets besides events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stream {

@@ -9,7 +9,9 @@ mod anthropic;
 mod capabilities;
 mod claude_text;
 mod cohere;
+mod cohere_embed;
 mod deepseek;
+mod embedding;
 mod gemma;
 mod generic;
 mod glm;
@@ -21,14 +23,17 @@ mod minimax;
 mod mistral;
 mod nemotron;
 mod nova;
+mod nova_embed;
 mod openai_gpt;
 mod palmyra;
 mod prepare;
 mod qwen;
 mod thinking;
 mod titan;
+mod titan_embed;
 
 pub use capabilities::{CacheSupport, Capabilities, Overrides, Sampling, SingleCall, StopSupport, TopK};
+pub use embedding::{EmbedFamily, PreparedEmbeddings, embedding_facts, prepare_embeddings};
 pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
 pub use thinking::{Budget, Control, Member, Off, Thinking, Words};
 
@@ -89,6 +94,10 @@ pub static FAMILIES: &[&dyn Family] = &[
     &titan::Titan,
 ];
 
+/// Every family of embedding models. None is generic: a body that nobody knows can't be written.
+pub static EMBED_FAMILIES: &[&dyn EmbedFamily] =
+    &[&cohere_embed::CohereEmbed, &nova_embed::NovaEmbed, &titan_embed::TitanEmbed];
+
 /// Families that claim no ids: config has to name them.
 static NAMED_ONLY: &[&dyn Family] = &[&claude_text::ClaudeText, &generic::Generic];
 
@@ -97,9 +106,15 @@ pub fn named(name: &str) -> Option<&'static dyn Family> {
     FAMILIES.iter().chain(NAMED_ONLY).copied().find(|family| family.name() == name)
 }
 
+/// The family of embedding models that config names.
+pub fn embeddings_named(name: &str) -> Option<&'static dyn EmbedFamily> {
+    EMBED_FAMILIES.iter().copied().find(|family| family.name() == name)
+}
+
 /// Every name that config may use.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    FAMILIES.iter().chain(NAMED_ONLY).map(|family| family.name())
+    let chats = FAMILIES.iter().chain(NAMED_ONLY).map(|family| family.name());
+    chats.chain(EMBED_FAMILIES.iter().map(|family| family.name()))
 }
 
 /// The model's family: the configured one (ids that hide their model need it), else the one that claims the
@@ -109,6 +124,15 @@ pub fn resolve(model: &ModelId, configured: Option<&str>) -> &'static dyn Family
         .and_then(named)
         .or_else(|| FAMILIES.iter().copied().find(|family| family.claims(model)))
         .unwrap_or(&generic::Generic)
+}
+
+/// The model's family if it makes vectors: the configured one, else the one that claims the id. A model that config puts
+/// into a family of chat models makes none.
+pub fn resolve_embeddings(model: &ModelId, configured: Option<&str>) -> Option<&'static dyn EmbedFamily> {
+    match configured {
+        Some(name) => embeddings_named(name),
+        None => EMBED_FAMILIES.iter().copied().find(|family| family.claims(model)),
+    }
 }
 
 /// Can config force [`FormatKind::Native`] for the model?

@@ -24,11 +24,52 @@ fn every_chat_model_has_exactly_one_family_with_any_prefix() {
 }
 
 #[test]
+fn an_embedding_model_has_one_family_and_facts_and_is_no_chat_model() {
+    for (id, _) in ids() {
+        for id in
+            [id.to_owned(), format!("us.{id}"), format!("arn:aws:bedrock:us-east-1::foundation-model/{id}")]
+        {
+            let model = model(&id);
+            let claimed = EMBED_FAMILIES.iter().filter(|family| family.claims(&model)).count();
+            let expected = id.contains("embed") && !id.contains("twelvelabs");
+            assert_eq!(claimed, usize::from(expected), "{id}");
+            if let Some(family) = resolve_embeddings(&model, None) {
+                assert_eq!(resolve(&model, None).name(), "generic", "{id}");
+                let facts = embedding_facts(family, &model).unwrap();
+                let sizes = facts.dimensions.as_deref().unwrap();
+                assert!(sizes.contains(&facts.default_dimensions) && facts.max_batch > 0, "{id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_id_that_hides_its_model_is_taken_for_the_newest_of_its_family() {
+    let opaque = model("arn:aws:bedrock:us-east-1:111122223333:provisioned-model/abcdef123456");
+    assert!(resolve_embeddings(&opaque, None).is_none());
+    for (name, format, size, most) in [
+        ("titan-embed", "titan_embed_v2", 1024, 1),
+        ("cohere-embed", "cohere_embed_v4", 1536, 96),
+        ("nova-embed", "nova_embed", 3072, 1),
+    ] {
+        let family = resolve_embeddings(&opaque, Some(name)).unwrap();
+        let facts = embedding_facts(family, &opaque).unwrap();
+        assert_eq!(family.format(&opaque).name(), format);
+        assert_eq!((facts.default_dimensions, facts.max_batch), (size, most), "{name}");
+    }
+    assert!(resolve_embeddings(&model("cohere.embed-v4:0"), Some("generic")).is_none());
+}
+
+#[test]
 fn names_are_different_and_lead_to_their_family() {
     for family in FAMILIES {
         let found: Vec<&str> = FAMILIES.iter().map(|f| f.name()).filter(|n| *n == family.name()).collect();
         assert_eq!(found.len(), 1, "{}", family.name());
         assert_eq!(named(family.name()).unwrap().name(), family.name());
+    }
+    for family in EMBED_FAMILIES {
+        assert_eq!(names().filter(|name| *name == family.name()).count(), 1, "{}", family.name());
+        assert_eq!(embeddings_named(family.name()).unwrap().name(), family.name());
     }
     assert!(named("generic").is_some());
     assert!(named("other").is_none());

@@ -9,6 +9,7 @@ mod bedrock_extras;
 mod blocks;
 pub mod claude_text;
 pub mod cohere_chat;
+pub mod cohere_embed;
 pub mod cohere_generate;
 mod completion;
 pub mod converse;
@@ -19,6 +20,7 @@ mod guardrail;
 pub mod llama_prompt;
 pub mod mistral_prompt;
 mod model_fields;
+pub mod nova_embed;
 pub mod nova_messages;
 pub mod openai_chat;
 mod prompt;
@@ -27,27 +29,33 @@ mod samples;
 mod scalar;
 mod service;
 mod thoughts;
+pub mod titan_embed;
 pub mod titan_text;
 mod tool_schema;
 mod turn;
+mod vectors;
 
 pub use anthropic_messages::ANTHROPIC_MESSAGES;
 pub use claude_text::CLAUDE_TEXT;
 pub use cohere_chat::COHERE_CHAT;
+pub use cohere_embed::{COHERE_EMBED_V3, COHERE_EMBED_V4};
 pub use cohere_generate::COHERE_GENERATE;
 pub use converse::CONVERSE;
 pub use deepseek_prompt::DEEPSEEK_PROMPT;
 pub use fuzz::fuzz_streams;
 pub use llama_prompt::{LLAMA_PROMPT, LLAMA2_PROMPT};
 pub use mistral_prompt::MISTRAL_PROMPT;
+pub use nova_embed::NOVA_EMBED;
 pub use nova_messages::NOVA_MESSAGES;
 pub use openai_chat::{MISTRAL_CHAT, OPENAI_CHAT};
+pub use titan_embed::{TITAN_EMBED_IMAGE, TITAN_EMBED_V1, TITAN_EMBED_V2};
 pub use titan_text::TITAN_TEXT;
 
 use bytes::Bytes;
 
 use crate::bedrock::{Frame, Invocation, ModelId, Reply};
 use crate::chat::{Event, InvalidRequest, Notes, Request, Usage};
+use crate::embed;
 
 /// Every format for chats.
 pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[
@@ -65,6 +73,23 @@ pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[
     &OPENAI_CHAT,
     &TITAN_TEXT,
 ];
+
+/// Every format for embeddings.
+pub static EMBED_FORMATS: &[&dyn EmbedFormat] =
+    &[&TITAN_EMBED_V1, &TITAN_EMBED_V2, &TITAN_EMBED_IMAGE, &COHERE_EMBED_V3, &COHERE_EMBED_V4, &NOVA_EMBED];
+
+/// A body format for embeddings.
+pub trait EmbedFormat: Sync {
+    /// For `/v1/models`: `titan_embed_v2` …
+    fn name(&self) -> &'static str;
+
+    /// Writes the call. `request` has been adapted by its family: no more texts than the model takes at once, and nothing
+    /// that the format has no place for.
+    fn encode(&self, request: &embed::Request, model: &ModelId) -> Result<Invocation, InvalidRequest>;
+
+    /// Reads a whole reply. That there are as many vectors as texts is for the caller to see to.
+    fn decode(&self, reply: &Reply) -> Result<embed::Response, ProtocolError>;
+}
 
 /// A body format for chats.
 pub trait ChatFormat: Sync {
@@ -175,9 +200,10 @@ mod tests {
 
     #[test]
     fn every_format_has_a_name_of_its_own() {
-        let mut names: Vec<_> = CHAT_FORMATS.iter().map(|format| format.name()).collect();
+        let chats = CHAT_FORMATS.iter().map(|format| format.name());
+        let mut names: Vec<_> = chats.chain(EMBED_FORMATS.iter().map(|format| format.name())).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), CHAT_FORMATS.len());
+        assert_eq!(names.len(), CHAT_FORMATS.len() + EMBED_FORMATS.len());
     }
 }

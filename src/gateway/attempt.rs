@@ -5,18 +5,18 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::drive::{EventStream, IdleClock, WayBack};
-use super::retry::remaining;
+use super::retry::{Plan, remaining};
 use super::thoughts::{Owner, Thoughts};
 use super::{Deadlines, Fault, Phase, Target, Trail};
-use crate::bedrock::{Invocation, ModelId, ReplyHead};
+use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
 use crate::chat::{Action, Event, Notes, Request, Response, StopCutter};
 use crate::families::{self, ModelLimits, StreamingMode, Terms};
 use crate::formats::ChatFormat;
 
-/// What every attempt at a target does: made once, however often it is tried.
+/// A chat as every attempt at its target makes it.
 #[derive(Clone)]
-pub(super) struct Plan {
+pub(super) struct ChatPlan {
     invocation: Invocation,
     format: &'static dyn ChatFormat,
     mode: StreamingMode,
@@ -42,7 +42,7 @@ pub(super) enum Answered {
     Stream(Box<EventStream>),
 }
 
-impl Plan {
+impl ChatPlan {
     /// Bends the request to the target and writes it.
     pub(super) fn new(ask: &Ask<'_>, mut request: Request, notes: &mut Notes) -> Result<Self, Fault> {
         let Ask { target, streaming, memory, thoughts_complete } = *ask;
@@ -60,9 +60,7 @@ impl Plan {
             thoughts_complete,
             cache: target.cache,
         };
-        for (action, reason) in &target.remarks {
-            notes.add("model", *action, reason);
-        }
+        target.remark(notes);
         if let Some(guardrail) = &target.guardrail
             && request.service.guardrail.replace(guardrail.clone()).is_some()
         {
@@ -82,27 +80,60 @@ impl Plan {
         })
     }
 
-    /// The same call, to another id of the same model.
-    pub(super) fn reroute(&mut self, profile: ModelId, trail: &mut Trail) {
-        trail.notes.add("model", Action::Rerouted, "profile_required");
-        trail.target = Some(profile.clone());
-        self.invocation.model = profile;
+    async fn open(&self, target: &Target, clock: IdleClock, trail: &mut Trail) -> Result<EventStream, Fault> {
+        let streamed = target.transport.invoke_stream(self.invocation.clone()).await;
+        let streamed =
+            streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
+        trail.answered(&streamed.head);
+        let decoder = self.format.stream_decoder();
+        let mut stream =
+            EventStream::new(streamed.frames, decoder, self.way_back.clone(), self.cutter(), clock);
+        stream.first_event().await?;
+        Ok(stream)
     }
 
-    /// Where it goes now.
-    pub(super) fn model(&self) -> &ModelId {
+    async fn whole(
+        &self,
+        target: &Target,
+        left: Duration,
+        total: Duration,
+        trail: &mut Trail,
+    ) -> Result<Vec<Event>, Fault> {
+        let reply = whole_reply(&self.invocation, target, left, total, trail).await?;
+        let mut events = Vec::new();
+        self.format.decode(&reply, &mut events)?;
+        if let Some(mut cutter) = self.cutter() {
+            events = cut_whole(&mut cutter, events);
+        }
+        let mut way_back = self.way_back.clone();
+        events.retain_mut(|event| way_back.passes(event));
+        Ok(events)
+    }
+
+    fn cutter(&self) -> Option<StopCutter> {
+        (!self.local_stop.is_empty()).then(|| StopCutter::new(self.local_stop.clone()))
+    }
+}
+
+impl Plan for ChatPlan {
+    type Answer = Answered;
+
+    fn model(&self) -> &ModelId {
         &self.invocation.model
     }
 
-    pub(super) async fn attempt(
+    fn reroute(&mut self, profile: ModelId, trail: &mut Trail) {
+        rerouted(&mut self.invocation, profile, trail);
+    }
+
+    async fn attempt(
         &self,
         target: &Target,
         deadlines: &Deadlines,
         deadline: Instant,
         trail: &mut Trail,
-    ) -> Result<Answered, Fault> {
-        trail.upstream_request_id = None;
-        trail.simulated = false;
+    ) -> Result<Self::Answer, Fault> {
+        trail.begin_attempt();
         let left = remaining(deadline, deadlines.total)?;
         let clock = || IdleClock::new(deadlines.idle, deadlines.total, deadline);
         match self.mode {
@@ -126,44 +157,28 @@ impl Plan {
             }
         }
     }
+}
 
-    async fn open(&self, target: &Target, clock: IdleClock, trail: &mut Trail) -> Result<EventStream, Fault> {
-        let streamed = target.transport.invoke_stream(self.invocation.clone()).await;
-        let streamed =
-            streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
-        trail.answered(streamed.head);
-        let decoder = self.format.stream_decoder();
-        let mut stream =
-            EventStream::new(streamed.frames, decoder, self.way_back.clone(), self.cutter(), clock);
-        stream.first_event().await?;
-        Ok(stream)
-    }
+/// Sends the call to another id of the same model.
+pub(super) fn rerouted(invocation: &mut Invocation, profile: ModelId, trail: &mut Trail) {
+    trail.notes.add("model", Action::Rerouted, "profile_required");
+    trail.target = Some(profile.clone());
+    invocation.model = profile;
+}
 
-    async fn whole(
-        &self,
-        target: &Target,
-        left: Duration,
-        total: Duration,
-        trail: &mut Trail,
-    ) -> Result<Vec<Event>, Fault> {
-        let call = target.transport.invoke(self.invocation.clone());
-        let reply = timeout(left, call).await.map_err(|_| Fault::Deadline(Phase::Total, total))?;
-        let reply = reply.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
-        let mut events = Vec::new();
-        let decoded = self.format.decode(&reply, &mut events);
-        trail.answered(reply.head);
-        decoded?;
-        if let Some(mut cutter) = self.cutter() {
-            events = cut_whole(&mut cutter, events);
-        }
-        let mut way_back = self.way_back.clone();
-        events.retain_mut(|event| way_back.passes(event));
-        Ok(events)
-    }
-
-    fn cutter(&self) -> Option<StopCutter> {
-        (!self.local_stop.is_empty()).then(|| StopCutter::new(self.local_stop.clone()))
-    }
+/// Makes a call that is answered whole, within the call's time.
+pub(super) async fn whole_reply(
+    invocation: &Invocation,
+    target: &Target,
+    left: Duration,
+    total: Duration,
+    trail: &mut Trail,
+) -> Result<Reply, Fault> {
+    let call = target.transport.invoke(invocation.clone());
+    let reply = timeout(left, call).await.map_err(|_| Fault::Deadline(Phase::Total, total))?;
+    let reply = reply.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
+    trail.answered(&reply.head);
+    Ok(reply)
 }
 
 /// What is left of a whole reply where a stop text cuts it. Its cost stays what it was.
@@ -180,9 +195,15 @@ fn cut_whole(cutter: &mut StopCutter, events: Vec<Event>) -> Vec<Event> {
 }
 
 impl Trail {
-    fn answered(&mut self, head: ReplyHead) {
+    /// Nothing is known yet of the attempt that begins.
+    pub(super) fn begin_attempt(&mut self) {
+        self.upstream_request_id = None;
+        self.simulated = false;
+    }
+
+    fn answered(&mut self, head: &ReplyHead) {
         let ReplyHead { request_id, tokens: _, simulated } = head;
-        self.upstream_request_id = request_id;
-        self.simulated = simulated;
+        self.upstream_request_id.clone_from(request_id);
+        self.simulated = *simulated;
     }
 }

@@ -11,6 +11,7 @@
 mod attempt;
 mod directory;
 mod drive;
+mod embeddings;
 mod fault;
 mod media;
 mod models;
@@ -27,6 +28,7 @@ use tokio::time::Instant;
 
 pub use directory::{Asking, Directory};
 pub use drive::EventStream;
+pub use embeddings::EmbedCall;
 pub use fault::{Fault, Phase};
 pub use models::{Dates, Listing, ModelFacts};
 pub use profile::ProfileChoice;
@@ -40,7 +42,7 @@ use crate::chat::{Action, InvalidRequest, Notes, Request, Response};
 use crate::fetch::Fetcher;
 use crate::telemetry::Metrics;
 
-/// Runs chats.
+/// Runs chats and embeddings.
 pub struct Gateway {
     routes: Routes,
     deadlines: Deadlines,
@@ -51,7 +53,7 @@ pub struct Gateway {
     profiles: profile::Profiles,
     /// Absent keeps none.
     thoughts: Option<thoughts::Thoughts>,
-    max_choices: u32,
+    bounds: Bounds,
     fetcher: Option<Fetcher>,
 }
 
@@ -64,6 +66,15 @@ pub struct Deadlines {
     pub first_event: Duration,
     /// Between two events of a stream.
     pub idle: Duration,
+}
+
+/// How many calls one request may become.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Most replies to one chat, each a call of its own.
+    pub choices: u32,
+    /// Most calls for embeddings under way at once. What one call has no room for waits.
+    pub embedding_calls: usize,
 }
 
 /// A chat as the edge hands it in.
@@ -118,7 +129,7 @@ impl Gateway {
         listing: Listing,
         deadlines: Deadlines,
         retry: RetryPolicy,
-        max_choices: u32,
+        bounds: Bounds,
         fetcher: Option<Fetcher>,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -131,7 +142,7 @@ impl Gateway {
             health: UpstreamHealth::default(),
             profiles: profile::Profiles::default(),
             thoughts: None,
-            max_choices,
+            bounds,
             fetcher,
         }
     }
@@ -185,8 +196,8 @@ impl Gateway {
         let deadline = Instant::now() + self.deadlines.total;
         let Call { model, mut request, notes, strict, choices, principal } = call;
         trail.notes = notes;
-        if choices > self.max_choices {
-            let message = format!("At most {} choices are made for one request here.", self.max_choices);
+        if choices > self.bounds.choices {
+            let message = format!("At most {} choices are made for one request here.", self.bounds.choices);
             return Err(InvalidRequest {
                 code: "integer_above_max_value",
                 ..InvalidRequest::value("n", message)
@@ -205,7 +216,7 @@ impl Gateway {
         let memory = self.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
         let mut ask = attempt::Ask { target: &target, streaming, memory, thoughts_complete: false };
         let Some((thoughts, owner)) = memory else {
-            let plan = self.plan(&ask, request, strict, trail)?;
+            let plan = Self::plan(&ask, request, strict, trail)?;
             return self.make(&target, plan, choices, deadline, trail).await;
         };
         let found = thoughts.find(owner, &request, Instant::now());
@@ -213,7 +224,7 @@ impl Gateway {
         let spare = (!found.is_empty() && !strict).then(|| request.clone());
         found.restore(&mut request, &mut trail.notes);
         ask.thoughts_complete = found.complete;
-        let plan = self.plan(&ask, request, strict, trail)?;
+        let plan = Self::plan(&ask, request, strict, trail)?;
         let outcome = self.make(&target, plan, choices, deadline, trail).await;
         match (outcome, spare) {
             (Err(fault), Some(spare)) if thoughts::refused(&fault) => {
@@ -221,7 +232,7 @@ impl Gateway {
                 thoughts.forget(&found);
                 trail.notes.add("messages", Action::Dropped, "thoughts_refused");
                 ask.thoughts_complete = false;
-                let plan = self.plan(&ask, spare, strict, trail)?;
+                let plan = Self::plan(&ask, spare, strict, trail)?;
                 self.make(&target, plan, choices, deadline, trail).await
             }
             (outcome, _) => outcome,
@@ -229,22 +240,14 @@ impl Gateway {
     }
 
     fn plan(
-        &self,
         ask: &attempt::Ask<'_>,
         request: Request,
         strict: bool,
         trail: &mut Trail,
-    ) -> Result<attempt::Plan, Fault> {
-        let mut plan = attempt::Plan::new(ask, request, &mut trail.notes)?;
+    ) -> Result<attempt::ChatPlan, Fault> {
+        let plan = attempt::ChatPlan::new(ask, request, &mut trail.notes)?;
         if strict {
             refuse_noted(&trail.notes)?;
-        }
-        let target = ask.target;
-        let is_required = || self.profiles.is_required(&target.model, self.routes.region(target));
-        let profile = target.profile.clone();
-        if let Some(profile) = profile.or_else(|| is_required().then(|| self.routes.detour(target)).flatten())
-        {
-            plan.reroute(profile, trail);
         }
         Ok(plan)
     }
@@ -252,7 +255,7 @@ impl Gateway {
     async fn make(
         &self,
         target: &Target,
-        plan: attempt::Plan,
+        plan: attempt::ChatPlan,
         choices: u32,
         deadline: Instant,
         trail: &mut Trail,
@@ -269,7 +272,7 @@ impl Gateway {
     async fn run_all(
         &self,
         target: &Target,
-        plan: &attempt::Plan,
+        plan: &attempt::ChatPlan,
         choices: u32,
         deadline: Instant,
         trail: &mut Trail,

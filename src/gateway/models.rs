@@ -6,7 +6,8 @@ use super::{Gateway, ResolveError, Target};
 use crate::bedrock::ModelId;
 use crate::catalog::{self, FoundationModel, Life, Live, Mode, Model, Moment, Price, Stage};
 use crate::chat::{Action, Note, Request};
-use crate::families::{self, Capabilities};
+use crate::families::{self, Capabilities, EmbedFamily};
+use crate::formats::EmbedFormat;
 
 /// A model as clients may see it, and the decision where its calls go.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,9 +44,11 @@ pub struct ModelFacts {
     pub base: Option<String>,
     /// Where it is called.
     pub region: String,
-    /// The family that knows what it accepts; chat models only.
+    /// The lengths that its vectors can have.
+    pub dimensions: Vec<u32>,
+    /// The family that knows what it accepts.
     pub family: Option<&'static str>,
-    /// The format of a plain text chat; chat models only.
+    /// The format of a plain text chat, or of embeddings.
     pub format: Option<&'static str>,
     /// Inference profiles through which it can be called.
     pub profiles: Vec<String>,
@@ -109,7 +112,7 @@ impl Gateway {
             return Err(ResolveError::Opaque(target.model));
         }
         // What isn't served here isn't described either.
-        if !matches!(target.mode, None | Some(Mode::Chat | Mode::Embedding)) {
+        if !matches!(target.mode, None | Some(Mode::Chat)) && target.embeddings.is_none() {
             return Err(ResolveError::NotChat(name.to_owned()));
         }
         let region = self.routes.region(&target).to_owned();
@@ -135,6 +138,9 @@ fn facts(name: &str, target: &Target, region: String, live: &Live, is_configured
     let sees =
         if is_chat { able.images } else { known.and_then(|known| known.capabilities.vision) == Some(true) };
     let called = target.called();
+    let vectors = target.embeddings.map(|family| family.format(&target.base));
+    let sizes = target.embeddings.and_then(|family| families::embedding_facts(family, &target.base));
+    let sizes = sizes.and_then(|facts| facts.dimensions.clone());
     ModelFacts {
         id: name.to_owned(),
         name: listed.and_then(|listed| listed.name.clone()),
@@ -155,8 +161,9 @@ fn facts(name: &str, target: &Target, region: String, live: &Live, is_configured
         base: (target.base != target.model || !target.base.is_opaque())
             .then(|| target.base.public().into_owned()),
         region,
-        family: is_chat.then(|| target.family.name()),
-        format: is_chat.then(|| format.name()),
+        dimensions: sizes.unwrap_or_default(),
+        family: target.embeddings.map(EmbedFamily::name).or(is_chat.then(|| target.family.name())),
+        format: vectors.map(EmbedFormat::name).or(is_chat.then(|| format.name())),
         profiles: profiles(&target.base, known, live),
         sources: [("config", is_configured), ("bedrock", listed.is_some()), ("catalogue", known.is_some())]
             .into_iter()

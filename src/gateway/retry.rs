@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::{Answered, Plan};
-use super::{Fault, Gateway, Phase, Target, Trail};
-use crate::bedrock::{ErrorKind, Retry};
+use super::{Deadlines, Fault, Gateway, Phase, Target, Trail};
+use crate::bedrock::{ErrorKind, ModelId, Retry};
 use crate::telemetry::Label;
 
 /// How often, and after how long a pause, an attempt that failed before its commit point is repeated.
@@ -43,14 +42,40 @@ impl RetryPolicy {
     }
 }
 
+/// What an attempt at a target does: made once, however often it is tried.
+pub(super) trait Plan {
+    /// What a committed attempt gives.
+    type Answer;
+
+    /// Where it goes now.
+    fn model(&self) -> &ModelId;
+
+    /// The same call, to another id of the same model.
+    fn reroute(&mut self, profile: ModelId, trail: &mut Trail);
+
+    /// One try, up to its commit point.
+    async fn attempt(
+        &self,
+        target: &Target,
+        deadlines: &Deadlines,
+        deadline: Instant,
+        trail: &mut Trail,
+    ) -> Result<Self::Answer, Fault>;
+}
+
 /// Makes attempts until one commits, the policy or the time ends.
-pub(super) async fn run(
+pub(super) async fn run<P: Plan>(
     gateway: &Gateway,
     target: &Target,
-    mut plan: Plan,
+    mut plan: P,
     deadline: Instant,
     trail: &mut Trail,
-) -> Result<Answered, Fault> {
+) -> Result<P::Answer, Fault> {
+    let is_required = || gateway.profiles.is_required(&target.model, gateway.routes.region(target));
+    let detour = || is_required().then(|| gateway.routes.detour(target)).flatten();
+    if let Some(profile) = target.profile.clone().or_else(detour) {
+        plan.reroute(profile, trail);
+    }
     loop {
         trail.attempts += 1;
         let began = Instant::now();

@@ -11,10 +11,10 @@ use super::directory::{self, Base, Directory};
 use super::profile::{ProfileChoice, is_profile_only, profile_for};
 use crate::bedrock::{ModelId, Transport};
 use crate::catalog::{self, Hiding, Live, Mode, Stage};
-use crate::chat::{Action, Guardrail};
-use crate::families::{self, Family, FormatKind, Overrides};
+use crate::chat::{Action, Guardrail, Notes};
+use crate::families::{self, EmbedFamily, Family, FormatKind, Overrides};
 
-/// Where a chat goes.
+/// Where a call goes.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a decision of its own")]
 pub struct Target {
@@ -30,6 +30,8 @@ pub struct Target {
     pub transport: Arc<dyn Transport>,
     /// What its vendor's models accept.
     pub family: &'static dyn Family,
+    /// What its vendor's embedding models accept, if it is one of them.
+    pub embeddings: Option<&'static dyn EmbedFamily>,
     /// A format that config forces.
     pub format: Option<FormatKind>,
     /// What config knows better than the family.
@@ -50,7 +52,9 @@ pub struct Target {
     pub listed: bool,
     /// Through which profile it is called, where Bedrock refuses its bare id.
     profiles: ProfileChoice,
-    /// It hides its model, and nothing else tells how to talk to it.
+    /// It hides its model, and nothing else says what that is.
+    guessed: bool,
+    /// Besides, nothing tells how to talk to it.
     unclear: bool,
 }
 
@@ -58,6 +62,13 @@ impl Target {
     /// The name under which it is counted: a client's own word never is one.
     pub fn label(&self) -> &str {
         if self.listed { self.model.as_str() } else { "other" }
+    }
+
+    /// What has to be said about the model with each answer.
+    pub(super) fn remark(&self, notes: &mut Notes) {
+        for (action, reason) in &self.remarks {
+            notes.add("model", *action, reason);
+        }
     }
 
     /// It hides its model, and nothing tells how to talk to it.
@@ -80,6 +91,8 @@ pub struct Alias {
     pub region: Option<String>,
     /// Whose model it is, if the id doesn't say.
     pub family: Option<&'static dyn Family>,
+    /// The same for embedding models. An id has one of the two.
+    pub embeddings: Option<&'static dyn EmbedFamily>,
     /// The format to speak, if the family shouldn't choose.
     pub format: Option<FormatKind>,
     /// What it can do, where the family doesn't know.
@@ -103,6 +116,7 @@ impl Alias {
             model,
             region: None,
             family: None,
+            embeddings: None,
             format: None,
             overrides: Overrides::default(),
             strict: None,
@@ -168,6 +182,17 @@ pub enum ResolveError {
     /// A model for something else.
     #[error("`{0}` is not a chat model.")]
     NotChat(String),
+    /// A model for embeddings, asked to chat.
+    #[error("`{0}` is an embedding model, not a chat model: POST /v1/embeddings takes it.")]
+    OnlyEmbeds(String),
+    /// A model for chats, asked for embeddings.
+    #[error("`{0}` is a chat model, not an embedding model: POST /v1/chat/completions takes it.")]
+    OnlyChats(String),
+    /// A model that may or may not make vectors: nobody here knows its body.
+    #[error(
+        "`{0}` is not an embedding model that this gateway knows. GET /v1/models lists those that it does, with the mode `embedding`."
+    )]
+    NotEmbedding(String),
 }
 
 impl Routes {
@@ -229,6 +254,9 @@ impl Routes {
         };
         name.clone_into(requested);
         let target = self.locate(name)?;
+        if target.embeddings.is_some() {
+            return Err(ResolveError::OnlyEmbeds(shortened(name)));
+        }
         // As far as is known.
         if target.mode.is_some_and(|mode| mode != Mode::Chat) {
             return Err(ResolveError::NotChat(shortened(name)));
@@ -237,6 +265,22 @@ impl Routes {
             return Err(ResolveError::Opaque(target.model));
         }
         Ok(target)
+    }
+
+    /// The target of texts that shall become vectors, and its family.
+    pub fn resolve_embeddings(
+        &self,
+        name: &str,
+        requested: &mut String,
+    ) -> Result<(Target, &'static dyn EmbedFamily), ResolveError> {
+        name.clone_into(requested);
+        let target = self.locate(name)?;
+        match (target.embeddings, target.mode) {
+            (Some(family), _) => Ok((target, family)),
+            (None, Some(Mode::Chat)) => Err(ResolveError::OnlyChats(shortened(name))),
+            (None, _) if target.guessed => Err(ResolveError::Opaque(target.model)),
+            (None, _) => Err(ResolveError::NotEmbedding(shortened(name))),
+        }
     }
 
     /// Where a name leads, whatever for: a model that is at its end leads to its successor.
@@ -285,8 +329,19 @@ impl Routes {
             Some(alias) => alias.clone(),
             None => Alias::of(ModelId::parse(name).map_err(|_| ResolveError::Unknown(shortened(name)))?),
         };
-        let Alias { model, region, family, format, overrides, strict, cache, guardrail, profiles, successor } =
-            alias;
+        let Alias {
+            model,
+            region,
+            family,
+            embeddings,
+            format,
+            overrides,
+            strict,
+            cache,
+            guardrail,
+            profiles,
+            successor,
+        } = alias;
         let (region, transport) = self.way(&model, region, configured)?;
         let live = self.directory.snapshot(region.as_deref().unwrap_or(&self.region));
         let (base, found) = self.base(&model, &live);
@@ -311,7 +366,11 @@ impl Routes {
             Some(Stage::Legacy) if self.rules.warn_legacy => remarks.push((Action::Warned, "legacy")),
             Some(Stage::Legacy | Stage::Active) | None => {}
         }
-        let is_guess = is_hidden && family.is_none() && found.is_none();
+        // Whose chat model it is somebody said, so it makes no vectors.
+        let chats = family.or(found);
+        let embeddings =
+            embeddings.or_else(|| families::resolve_embeddings(&base, None).filter(|_| chats.is_none()));
+        let is_guess = is_hidden && chats.is_none() && embeddings.is_none();
         if is_guess {
             remarks.push((Action::Warned, "unknown_model"));
         }
@@ -322,8 +381,13 @@ impl Routes {
             None
         };
         let target = Target {
-            family: family.or(found).unwrap_or_else(|| families::resolve(&base, None)),
-            mode: known.map(|known| known.mode).or_else(|| listed?.mode()),
+            family: chats.unwrap_or_else(|| families::resolve(&base, None)),
+            mode: embeddings
+                .map(|_| Mode::Embedding)
+                .or_else(|| known.map(|known| known.mode))
+                .or_else(|| listed?.mode()),
+            embeddings,
+            guessed: is_guess,
             listed: configured || !model.is_arn() && (known.is_some() || listed.is_some()),
             // Every foundation model for chats speaks Converse, and one is behind such a profile: good enough until
             // it is known which.
@@ -404,6 +468,20 @@ impl Gateway {
         match self.routes.resolve(name, requested) {
             Err(ResolveError::Opaque(arn)) if self.routes.directory.found(&arn).await => {
                 self.routes.resolve(name, requested)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The same for embeddings.
+    pub(super) async fn find_embeddings(
+        &self,
+        name: &str,
+        requested: &mut String,
+    ) -> Result<(Target, &'static dyn EmbedFamily), ResolveError> {
+        match self.routes.resolve_embeddings(name, requested) {
+            Err(ResolveError::Opaque(arn)) if self.routes.directory.found(&arn).await => {
+                self.routes.resolve_embeddings(name, requested)
             }
             outcome => outcome,
         }

@@ -5,14 +5,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 
+use super::answer::{described, json};
 use super::error::ApiError;
 use super::record::Ledger;
 use super::{Edge, apart, extract, headers, ids, sse};
-use crate::gateway::{Answer, Call, Trail};
+use crate::gateway::{Answer, Call};
 use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
 
 /// Decode, call, encode.
@@ -55,14 +56,6 @@ async fn answer(edge: Arc<Edge>, ledger: Ledger, strict: bool, body: Bytes) -> R
     }
 }
 
-/// Success or not, the answer says which target it came from and what was changed.
-fn described(answer: Result<Response, ApiError>, trail: Trail, ledger: &Ledger) -> Response {
-    let mut response = answer.unwrap_or_else(|error| error.after(trail.attempts).into_response());
-    headers::describe(response.headers_mut(), &trail);
-    ledger.trail(trail);
-    response
-}
-
 struct Id {
     id: String,
     created: u64,
@@ -77,12 +70,6 @@ impl Id {
 
 fn head<'a>(id: &'a Id, model: &'a str) -> Head<'a> {
     Head { id: &id.id, created: id.created, model }
-}
-
-fn json(body: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }
 
 fn event_stream(body: Body) -> Response {

@@ -165,7 +165,10 @@ impl From<ResolveError> for ApiError {
             ResolveError::Opaque(_)
             | ResolveError::Region(_)
             | ResolveError::Account
-            | ResolveError::NotChat(_) => StatusCode::BAD_REQUEST,
+            | ResolveError::NotChat(_)
+            | ResolveError::OnlyEmbeds(_)
+            | ResolveError::OnlyChats(_)
+            | ResolveError::NotEmbedding(_) => StatusCode::BAD_REQUEST,
         };
         Self { param: Some("model".into()), ..Self::client(status, "model_not_found", error.to_string()) }
     }

@@ -2,9 +2,11 @@
 //!
 //! Handlers decode, call the gateway, encode. No AWS here and no model formats.
 
+mod answer;
 mod apart;
 mod authenticate;
 mod chat;
+mod embeddings;
 mod error;
 mod extract;
 mod headers;
@@ -32,7 +34,7 @@ use crate::telemetry::Metrics;
 
 /// What every handler can see.
 pub struct Edge {
-    /// Runs chats.
+    /// Runs chats and embeddings.
     pub gateway: Gateway,
     /// Who may come in; `None` lets everybody.
     pub keys: Option<Keys>,
@@ -63,6 +65,7 @@ pub struct Limits {
 pub fn public(edge: &Arc<Edge>, admin_apart: bool) -> Router {
     let api = Router::new()
         .route("/v1/chat/completions", post(chat::completions).fallback(layers::post_only))
+        .route("/v1/embeddings", post(embeddings::create).fallback(layers::post_only))
         .route("/v1/models", get(models::list).fallback(layers::get_only))
         .route("/v1/models/{*id}", get(models::retrieve).fallback(layers::get_only));
     let api = layers::authenticated(api, edge);

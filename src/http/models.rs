@@ -60,6 +60,7 @@ fn model(facts: ModelFacts) -> Model {
         profile,
         base,
         region,
+        dimensions,
         family,
         format,
         profiles,
@@ -87,6 +88,7 @@ fn model(facts: ModelFacts) -> Model {
         context_window,
         max_output_tokens,
         capabilities,
+        dimensions,
         prices: (!prices.is_empty()).then(|| Prices::of(prices)),
         lifecycle: (lifecycle != Lifecycle::default()).then_some(lifecycle),
         outcrop: Routing {

@@ -24,7 +24,7 @@ use super::{Edge, ids};
 use crate::chat::{Note, Usage};
 use crate::gateway::{ModelId, Trail};
 use crate::listener::refuse_ambiguous;
-use crate::openai::PARAMETERS;
+use crate::openai::{EMBEDDING_PARAMETERS, PARAMETERS};
 use crate::telemetry::{
     AccessLine, Disconnect, Endpoint, InFlight, Label, Metrics, Operation, Outcome, TokenType,
 };
@@ -106,6 +106,7 @@ impl Ledger {
         let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let endpoint = match matched {
             Some("/v1/chat/completions") => Endpoint::ChatCompletions,
+            Some("/v1/embeddings") => Endpoint::Embeddings,
             Some(path) if path.starts_with("/v1/models") => Endpoint::Models,
             Some(_) | None => Endpoint::Other,
         };
@@ -259,17 +260,21 @@ impl Entry {
             return;
         }
         let model = metrics.model(&self.trail.label);
-        model.request_duration(Operation::Chat, self.error.map(Label::from), self.started.elapsed());
+        let operation = match self.endpoint {
+            Endpoint::Embeddings => Operation::Embeddings,
+            Endpoint::ChatCompletions | Endpoint::Models | Endpoint::Other => Operation::Chat,
+        };
+        model.request_duration(operation, self.error.map(Label::from), self.started.elapsed());
         if let Some(first) = self.first_token
             && self.stream
         {
-            model.first_token(Operation::Chat, first);
+            model.first_token(operation, first);
         }
         if let (true, Some(first), Some(usage)) = (self.stream, self.first_token, self.usage)
             && let Ok(gaps @ 1..) = u32::try_from(usage.output.saturating_sub(1))
         {
             let writing = self.started.elapsed().saturating_sub(first);
-            model.time_per_output_token(Operation::Chat, writing / gaps);
+            model.time_per_output_token(operation, writing / gaps);
         }
         if let Some(usage) = self.usage {
             for (kind, count) in [
@@ -279,7 +284,7 @@ impl Entry {
                 (TokenType::CacheWrite, usage.cache_write),
             ] {
                 if count > 0 {
-                    model.tokens(Operation::Chat, kind, count);
+                    model.tokens(operation, kind, count);
                 }
             }
         }
@@ -289,8 +294,9 @@ impl Entry {
 /// Paths inside lists would make a label each; names of unknown fields are the client's own words.
 fn note_label(note: &Note) -> Label {
     let root = note.param.split(['.', '[']).next().unwrap_or_default();
-    let known = PARAMETERS.iter().find(|parameter| parameter.name == root);
-    Label::from(known.map_or("other", |parameter| parameter.name))
+    let chats = PARAMETERS.iter().map(|parameter| parameter.name);
+    let known = chats.chain(EMBEDDING_PARAMETERS.iter().copied()).find(|name| *name == root);
+    Label::from(known.unwrap_or("other"))
 }
 
 fn notes_line(trail: &Trail) -> Option<String> {

@@ -31,7 +31,7 @@ pub(super) async fn welcome() -> Response {
             "Outcrop ",
             env!("CARGO_PKG_VERSION"),
             ": an OpenAI-compatible gateway for Amazon Bedrock.\n\n",
-            "POST /v1/chat/completions\nGET  /v1/models\nGET  /health /livez /readyz /metrics /openapi.yaml\n"
+            "POST /v1/chat/completions\nPOST /v1/embeddings\nGET  /v1/models\nGET  /health /livez /readyz /metrics /openapi.yaml\n"
         ),
         "text/plain; charset=utf-8",
     )

@@ -40,6 +40,9 @@ pub struct Model {
     /// What it can do: `tools`, `images`, `reasoning` …
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<&'static str>,
+    /// The lengths that its vectors can have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<u32>,
     /// What it costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
@@ -152,6 +155,7 @@ mod tests {
             context_window: None,
             max_output_tokens: None,
             capabilities: Vec::new(),
+            dimensions: Vec::new(),
             prices: None,
             lifecycle: None,
             outcrop: Routing {

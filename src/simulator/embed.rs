@@ -48,11 +48,16 @@ pub(super) fn read(model: &Model, body: &Value) -> Result<Wanted, Fault> {
     }
 }
 
+/// Titan's three generations: the first has one size, the second names its size beside the text, the multimodal one in
+/// an object.
 fn read_titan(model: &Model, body: &Value) -> Result<Wanted, Fault> {
+    const MOST_TOKENS: u64 = 8192;
     let request = object(body, "")?;
-    let configurable = model.id.ends_with("v2:0");
-    let known: &[&str] = if configurable {
+    let (second, multimodal) = (model.id.contains("text-v2"), model.id.contains("embed-image"));
+    let known: &[&str] = if second {
         &["inputText", "dimensions", "normalize", "embeddingTypes"]
+    } else if multimodal {
+        &["inputText", "inputImage", "embeddingConfig"]
     } else {
         &["inputText"]
     };
@@ -61,13 +66,38 @@ fn read_titan(model: &Model, body: &Value) -> Result<Wanted, Fault> {
     if text.is_empty() {
         return Err(Fault::malformed("/inputText", "expected minLength: 1, actual: 0"));
     }
-    let dimensions = match request.get("dimensions") {
-        None if configurable => 1024,
-        None => 1536,
-        Some(value) => dimensions(value, "/dimensions", &[256, 512, 1024])?,
+    longest(text, "/inputText", 50_000)?;
+    let count = tokens(text);
+    if count > MOST_TOKENS {
+        return Err(Fault::validation(format!(
+            "400 Bad Request: Too many input tokens. Max input tokens: {MOST_TOKENS}, request input token count: {count} "
+        )));
+    }
+    if let Some(normalize) = request.get("normalize")
+        && !normalize.is_boolean()
+    {
+        return Err(Fault::malformed("/normalize", "expected type: Boolean"));
+    }
+    let mut size = match (second, multimodal) {
+        (false, false) => 1536,
+        _ => 1024,
     };
-    let types = request.get("embeddingTypes").map_or_else(Vec::new, super::converse::strings);
-    Ok(Wanted { texts: vec![text.to_owned()], dimensions, types })
+    if let Some(value) = request.get("dimensions") {
+        size = dimensions(value, "/dimensions", &[256, 512, 1024])?;
+    }
+    if let Some(config) = request.get("embeddingConfig") {
+        let at = "/embeddingConfig";
+        let config = object(config, at)?;
+        only(config, at, &["outputEmbeddingLength"])?;
+        let at = "/embeddingConfig/outputEmbeddingLength";
+        size = dimensions(
+            required(config, "/embeddingConfig", "outputEmbeddingLength")?,
+            at,
+            &[256, 384, 1024],
+        )?;
+    }
+    let types = types(request.get("embeddingTypes"), "/embeddingTypes", &["float", "binary"])?;
+    Ok(Wanted { texts: vec![text.to_owned()], dimensions: size, types })
 }
 
 fn read_cohere(model: &Model, body: &Value) -> Result<Wanted, Fault> {
@@ -87,37 +117,89 @@ fn read_cohere(model: &Model, body: &Value) -> Result<Wanted, Fault> {
         one_of(truncate, "/truncate", &["NONE", "START", "END", "LEFT", "RIGHT"])?;
     }
     let texts = array(required(request, "", "texts")?, "/texts")?;
-    if texts.is_empty() || texts.len() > 96 {
-        return Err(Fault::malformed("/texts", "expected 1 to 96 items"));
+    if texts.is_empty() {
+        return Err(Fault::malformed("/texts", "expected minimum item count: 1, found: 0"));
     }
-    let texts =
-        texts.iter().map(|text| string(text, "/texts").map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
+    if texts.len() > 96 {
+        let problem = format!("expected maximum item count: 96, found: {}", texts.len());
+        return Err(Fault::malformed("/texts", &problem));
+    }
+    let text = |(index, text)| {
+        let at = format!("/texts/{index}");
+        let text = string(text, &at)?;
+        // The third generation counts characters, whatever `truncate` says.
+        if !fourth {
+            longest(text, &at, 2048)?;
+        }
+        Ok(text.to_owned())
+    };
+    let texts = texts.iter().enumerate().map(text).collect::<Result<Vec<_>, _>>()?;
     let dimensions = match request.get("output_dimension") {
         None if fourth => 1536,
         None => 1024,
         Some(value) => dimensions(value, "/output_dimension", &[256, 512, 1024, 1536])?,
     };
-    let types = request.get("embedding_types").map_or_else(Vec::new, super::converse::strings);
+    let known = ["float", "int8", "uint8", "binary", "ubinary"];
+    let types = types(request.get("embedding_types"), "/embedding_types", &known)?;
     Ok(Wanted { texts, dimensions, types })
 }
 
 fn read_nova(body: &Value) -> Result<Wanted, Fault> {
     let request = object(body, "")?;
     only(request, "", &["schemaVersion", "taskType", "singleEmbeddingParams"])?;
+    if let Some(version) = request.get("schemaVersion") {
+        one_of(version, "/schemaVersion", &["nova-multimodal-embed-v1"])?;
+    }
     one_of(required(request, "", "taskType")?, "/taskType", &["SINGLE_EMBEDDING"])?;
     let at = "/singleEmbeddingParams";
     let parameters = object(required(request, "", "singleEmbeddingParams")?, at)?;
     only(parameters, at, &["embeddingPurpose", "embeddingDimension", "text", "image", "audio", "video"])?;
-    string(required(parameters, at, "embeddingPurpose")?, at)?;
-    let content = object(required(parameters, at, "text")?, at)?;
-    only(content, at, &["truncationMode", "value", "source"])?;
-    one_of(required(content, at, "truncationMode")?, at, &["NONE", "START", "END"])?;
-    let text = string(required(content, at, "value")?, at)?;
+    one_of(
+        required(parameters, at, "embeddingPurpose")?,
+        "/singleEmbeddingParams/embeddingPurpose",
+        &[
+            "GENERIC_INDEX",
+            "GENERIC_RETRIEVAL",
+            "TEXT_RETRIEVAL",
+            "IMAGE_RETRIEVAL",
+            "VIDEO_RETRIEVAL",
+            "DOCUMENT_RETRIEVAL",
+            "AUDIO_RETRIEVAL",
+            "CLASSIFICATION",
+            "CLUSTERING",
+        ],
+    )?;
+    let within = "/singleEmbeddingParams/text";
+    let content = object(required(parameters, at, "text")?, within)?;
+    only(content, within, &["truncationMode", "value", "source"])?;
+    let mode = "/singleEmbeddingParams/text/truncationMode";
+    one_of(required(content, within, "truncationMode")?, mode, &["NONE", "START", "END"])?;
+    let text = string(required(content, within, "value")?, "/singleEmbeddingParams/text/value")?;
     let dimensions = match parameters.get("embeddingDimension") {
         None => 3072,
-        Some(value) => dimensions(value, at, &[256, 384, 1024, 3072])?,
+        Some(value) => {
+            dimensions(value, "/singleEmbeddingParams/embeddingDimension", &[256, 384, 1024, 3072])?
+        }
     };
     Ok(Wanted { texts: vec![text.to_owned()], dimensions, types: Vec::new() })
+}
+
+/// At most so many characters.
+fn longest(text: &str, at: &str, most: usize) -> Result<(), Fault> {
+    let actual = text.chars().count();
+    if actual > most {
+        return Err(Fault::malformed(at, &format!("expected maxLength: {most}, actual: {actual}")));
+    }
+    Ok(())
+}
+
+/// The types of numbers asked for; none is the model's own choice.
+fn types(value: Option<&Value>, at: &str, known: &[&str]) -> Result<Vec<String>, Fault> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    for kind in array(value, at)? {
+        one_of(kind, at, known)?;
+    }
+    Ok(super::converse::strings(value))
 }
 
 fn dimensions(value: &Value, at: &str, known: &[u64]) -> Result<u64, Fault> {
@@ -172,7 +254,7 @@ pub(super) fn reply(wanted: &Wanted, model: &Model) -> Value {
             if wanted.types.is_empty() || wanted.types.iter().any(|kind| kind == "float") {
                 reply["embedding"] = vector.clone();
             }
-            if model.id.ends_with("v2:0") {
+            if model.id.contains("text-v2") {
                 reply["embeddingsByType"] = json!({});
                 if reply.get("embedding").is_some() {
                     reply["embeddingsByType"]["float"] = vector.clone();

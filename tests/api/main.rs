@@ -10,6 +10,7 @@
 mod auth;
 mod chat;
 mod choices;
+mod embeddings;
 mod errors;
 mod lifecycle;
 mod models;

@@ -14,11 +14,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
-use outcrop::bedrock::{Frame, ModelId, Operation, Reply, ReplyHead};
+use outcrop::bedrock::{Frame, ModelId, Operation, Reply, ReplyHead, TokenCounts};
 use outcrop::chat::{BlockKind, Citation, Delta, Event, Response, StopReason, Usage};
-use outcrop::families::{self, FormatKind, ModelLimits, Overrides, Prepared, StreamingMode, Terms};
-use outcrop::formats::{CHAT_FORMATS, ChatFormat, ProtocolError};
-use outcrop::openai;
+use outcrop::embed;
+use outcrop::families::{
+    self, FormatKind, ModelLimits, Overrides, Prepared, PreparedEmbeddings, StreamingMode, Terms,
+};
+use outcrop::formats::{CHAT_FORMATS, ChatFormat, EMBED_FORMATS, ProtocolError};
+use outcrop::openai::{self, DecodedEmbeddings};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -27,6 +30,8 @@ use serde_json::{Value, json};
 const STEPS: &[Step] = &[
     Step { given: "request.json", expected: "call.json", turn: request_into_call },
     Step { given: "reply.json", expected: "reply.events.json", turn: reply_into_events },
+    Step { given: "embeddings.json", expected: "calls.json", turn: embeddings_into_calls },
+    Step { given: "embeddings.reply.json", expected: "vectors.json", turn: reply_into_vectors },
     Step { given: "frames.jsonl", expected: "frames.events.json", turn: frames_into_events },
 ];
 
@@ -47,7 +52,7 @@ struct Case {
     _date: String,
     /// The model that is asked, or that speaks so.
     model: String,
-    /// A [`ChatFormat::name`].
+    /// A [`ChatFormat::name`] or an [`EmbedFormat::name`].
     format: String,
     /// The family that config names, where the id leads to another.
     #[serde(default)]
@@ -169,6 +174,42 @@ fn reply_into_events(case: &Case, body: &str) -> Result<String> {
 
 fn frames_into_events(case: &Case, lines: &str) -> Result<String> {
     Ok(stream(case, lines)?.render())
+}
+
+/// What a client of OpenAI's API sends to have vectors, and the calls of Bedrock that come of it.
+fn embeddings_into_calls(case: &Case, request: &str) -> Result<String> {
+    let DecodedEmbeddings { request, mut notes, model: _, encoding: _ } =
+        openai::decode_embeddings(request.as_bytes())?;
+    let model = ModelId::parse(&case.model)?;
+    let family = families::resolve_embeddings(&model, None).context("no family claims the model")?;
+    let PreparedEmbeddings { pieces, format } =
+        families::prepare_embeddings(family, &model, request, &mut notes)?;
+    assert_eq!(format.name(), case.format, "the family speaks another format");
+    let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
+    let mut calls = Vec::new();
+    for piece in &pieces {
+        let call = format.encode(piece, &model)?;
+        assert_eq!(call.operation, Operation::InvokeModel);
+        calls.push(format!("    {}", std::str::from_utf8(&call.body)?));
+    }
+    Ok(format!("{{\n  \"notes\": {},\n  \"bodies\": [\n{}\n  ]\n}}\n", json!(notes), calls.join(",\n")))
+}
+
+/// The vectors of a reply and their cost, of which the head says 99.
+fn reply_into_vectors(case: &Case, body: &str) -> Result<String> {
+    let format = EMBED_FORMATS.iter().find(|format| format.name() == case.format);
+    let format = format.ok_or_else(|| anyhow!("there is no format {:?}", case.format))?;
+    let tokens = TokenCounts { input: Some(99), ..TokenCounts::default() };
+    let head = ReplyHead { tokens, ..ReplyHead::default() };
+    let reply = Reply { head, body: Bytes::copy_from_slice(body.as_bytes()) };
+    match format.decode(&reply) {
+        Ok(embed::Response { vectors, input_tokens }) => {
+            let vectors: Vec<_> = vectors.iter().map(|vector| format!("    {}", vector.as_json())).collect();
+            let (tokens, vectors) = (json!(input_tokens), vectors.join(",\n"));
+            Ok(format!("{{\n  \"tokens\": {tokens},\n  \"vectors\": [\n{vectors}\n  ]\n}}\n"))
+        }
+        Err(error) => Ok(format!("{}\n", json!({"error": error.to_string()}))),
+    }
 }
 
 /// What a decoder gave.

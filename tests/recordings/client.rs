@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::expect::Said;
+use crate::expect::{Embedded, Said};
 
 /// An answer: its status and body.
 pub(crate) struct Answer {
@@ -17,10 +19,15 @@ pub(crate) struct Answer {
 
 /// Sends a chat and waits for the end of the answer.
 pub(crate) async fn chat(address: SocketAddr, request: &Value) -> Result<Answer> {
+    post(address, "/v1/chat/completions", request).await
+}
+
+/// Sends a request and waits for the end of the answer.
+pub(crate) async fn post(address: SocketAddr, path: &str, request: &Value) -> Result<Answer> {
     let body = request.to_string();
     let mut socket = TcpStream::connect(address).await?;
     let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
@@ -91,6 +98,22 @@ pub(crate) fn stream(body: &str) -> Result<Said> {
     }
     ensure!(done, "the stream ended without [DONE]");
     Ok(said)
+}
+
+/// What a list of embeddings says, as numbers and as base64 of them.
+pub(crate) fn embedded(answer: &Value, coded: &Value) -> Result<Embedded> {
+    let mut vectors = Vec::new();
+    for (item, coded) in list(&answer["data"]).iter().zip(list(&coded["data"])) {
+        let numbers: Vec<f64> = serde_json::from_value(item["embedding"].clone())?;
+        let bytes = STANDARD.decode(coded["embedding"].as_str().context("base64 is a text")?)?;
+        let floats =
+            bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]));
+        #[expect(clippy::cast_possible_truncation, reason = "32 bits are what the format has")]
+        let same = numbers.iter().map(|number| *number as f32).eq(floats);
+        ensure!(same, "base64 says something else than the numbers");
+        vectors.push(numbers);
+    }
+    Ok(Embedded { vectors, tokens: answer["usage"]["total_tokens"].as_u64() })
 }
 
 fn speak(said: &mut Said, message: &Value) {

@@ -7,7 +7,7 @@ use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An answer, as far as it is compared. Arguments of calls are JSON.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -19,6 +19,60 @@ pub(crate) struct Said {
     pub(crate) prompt_tokens: Option<u64>,
     pub(crate) completion_tokens: Option<u64>,
     pub(crate) cached_tokens: Option<u64>,
+}
+
+/// Vectors, and what they cost.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Embedded {
+    pub(crate) vectors: Vec<Vec<f64>>,
+    pub(crate) tokens: Option<u64>,
+}
+
+/// A reply of an embedding model. The header has the count if the body has none.
+pub(crate) fn embedded(body: &[u8], headers: &BTreeMap<String, String>) -> Result<Embedded> {
+    let reply: Value = serde_json::from_slice(body)?;
+    let vectors = if let Some(vector) = reply.get("embedding") {
+        vec![vector.clone()]
+    } else if let Some(floats) = reply["embeddings"].get("float") {
+        list(floats).to_vec()
+    } else {
+        let vector = |item: &Value| item.get("embedding").unwrap_or(item).clone();
+        list(&reply["embeddings"]).iter().map(vector).collect()
+    };
+    ensure!(!vectors.is_empty(), "no vectors");
+    let vectors = vectors.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
+    let name = "x-amzn-bedrock-input-token-count";
+    let header = headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+    let header = header.map(|(_, count)| count.parse()).transpose()?;
+    Ok(Embedded { vectors, tokens: reply["inputTextTokenCount"].as_u64().or(header) })
+}
+
+/// What an OpenAI client asks where this is what the model is asked.
+pub(crate) fn question(request: &Value) -> Result<Value> {
+    let mut question = json!({});
+    let nova = &request["singleEmbeddingParams"];
+    for (name, places) in [
+        ("input", [&request["inputText"], &request["texts"], &nova["text"]["value"]]),
+        ("dimensions", [&request["dimensions"], &request["output_dimension"], &nova["embeddingDimension"]]),
+        ("truncate", [&request["truncate"], &nova["text"]["truncationMode"], &Value::Null]),
+        ("input_type", [&request["input_type"], &nova["embeddingPurpose"], &Value::Null]),
+    ] {
+        if let Some(value) = places.into_iter().find(|value| !value.is_null()) {
+            question[name] = value.clone();
+        }
+    }
+    if question["truncate"] == "NONE"
+        && let Some(members) = question.as_object_mut()
+    {
+        members.remove("truncate");
+    }
+    for (nova, word) in [("GENERIC_INDEX", "search_document"), ("GENERIC_RETRIEVAL", "search_query")] {
+        if question["input_type"] == nova {
+            question["input_type"] = word.into();
+        }
+    }
+    ensure!(question.get("input").is_some(), "no texts in {request}");
+    Ok(question)
 }
 
 impl Said {

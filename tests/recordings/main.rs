@@ -4,7 +4,8 @@
 //! `headers` and `body_base64`, the raw reply. They can't be part of this repository; without the folder the test says
 //! so and passes. Each reply is served byte for byte, asked for through the OpenAI API so that the gateway calls the
 //! operation and model of the recording, and what a client gets is compared with what [`expect`] reads from the bytes:
-//! it shares no code with the gateway. Streams are served twice, whole and in small pieces.
+//! it shares no code with the gateway. Streams are served twice, whole and in small pieces. Embeddings are asked for with
+//! what the recorded request says, and the call that comes of it is compared with that request.
 
 #![expect(
     clippy::print_stdout,
@@ -31,7 +32,7 @@ use outcrop::simulator::{Operation, Options, Reply, Signatures, Simulator, Step}
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use expect::Said;
+use expect::{Embedded, Said};
 use native::Native;
 
 /// Bytes at a time where a stream comes in pieces: no frame is as short, and no length is a multiple of it.
@@ -55,11 +56,14 @@ struct Case {
     alias: String,
     expected: Expected,
     replies: Vec<Reply>,
+    /// The recorded request, where it is repeated.
+    request: Value,
 }
 
 #[derive(Debug, PartialEq)]
 enum Expected {
     Said(Said),
+    Embedded(Embedded),
     /// Status and `code` of an error.
     Failed(u16, String),
 }
@@ -133,8 +137,8 @@ fn read(folder: &Path) -> Result<BTreeMap<String, Recording>> {
 fn config(recordings: &BTreeMap<String, Recording>, simulator: &Simulator) -> Result<Config> {
     let keys = outcrop::simulator::Credentials::default();
     let mut models = serde_json::Map::new();
-    let ids = recordings.values().map(|recording| recording.model_id.as_str()).filter(|id| is_id(id));
-    for id in ids.chain([ANY]) {
+    let ids = recordings.values().map(|recording| recording.model_id.as_str());
+    for id in ids.filter(|id| is_id(id) && !makes_vectors(id)).chain([ANY]) {
         let mut target = json!({ "target": id, "format": "converse" });
         if is_opaque(id) {
             target["family"] = "generic".into();
@@ -183,6 +187,11 @@ fn is_opaque(id: &str) -> bool {
     kinds.iter().any(|kind| id.contains(&format!(":{kind}/"))) || id.contains(":custom-model-deployment/")
 }
 
+/// Such a model is asked by its id: there is one way to ask.
+fn makes_vectors(id: &str) -> bool {
+    id.contains("embed")
+}
+
 impl Case {
     /// The case, or why there is none.
     fn of(recording: &Recording, body: &[u8]) -> Result<Result<Self, &'static str>> {
@@ -199,6 +208,9 @@ impl Case {
         let invokes = matches!(operation, Operation::InvokeModel | Operation::InvokeModelWithResponseStream);
         let id = if is_id(model_id) { model_id } else { ANY };
         let native = Native::of(id);
+        if makes_vectors(id) {
+            return Ok(Ok(Self::embedded(recording, body)?));
+        }
 
         if *status >= 400 {
             // An error looks alike whichever operation failed.
@@ -211,7 +223,8 @@ impl Case {
             let (status, code) = expect::failure(*status, headers, body)?;
             let expected = Expected::Failed(status, code.to_owned());
             let replies = vec![recorded(recording, body)];
-            return Ok(Ok(Self { operation, alias: format!("{api}/{id}"), expected, replies }));
+            let alias = format!("{api}/{id}");
+            return Ok(Ok(Self { operation, alias, expected, replies, request: Value::Null }));
         }
         if !invokes {
             let said = if streams { expect::converse_stream(body)? } else { expect::converse(body)? };
@@ -228,7 +241,11 @@ impl Case {
                 (Native::Llama, format!("native/llama/{id}"))
             }
             None if is_opaque(id) => (Native::Chat, format!("native/qwen/{id}")),
-            None => return Ok(Err(why_not_native(id))),
+            None => {
+                return Ok(Err(
+                    "InvokeModel: a body the gateway doesn't write; unknown models go through Converse",
+                ));
+            }
         };
         let said =
             if streams { native::stream(format, body)? } else { native::whole(format, body, headers)? };
@@ -241,11 +258,31 @@ impl Case {
             let pieces = body.chunks(PIECE).map(|piece| Step::Raw(Bytes::copy_from_slice(piece)));
             replies.push(Reply::stream(pieces.collect::<Vec<_>>()));
         }
-        Self { operation, alias, expected: Expected::Said(said.with_plain_arguments()), replies }
+        let expected = Expected::Said(said.with_plain_arguments());
+        Self { operation, alias, expected, replies, request: Value::Null }
     }
 
-    /// Sends the chat that leads to the recorded exchange.
+    fn embedded(recording: &Recording, body: &[u8]) -> Result<Self> {
+        let expected = if recording.status >= 400 {
+            let (status, code) = expect::failure(recording.status, &recording.headers, body)?;
+            Expected::Failed(status, code.to_owned())
+        } else {
+            Expected::Embedded(expect::embedded(body, &recording.headers)?)
+        };
+        Ok(Self {
+            operation: Operation::InvokeModel,
+            alias: recording.model_id.clone(),
+            expected,
+            replies: vec![recorded(recording, body)],
+            request: recording.request.clone(),
+        })
+    }
+
+    /// Sends what leads to the recorded exchange.
     async fn ask(&self, address: SocketAddr, simulator: &Simulator) -> Result<Expected> {
+        if makes_vectors(&self.alias) {
+            return self.ask_for_vectors(address, simulator).await;
+        }
         let mut request = json!({
             "model": self.alias,
             "messages": [{ "role": "user", "content": "Good morning" }],
@@ -286,6 +323,44 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Asks for numbers and for base64, and sees to it that the gateway calls as the recording did.
+    async fn ask_for_vectors(&self, address: SocketAddr, simulator: &Simulator) -> Result<Expected> {
+        let mut asked = expect::question(&self.request)?;
+        asked["model"] = self.alias.as_str().into();
+        let answer = client::post(address, "/v1/embeddings", &asked).await?;
+        let call = simulator.requests().pop().context("nothing was called")?;
+        let called: Value = serde_json::from_slice(&call.body)?;
+        // What a model does when nothing is said needn't be said.
+        let recorded =
+            without(without(self.request.clone(), "normalize", &json!(true)), "truncate", &json!("NONE"));
+        ensure!(
+            call.operation == Operation::InvokeModel && called == recorded,
+            "the gateway called {called} instead of {recorded}"
+        );
+        let body: Value = serde_json::from_str(&answer.body)?;
+        if let Expected::Failed(..) = &self.expected {
+            let code = body["error"]["code"].as_str().unwrap_or_default();
+            return Ok(Expected::Failed(answer.status, code.to_owned()));
+        }
+        ensure!(answer.status == 200, "status {}: {}", answer.status, answer.body);
+        asked["encoding_format"] = "base64".into();
+        simulator.script(self.replies.iter().cloned());
+        let coded = client::post(address, "/v1/embeddings", &asked).await?;
+        Ok(Expected::Embedded(client::embedded(&body, &serde_json::from_str(&coded.body)?)?))
+    }
+}
+
+/// The object without a member that has this value.
+fn without(mut object: Value, name: &str, value: &Value) -> Value {
+    if object.get(name) == Some(value)
+        && let Some(members) = object.as_object_mut()
+    {
+        members.remove(name);
+    }
+    object
+}
+
 fn is_stream(operation: Operation) -> bool {
     matches!(operation, Operation::ConverseStream | Operation::InvokeModelWithResponseStream)
 }
@@ -293,12 +368,4 @@ fn is_stream(operation: Operation) -> bool {
 fn recorded(recording: &Recording, body: &[u8]) -> Reply {
     let headers = recording.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     Reply::recorded(recording.status, headers, body.to_vec())
-}
-
-fn why_not_native(id: &str) -> &'static str {
-    if id.contains("embed") {
-        "InvokeModel: embeddings, which the gateway doesn't serve"
-    } else {
-        "InvokeModel: a body the gateway doesn't write; unknown models go through Converse"
-    }
 }

@@ -7,6 +7,7 @@
 //! Nothing is left out in silence: a member that is not known here, or that has no equivalent, becomes a
 //! note; what would change the meaning of the answer is refused with the path of the offending member.
 
+mod embeddings;
 mod extensions;
 mod ledger;
 mod media;
@@ -26,6 +27,7 @@ use ledger::Ledger;
 use object::Str;
 use path::Path;
 
+pub use embeddings::{DecodedEmbeddings, EMBEDDING_PARAMETERS, VectorEncoding, decode_embeddings};
 pub use parameters::{Decision, PARAMETERS, Parameter, Shape};
 
 /// A chat request, and what concerns only the way its answer is delivered.
@@ -53,11 +55,6 @@ const MAX_DEPTH: usize = 64;
 /// Reads the body of `POST /v1/chat/completions`. Every error is the client's and names the member it is
 /// about; malformed JSON is reported with its line and column.
 pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
-    let text = std::str::from_utf8(body).map_err(|error| InvalidRequest {
-        param: None,
-        code: "invalid_json",
-        message: format!("The request body is not UTF-8: invalid byte at offset {}.", error.valid_up_to()),
-    })?;
     let wire::Body {
         model,
         messages,
@@ -94,7 +91,7 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
         prompt_cache_options,
         bedrock,
         rest,
-    } = parse::body(text)?;
+    } = parse::body(utf8(body)?)?;
     let root = Path::Root;
     let mut ledger = Ledger::new();
 
@@ -168,6 +165,14 @@ pub fn fuzz_decode(data: &[u8]) {
         }
         Err(error) => assert!(error.message.len() < 1_000, "a message repeats content at length"),
     }
+}
+
+fn utf8(body: &[u8]) -> Result<&str, InvalidRequest> {
+    std::str::from_utf8(body).map_err(|error| InvalidRequest {
+        param: None,
+        code: "invalid_json",
+        message: format!("The request body is not UTF-8: invalid byte at offset {}.", error.valid_up_to()),
+    })
 }
 
 fn missing_messages(rest: &parameters::Rest<'_>) -> InvalidRequest {

@@ -229,6 +229,32 @@ async fn embeddings_depend_on_the_text_alone() {
 }
 
 #[tokio::test]
+async fn each_embedding_model_answers_in_its_own_shape() {
+    let simulator = simulator().await;
+    let titan = invoke(
+        &simulator,
+        "amazon.titan-embed-text-v2:0",
+        &json!({"inputText": "hi", "embeddingTypes": ["binary"]}),
+    )
+    .await;
+    assert!(titan.get("embedding").is_none() && titan["embeddingsByType"]["binary"].is_array(), "{titan}");
+    let body = json!({"inputText": "hi", "embeddingConfig": {"outputEmbeddingLength": 384}});
+    let image = invoke(&simulator, "amazon.titan-embed-image-v1", &body).await;
+    assert_eq!(image["embedding"].as_array().unwrap().len(), 384);
+    let body = json!({"texts": ["One", "Two"], "input_type": "search_document"});
+    let third = invoke(&simulator, "cohere.embed-english-v3", &body).await;
+    assert_eq!(third["embeddings"][1].as_array().unwrap().len(), 1024);
+    assert_eq!((&third["texts"][0], &third["response_type"]), (&json!("one"), &json!("embeddings_floats")));
+    let fourth = invoke(&simulator, "cohere.embed-v4:0", &body).await;
+    assert_eq!(fourth["embeddings"]["float"][1].as_array().unwrap().len(), 1536);
+    let body = json!({"taskType": "SINGLE_EMBEDDING", "singleEmbeddingParams": {
+        "embeddingPurpose": "CLUSTERING", "text": {"truncationMode": "END", "value": "hi"},
+    }});
+    let nova = invoke(&simulator, "amazon.nova-2-multimodal-embeddings-v1:0", &body).await;
+    assert_eq!(nova["embeddings"][0]["embedding"].as_array().unwrap().len(), 3072);
+}
+
+#[tokio::test]
 async fn a_guardrail_shows_in_both_kinds_of_api() {
     let simulator = simulator().await;
     let (text, stop) = converse(&simulator, NOVA, "[[say:No.]][[guardrail:BLOCKED]]").await.unwrap();

@@ -10,6 +10,7 @@ import json
 import schemathesis
 from schemathesis import GenerationMode
 
+EMBEDDER = "amazon.titan-embed-text-v2:0"
 MODELS = ["amazon.nova-pro-v1:0", "anthropic.claude-3-haiku-20240307-v1:0"]
 PNG = (
     "data:image/png;base64,"
@@ -24,14 +25,14 @@ def map_body(context, body):
         return body
     body = without_directives(body)
     if isinstance(body.get("model"), str):
-        body["model"] = MODELS[len(body["model"]) % len(MODELS)]
+        body["model"] = EMBEDDER if embeds(context.operation) else MODELS[len(body["model"]) % len(MODELS)]
     return body
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if case.meta and case.meta.generation.mode == GenerationMode.POSITIVE and isinstance(case.body, dict):
-        case.body = consistent(case.body)
+        case.body = listed(case.body) if embeds(case.operation) else consistent(case.body)
 
 
 @schemathesis.check
@@ -46,6 +47,18 @@ def stream_has_one_end(ctx, response, case):
     ends = [event == "data: [DONE]" or "error" in json.loads(event.removeprefix("data: ")) for event in events]
     assert any(ends), "a stream has an end"
     assert ends.index(True) == len(ends) - 1, "the end comes once, and last"
+
+
+def embeds(operation):
+    return operation.path == "/v1/embeddings"
+
+
+def listed(body):
+    """A length that the model has."""
+    body = whole_numbers(body)
+    if body.get("dimensions") is not None:
+        body["dimensions"] = 256
+    return body
 
 
 def without_directives(value):

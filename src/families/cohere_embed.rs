@@ -1,0 +1,34 @@
+//! Cohere: Embed v3, English and multilingual, and Embed v4. They insist on knowing what a vector is for.
+
+use super::embedding::EmbedFamily;
+use crate::bedrock::ModelId;
+use crate::formats::{COHERE_EMBED_V3, COHERE_EMBED_V4, EmbedFormat};
+
+pub(super) struct CohereEmbed;
+
+impl EmbedFamily for CohereEmbed {
+    fn name(&self) -> &'static str {
+        "cohere-embed"
+    }
+
+    fn claims(&self, model: &ModelId) -> bool {
+        model.base().starts_with("cohere.embed-")
+    }
+
+    fn format(&self, model: &ModelId) -> &'static dyn EmbedFormat {
+        let third = ["cohere.embed-english-v3", "cohere.embed-multilingual-v3"];
+        if third.iter().any(|id| model.base().starts_with(id)) { &COHERE_EMBED_V3 } else { &COHERE_EMBED_V4 }
+    }
+
+    fn newest(&self) -> &'static str {
+        "cohere.embed-v4:0"
+    }
+
+    fn takes_purpose(&self) -> bool {
+        true
+    }
+
+    fn takes_truncate(&self) -> bool {
+        true
+    }
+}
