@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::Refusal;
+
 /// A failed call.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}: {detail}", .kind.label())]
@@ -186,6 +188,37 @@ impl BedrockError {
     /// From a `:message-type error` message.
     pub fn in_stream_error(code: &str, message: &str) -> Self {
         Self::new(classify(code, 500, None, message), format!("{code}: {message}"))
+    }
+
+    /// The one thing that the model won't take, if that is what was said.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self.kind {
+            ErrorKind::Validation | ErrorKind::UnsupportedFeature | ErrorKind::ModelRefused => {
+                Refusal::read(&self.detail)
+            }
+            ErrorKind::NoCredentials
+            | ErrorKind::CredentialsRefused
+            | ErrorKind::ClockSkew
+            | ErrorKind::AccessDenied
+            | ErrorKind::AccessPending
+            | ErrorKind::ContextLength
+            | ErrorKind::UnknownModel
+            | ErrorKind::ProfileRequired
+            | ErrorKind::NotFound
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::Throttled
+            | ErrorKind::DailyQuota
+            | ErrorKind::ModelNotReady
+            | ErrorKind::ModelTimeout
+            | ErrorKind::ModelError
+            | ErrorKind::StreamError
+            | ErrorKind::Internal
+            | ErrorKind::Unavailable
+            | ErrorKind::Timeout
+            | ErrorKind::Unreachable
+            | ErrorKind::Malformed
+            | ErrorKind::Unsendable => None,
+        }
     }
 
     /// The sentence for callers: no account, no ARN, no key, no prompt.

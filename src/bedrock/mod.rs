@@ -16,6 +16,7 @@ mod frames;
 mod model_id;
 mod pass;
 mod pool;
+mod refusal;
 mod sdk;
 mod transport;
 
@@ -23,5 +24,6 @@ pub use call::{Frame, Invocation, Operation, Reply, ReplyHead, TokenCounts};
 pub use error::{BedrockError, ErrorAnswer, ErrorKind, Retry};
 pub use frames::{FrameDecoder, FrameError, fuzz_frames};
 pub use model_id::{InvalidModelId, ModelId};
+pub use refusal::Refusal;
 pub use sdk::{Aws, CredentialsUnavailable, Identity, Settings, StaticCredentials};
 pub use transport::{ByteStream, ControlPlane, FrameStream, Streamed, Transport};

@@ -276,6 +276,15 @@ impl Json {
         }
     }
 
+    /// The schema of an object that can't have members.
+    pub fn closed_object() -> Self {
+        let schema = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+        match RawValue::from_string(schema.to_owned()) {
+            Ok(raw) => Self(raw),
+            Err(_) => unreachable!("the schema is valid JSON"),
+        }
+    }
+
     /// Is it an object without members?
     pub fn is_empty_object(&self) -> bool {
         self.0.get().strip_prefix('{').is_some_and(|inside| inside.trim_start() == "}")

@@ -8,6 +8,7 @@
 mod alias;
 mod event;
 mod json;
+mod json_reply;
 mod mend;
 mod notes;
 mod request;
@@ -19,6 +20,7 @@ mod weight;
 pub use alias::Aliases;
 pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};
 pub use json::{Json, NotJson, Text, push_escaped};
+pub use json_reply::{JsonAsk, JsonReply, JsonSource, Opening};
 pub use mend::{Shape, mend};
 pub use notes::{Action, InvalidRequest, Note, Notes};
 pub use request::{

@@ -1,7 +1,9 @@
 //! Anthropic: Claude. Its own Messages body can say everything that Converse can, and a few things more.
 
 use super::thinking::{Budget, Control, Member, Off, Thinking, Words};
-use super::{CacheSupport, Capabilities, Family, FormatKind, Sampling, SingleCall, StopSupport, TopK};
+use super::{
+    CacheSupport, Capabilities, Family, FormatKind, Sampling, SingleCall, StopSupport, ToolSchemas, TopK,
+};
 use crate::bedrock::ModelId;
 use crate::chat::{Block, Request};
 use crate::formats::{ANTHROPIC_MESSAGES, ChatFormat};
@@ -30,13 +32,14 @@ impl Family for Anthropic {
             tool_choice_named: !talks_only && !version.chooses_tools_itself(model.base()),
             tool_choice_none: native,
             single_call: if native { SingleCall::Own } else { SingleCall::ClaudeField },
-            strict_tools: version.holds_to_schemas(),
+            strict_tools: version.takes_strict_tools(),
+            tool_schemas: ToolSchemas::WithoutRootUnions,
             mixed_tool_results: true,
             images_in_tool_results: true,
             tool_result_status: true,
             images: !talks_only && !model.base().contains("claude-3-5-haiku"),
             documents: !talks_only,
-            json_schema: version.holds_to_schemas(),
+            json_schema: version.holds_to_schemas(model.base()),
             thinking: Thinking {
                 // Its own reply has it in its usage.
                 counted_at: (!native).then_some("/usage/output_tokens_details"),
@@ -131,9 +134,16 @@ impl Version {
         self >= Self(5, 1) && !base.contains("haiku")
     }
 
-    /// Output formats and strict tools: seen to work for 4.5 and 4.6; sources disagree on all later ones.
-    fn holds_to_schemas(self) -> bool {
+    /// Strict tools: seen to work for 4.5 and 4.6, and by one project (September 2026) for Opus 5 and Fable 5, while
+    /// Opus 5.5 and Fable 5.1 refused them. Sources disagree on 4.7, 4.8 and Sonnet 5.
+    fn takes_strict_tools(self) -> bool {
         (Self(4, 5)..=Self(4, 6)).contains(&self)
+    }
+
+    /// Output formats: seen to work for 4.5 and 4.6. Sources disagree on all later ones; Sonnet 5 was seen to refuse
+    /// them, and what comes after 5.0 too. A refusal is remembered, so trying costs one call.
+    fn holds_to_schemas(self, base: &str) -> bool {
+        (Self(4, 5)..=Self(5, 0)).contains(&self) && !(base.contains("sonnet-5") || base.contains("fable"))
     }
 
     /// 3.7 to 4.5 count tokens; from 4.6 on they are told how hard and find the number themselves. Opus 4.7 refuses to be told

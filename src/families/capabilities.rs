@@ -26,6 +26,8 @@ pub struct Capabilities {
     pub single_call: SingleCall,
     /// A tool may be marked as strict.
     pub strict_tools: bool,
+    /// What schemas of tools have to look like.
+    pub tool_schemas: ToolSchemas,
     /// A turn with tool results may hold text and images too.
     pub mixed_tool_results: bool,
     /// A tool result may hold images; else they follow it.
@@ -92,6 +94,7 @@ impl Capabilities {
         tool_choice_none: false,
         single_call: SingleCall::No,
         strict_tools: false,
+        tool_schemas: ToolSchemas::AsWritten,
         mixed_tool_results: false,
         images_in_tool_results: false,
         tool_result_status: false,
@@ -277,6 +280,10 @@ pub enum Sampling {
     Both,
     /// Either, not both: temperature is kept.
     Either,
+    /// `temperature` only.
+    Temperature,
+    /// `top_p` only.
+    TopP,
     /// Neither.
     Refused,
 }
@@ -290,6 +297,17 @@ pub enum SingleCall {
     Own,
     /// Beside Converse: a member of Claude's own `tool_choice`.
     ClaudeField,
+}
+
+/// What schemas of tools have to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolSchemas {
+    /// As the client wrote them.
+    AsWritten,
+    /// Without a union at the root.
+    WithoutRootUnions,
+    /// Without references: the model isn't shown definitions.
+    WithoutReferences,
 }
 
 /// Where `top_k` goes.

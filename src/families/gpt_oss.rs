@@ -2,7 +2,7 @@
 //! refuse every other word for it than three.
 
 use super::thinking::{Off, Thinking};
-use super::{Capabilities, Family, FormatKind};
+use super::{Capabilities, Family, FormatKind, ToolSchemas};
 use crate::bedrock::ModelId;
 use crate::formats::{ChatFormat, OPENAI_CHAT};
 
@@ -18,8 +18,13 @@ impl Family for GptOss {
     }
 
     fn capabilities(&self, _model: &ModelId, format: FormatKind) -> Capabilities {
-        let able =
-            Capabilities { images: false, documents: false, thinking: THINKING, ..Capabilities::CAUTIOUS };
+        let able = Capabilities {
+            tool_schemas: ToolSchemas::WithoutReferences,
+            images: false,
+            documents: false,
+            thinking: THINKING,
+            ..Capabilities::CAUTIOUS
+        };
         match format {
             FormatKind::Native => able.in_chat_completions(),
             FormatKind::Converse => able,

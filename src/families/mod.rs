@@ -18,6 +18,7 @@ mod glm;
 mod gpt_oss;
 mod grok;
 mod kimi;
+mod lessons;
 mod llama;
 mod minimax;
 mod mistral;
@@ -32,8 +33,11 @@ mod thinking;
 mod titan;
 mod titan_embed;
 
-pub use capabilities::{CacheSupport, Capabilities, Overrides, Sampling, SingleCall, StopSupport, TopK};
+pub use capabilities::{
+    CacheSupport, Capabilities, Overrides, Sampling, SingleCall, StopSupport, ToolSchemas, TopK,
+};
 pub use embedding::{EmbedFamily, PreparedEmbeddings, embedding_facts, prepare_embeddings};
+pub use lessons::{Lessons, Risks};
 pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
 pub use thinking::{Budget, Control, Member, Off, Thinking, Words};
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::drive::{EventStream, IdleClock, WayBack};
+use super::drive::{EventStream, Filters, IdleClock, WayBack};
 use super::retry::{Plan, remaining};
 use super::thoughts::{Owner, Thoughts};
 use super::{Deadlines, Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
-use crate::chat::{Action, Event, Notes, Request, Response, StopCutter};
-use crate::families::{self, ModelLimits, StreamingMode, Terms};
+use crate::chat::{Action, Event, JsonAsk, JsonReply, Notes, Request, Response, StopCutter, StopReason};
+use crate::families::{self, Lessons, ModelLimits, StreamingMode, Terms};
 use crate::formats::ChatFormat;
 
 /// A chat as every attempt at its target makes it.
@@ -22,9 +22,11 @@ pub(super) struct ChatPlan {
     mode: StreamingMode,
     way_back: WayBack,
     local_stop: Vec<String>,
+    json: Option<JsonAsk>,
 }
 
 /// What a plan is made for, beside the request.
+#[derive(Clone, Copy)]
 pub(super) struct Ask<'a> {
     pub(super) target: &'a Target,
     pub(super) streaming: bool,
@@ -44,13 +46,19 @@ pub(super) enum Answered {
 
 impl ChatPlan {
     /// Bends the request to the target and writes it.
-    pub(super) fn new(ask: &Ask<'_>, mut request: Request, notes: &mut Notes) -> Result<Self, Fault> {
+    pub(super) fn new(
+        ask: &Ask<'_>,
+        mut request: Request,
+        lessons: Lessons,
+        notes: &mut Notes,
+    ) -> Result<Self, Fault> {
         let Ask { target, streaming, memory, thoughts_complete } = *ask;
         let facts = catalog::find(target.base.as_str());
         let terms = Terms {
             family: target.family,
             model: &target.base,
             forced: target.format,
+            lessons,
             overrides: target.overrides,
             limits: ModelLimits {
                 max_output_tokens: facts.and_then(|facts| facts.max_output_tokens),
@@ -77,6 +85,7 @@ impl ChatPlan {
             mode: prepared.streaming,
             way_back: WayBack::new(prepared.aliases, prepared.extras, recorder),
             local_stop: prepared.local_stop,
+            json: prepared.json,
         })
     }
 
@@ -86,8 +95,8 @@ impl ChatPlan {
             streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
         trail.answered(&streamed.head);
         let decoder = self.format.stream_decoder();
-        let mut stream =
-            EventStream::new(streamed.frames, decoder, self.way_back.clone(), self.cutter(), clock);
+        let filters = Filters { cutter: self.cutter(), json: self.json.map(JsonReply::new) };
+        let mut stream = EventStream::new(streamed.frames, decoder, filters, self.way_back.clone(), clock);
         stream.first_event().await?;
         Ok(stream)
     }
@@ -105,9 +114,27 @@ impl ChatPlan {
         if let Some(mut cutter) = self.cutter() {
             events = cut_whole(&mut cutter, events);
         }
+        if let Some(ask) = self.json {
+            let mut reply = JsonReply::new(ask);
+            let mut kept = Vec::with_capacity(events.len());
+            for event in events {
+                reply.push(event, &mut kept);
+            }
+            if !reply.found() && kept.contains(&Event::Stop(StopReason::EndTurn)) {
+                trail.notes.add("response_format", Action::Warned, "reply_is_no_json");
+            }
+            events = kept;
+        }
         let mut way_back = self.way_back.clone();
         events.retain_mut(|event| way_back.passes(event));
         Ok(events)
+    }
+
+    /// Would the upstream get the same?
+    pub(super) fn calls_like(&self, other: &Self) -> bool {
+        let Invocation { operation, model: _, headers, body } = &self.invocation;
+        let theirs = &other.invocation;
+        *operation == theirs.operation && *headers == theirs.headers && *body == theirs.body
     }
 
     fn cutter(&self) -> Option<StopCutter> {

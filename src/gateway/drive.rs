@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 use super::thoughts::Recorder;
 use super::{Fault, Phase};
 use crate::bedrock::FrameStream;
-use crate::chat::{Aliases, Event, StopCutter, Usage};
+use crate::chat::{Aliases, Event, JsonReply, StopCutter, Usage};
 use crate::formats::StreamDecoder;
 
 /// A reply's events as they come. It ends after `Stop` and what belongs to it; a failure is its last item.
@@ -21,12 +21,21 @@ pub struct EventStream {
     /// Decoded and not yet taken. Never more than one frame's worth.
     ready: VecDeque<Event>,
     scratch: Vec<Event>,
+    filters: Filters,
     way_back: WayBack,
-    cutter: Option<StopCutter>,
     clock: IdleClock,
     /// The first event has come. Until then the attempt's own limit counts, and the clock stands.
     committed: bool,
     usage: Option<Usage>,
+}
+
+/// What is done to the events of a reply as a whole, each depending on those before it.
+#[derive(Default)]
+pub(super) struct Filters {
+    /// Cuts at stop texts.
+    pub(super) cutter: Option<StopCutter>,
+    /// Takes the JSON out.
+    pub(super) json: Option<JsonReply>,
 }
 
 /// What is done to the events of a reply on their way to the client, one by one.
@@ -74,16 +83,16 @@ impl EventStream {
     pub(super) fn new(
         frames: FrameStream,
         decoder: Box<dyn StreamDecoder>,
+        filters: Filters,
         way_back: WayBack,
-        cutter: Option<StopCutter>,
         clock: IdleClock,
     ) -> Self {
         Self {
             source: Source::Open { frames, decoder },
             ready: VecDeque::new(),
             scratch: Vec::new(),
+            filters,
             way_back,
-            cutter,
             clock,
             committed: false,
             usage: None,
@@ -96,8 +105,8 @@ impl EventStream {
             source: Source::Over,
             ready: VecDeque::new(),
             scratch: events,
+            filters: Filters::default(),
             way_back: WayBack::all(),
-            cutter: None,
             clock,
             committed: false,
             usage: None,
@@ -143,7 +152,7 @@ impl EventStream {
                     self.source = Source::Over;
                 }
             }
-            if let Some(cutter) = &mut self.cutter {
+            if let Some(cutter) = &mut self.filters.cutter {
                 let mut kept = Vec::with_capacity(self.scratch.len());
                 let cut = self.scratch.drain(..).any(|event| cutter.push(event, &mut kept));
                 self.scratch.clear();
@@ -154,6 +163,11 @@ impl EventStream {
                     self.source = Source::Over;
                     self.scratch.extend(self.usage.map(Event::Usage));
                 }
+            }
+            if let Some(json) = &mut self.filters.json {
+                let mut kept = Vec::with_capacity(self.scratch.len());
+                self.scratch.drain(..).for_each(|event| json.push(event, &mut kept));
+                self.scratch = kept;
             }
             self.hand_over();
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::ResolveError;
-use crate::bedrock::{BedrockError, ErrorKind, Retry};
+use crate::bedrock::{BedrockError, ErrorKind, Refusal, Retry};
 use crate::chat::{AssembleError, InvalidRequest};
 use crate::formats::ProtocolError;
 
@@ -100,6 +100,20 @@ impl Fault {
             | Self::Protocol(_)
             | Self::Assemble(_)
             | Self::Deadline(..)
+            | Self::Internal(_) => None,
+        }
+    }
+
+    /// The one thing that the model won't take, if that is what Bedrock said.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Upstream(error) => error.refusal(),
+            Self::Invalid(_)
+            | Self::Model(_)
+            | Self::Protocol(_)
+            | Self::Assemble(_)
+            | Self::Deadline(..)
+            | Self::Overloaded
             | Self::Internal(_) => None,
         }
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! Call ─ route ─ prepare ─ encode ─▶ retry( time-to-commit( attempt ) ) ─▶ Answer
 //!                                          └ up to the first event: status, retry, timeout are open
-//! events ─ drive: idle clock, aliases restored, stop texts cut ─▶ the edge
+//! events ─ drive: idle clock, stop texts cut, JSON taken out, aliases restored ─▶ the edge
 //! ```
 //!
 //! No HTTP and no OpenAI here: the edge hands in a decoded request and encodes what comes out.
@@ -13,6 +13,7 @@ mod directory;
 mod drive;
 mod embeddings;
 mod fault;
+mod heal;
 mod media;
 mod models;
 mod profile;
@@ -51,6 +52,7 @@ pub struct Gateway {
     health: UpstreamHealth,
     listing: Listing,
     profiles: profile::Profiles,
+    lessons: heal::Memory,
     /// Absent keeps none.
     thoughts: Option<thoughts::Thoughts>,
     bounds: Bounds,
@@ -141,6 +143,7 @@ impl Gateway {
             metrics,
             health: UpstreamHealth::default(),
             profiles: profile::Profiles::default(),
+            lessons: heal::Memory::default(),
             thoughts: None,
             bounds,
             fetcher,
@@ -216,7 +219,7 @@ impl Gateway {
         let memory = self.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
         let mut ask = attempt::Ask { target: &target, streaming, memory, thoughts_complete: false };
         let Some((thoughts, owner)) = memory else {
-            let plan = Self::plan(&ask, request, strict, trail)?;
+            let plan = self.plan(ask, request, strict, trail)?;
             return self.make(&target, plan, choices, deadline, trail).await;
         };
         let found = thoughts.find(owner, &request, Instant::now());
@@ -224,7 +227,7 @@ impl Gateway {
         let spare = (!found.is_empty() && !strict).then(|| request.clone());
         found.restore(&mut request, &mut trail.notes);
         ask.thoughts_complete = found.complete;
-        let plan = Self::plan(&ask, request, strict, trail)?;
+        let plan = self.plan(ask, request, strict, trail)?;
         let outcome = self.make(&target, plan, choices, deadline, trail).await;
         match (outcome, spare) {
             (Err(fault), Some(spare)) if thoughts::refused(&fault) => {
@@ -232,30 +235,27 @@ impl Gateway {
                 thoughts.forget(&found);
                 trail.notes.add("messages", Action::Dropped, "thoughts_refused");
                 ask.thoughts_complete = false;
-                let plan = Self::plan(&ask, spare, strict, trail)?;
+                let plan = self.plan(ask, spare, strict, trail)?;
                 self.make(&target, plan, choices, deadline, trail).await
             }
             (outcome, _) => outcome,
         }
     }
 
-    fn plan(
-        ask: &attempt::Ask<'_>,
+    fn plan<'a>(
+        &'a self,
+        ask: attempt::Ask<'a>,
         request: Request,
         strict: bool,
         trail: &mut Trail,
-    ) -> Result<attempt::ChatPlan, Fault> {
-        let plan = attempt::ChatPlan::new(ask, request, &mut trail.notes)?;
-        if strict {
-            refuse_noted(&trail.notes)?;
-        }
-        Ok(plan)
+    ) -> Result<heal::Draft<'a>, Fault> {
+        heal::Draft::begin(ask, request, strict, &self.lessons, trail)
     }
 
     async fn make(
         &self,
         target: &Target,
-        plan: attempt::ChatPlan,
+        plan: heal::Draft<'_>,
         choices: u32,
         deadline: Instant,
         trail: &mut Trail,
@@ -272,7 +272,7 @@ impl Gateway {
     async fn run_all(
         &self,
         target: &Target,
-        plan: &attempt::ChatPlan,
+        plan: &heal::Draft<'_>,
         choices: u32,
         deadline: Instant,
         trail: &mut Trail,

@@ -61,6 +61,14 @@ pub(super) trait Plan {
         deadline: Instant,
         trail: &mut Trail,
     ) -> Result<Self::Answer, Fault>;
+
+    /// An attempt has committed.
+    fn committed(&self) {}
+
+    /// Prepares another way what the model has refused. `false`: it can't, or that would change nothing.
+    fn mend(&mut self, _fault: &Fault, _trail: &mut Trail) -> Result<bool, Fault> {
+        Ok(false)
+    }
 }
 
 /// Makes attempts until one commits, the policy or the time ends.
@@ -76,6 +84,8 @@ pub(super) async fn run<P: Plan>(
     if let Some(profile) = target.profile.clone().or_else(detour) {
         plan.reroute(profile, trail);
     }
+    // Calls that were no retries: they don't count against the policy.
+    let mut detours = 0;
     loop {
         trail.attempts += 1;
         let began = Instant::now();
@@ -85,6 +95,7 @@ pub(super) async fn run<P: Plan>(
                 if *plan.model() != target.model && target.profile.is_none() {
                     gateway.profiles.learn(&target.model, gateway.routes.region(target));
                 }
+                plan.committed();
                 let metrics = gateway.metrics.model(target.label());
                 metrics.attempt(Label::from("ok"));
                 metrics.upstream_first_byte(began.elapsed());
@@ -100,9 +111,14 @@ pub(super) async fn run<P: Plan>(
             && let Some(profile) = gateway.routes.detour(target)
         {
             plan.reroute(profile, trail);
+            detours += 1;
             continue;
         }
-        let Some(pause) = gateway.retry.pause(&fault, trail.attempts, fastrand::f64()) else {
+        if plan.mend(&fault, trail)? {
+            detours += 1;
+            continue;
+        }
+        let Some(pause) = gateway.retry.pause(&fault, trail.attempts - detours, fastrand::f64()) else {
             return Err(fault);
         };
         // A retry that can't end in time only keeps the client waiting for the same news.

@@ -12,10 +12,12 @@ mod chat;
 mod choices;
 mod embeddings;
 mod errors;
+mod healing;
 mod lifecycle;
 mod models;
 mod native;
 mod operations;
+mod output;
 #[cfg(unix)]
 mod process;
 mod reasoning;

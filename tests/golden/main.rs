@@ -18,7 +18,7 @@ use outcrop::bedrock::{Frame, ModelId, Operation, Reply, ReplyHead, TokenCounts}
 use outcrop::chat::{BlockKind, Citation, Delta, Event, Response, StopReason, Usage};
 use outcrop::embed;
 use outcrop::families::{
-    self, FormatKind, ModelLimits, Overrides, Prepared, PreparedEmbeddings, StreamingMode, Terms,
+    self, FormatKind, Lessons, ModelLimits, Overrides, Prepared, PreparedEmbeddings, StreamingMode, Terms,
 };
 use outcrop::formats::{CHAT_FORMATS, ChatFormat, EMBED_FORMATS, ProtocolError};
 use outcrop::openai::{self, DecodedEmbeddings};
@@ -135,12 +135,13 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         model: &model,
         forced: Some(if case.format == "converse" { FormatKind::Converse } else { FormatKind::Native }),
         overrides: Overrides::default(),
+        lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: stream,
         thoughts_complete: false,
         cache: false,
     };
-    let Prepared { request, format, streaming, aliases: _, extras: _, local_stop, signs_thoughts: _ } =
+    let Prepared { request, format, streaming, aliases: _, extras: _, local_stop, json, signs_thoughts: _ } =
         families::prepare(&terms, request, &mut notes)?;
     assert_eq!(format.name(), case.format, "the family speaks another format");
     let call = format.encode(&request, &model, streaming == StreamingMode::Native)?;
@@ -158,9 +159,12 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
     } else {
         format!("  \"headers\": {{{}}},\n", headers.join(", "))
     };
+    let json = json.map_or_else(String::new, |ask| {
+        format!("  \"json\": {},\n", json!(format!("{:?} {:?}", ask.source, ask.opening)))
+    });
     // The body stays on its line: the order of its keys and every byte of it count.
     Ok(format!(
-        "{{\n  \"operation\": {},\n  \"notes\": {},\n  \"local_stop\": {},\n{headers}  \"body\": {}\n}}\n",
+        "{{\n  \"operation\": {},\n  \"notes\": {},\n  \"local_stop\": {},\n{json}{headers}  \"body\": {}\n}}\n",
         json!(operation),
         json!(notes),
         json!(local_stop),

@@ -11,7 +11,7 @@ use std::fs;
 use anyhow::{Result, anyhow, ensure};
 use outcrop::bedrock::{Invocation, ModelId};
 use outcrop::chat::{Action, InvalidRequest, Note, Notes};
-use outcrop::families::{self, FormatKind, ModelLimits, Overrides, StreamingMode, Terms};
+use outcrop::families::{self, FormatKind, Lessons, ModelLimits, Overrides, StreamingMode, Terms};
 use outcrop::openai;
 use serde_json::{Value, json};
 
@@ -391,6 +391,7 @@ fn terms(model: &ModelId) -> Terms<'_> {
         model,
         forced: None,
         overrides: Overrides::default(),
+        lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: false,
         cache: false,

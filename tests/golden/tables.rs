@@ -7,7 +7,8 @@ use anyhow::Result;
 use outcrop::bedrock::ModelId;
 use outcrop::chat::{Block, Effort, Message, Notes, Request, Role, Text, Tool, ToolChoice};
 use outcrop::families::{
-    self, CacheSupport, Capabilities, Control, FormatKind, ModelLimits, Overrides, SingleCall, Terms, TopK,
+    self, CacheSupport, Capabilities, Control, FormatKind, Lessons, ModelLimits, Overrides, SingleCall,
+    Terms, ToolSchemas, TopK,
 };
 use outcrop::openai;
 
@@ -80,6 +81,7 @@ fn told(model: &ModelId, kind: FormatKind, effort: Option<Effort>) -> Result<Str
         model,
         forced: Some(kind),
         overrides: Overrides::default(),
+        lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: true,
         thoughts_complete: false,
@@ -145,6 +147,7 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         tool_choice_none,
         single_call,
         strict_tools,
+        tool_schemas,
         mixed_tool_results,
         images_in_tool_results,
         tool_result_status,
@@ -182,6 +185,8 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         (tool_choice_none, "none"),
         (single_call != SingleCall::No, "single_call"),
         (strict_tools, "strict_tools"),
+        (tool_schemas == ToolSchemas::WithoutRootUnions, "no_root_unions"),
+        (tool_schemas == ToolSchemas::WithoutReferences, "no_references"),
         (mixed_tool_results, "mixed_results"),
         (images_in_tool_results, "images_in_results"),
         (tool_result_status, "result_status"),

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use clap::Parser;
 use outcrop::bedrock::{FrameDecoder, Invocation, ModelId, Reply, ReplyHead};
 use outcrop::chat::{Notes, Request, Response};
-use outcrop::families::{self, ModelLimits, Overrides, Prepared, Terms};
+use outcrop::families::{self, Lessons, ModelLimits, Overrides, Prepared, Terms};
 use outcrop::formats::{ANTHROPIC_MESSAGES, CONVERSE, ChatFormat, LLAMA_PROMPT, TITAN_TEXT};
 use outcrop::openai::{self, CallForms, ChunkEncoder, Head, StreamOptions};
 use rustix::time::{ClockId, clock_gettime};
@@ -182,6 +182,7 @@ fn prepare_and_encode(model: &ModelId, request: Request) -> Result<(Invocation, 
         model,
         forced: None,
         overrides: Overrides::default(),
+        lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: false,
         cache: false,

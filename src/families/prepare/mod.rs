@@ -5,12 +5,13 @@ mod media;
 mod output;
 mod reasoning;
 mod sampling;
+mod schema;
 mod service;
 mod tools;
 
-use super::{Family, FormatKind, Overrides};
+use super::{Family, FormatKind, Lessons, Overrides};
 use crate::bedrock::ModelId;
-use crate::chat::{Action, Aliases, InvalidRequest, Notes, Request, mend};
+use crate::chat::{Action, Aliases, InvalidRequest, JsonAsk, Notes, Request, mend};
 use crate::formats::{self, ChatFormat};
 
 /// On which terms a request goes to a model.
@@ -25,6 +26,8 @@ pub struct Terms<'a> {
     pub forced: Option<FormatKind>,
     /// What config knows better than the family.
     pub overrides: Overrides,
+    /// What the model was found to refuse.
+    pub lessons: Lessons,
     /// What the catalogue knows.
     pub limits: ModelLimits,
     /// The client wants a stream.
@@ -58,6 +61,8 @@ pub struct Prepared {
     pub extras: Vec<&'static str>,
     /// Stop texts for [`crate::chat::StopCutter`]: the model doesn't watch for them.
     pub local_stop: Vec<String>,
+    /// The reply has to be JSON, and the model is only asked for it: for [`crate::chat::JsonReply`].
+    pub json: Option<JsonAsk>,
     /// The model signs what it thinks, and will want it back.
     pub signs_thoughts: bool,
 }
@@ -95,12 +100,15 @@ pub fn prepare(
     mut request: Request,
     notes: &mut Notes,
 ) -> Result<Prepared, InvalidRequest> {
-    let Terms { family, model, forced, overrides, limits, streaming, thoughts_complete, cache } = *terms;
+    let Terms { family, model, forced, overrides, lessons, limits, streaming, thoughts_complete, cache } =
+        *terms;
     let (kind, format) = chat_format(family, model, &request, forced);
-    let able = family.capabilities(model, kind).with(&overrides);
+    let able = family.capabilities(model, kind).with(&overrides).taught(lessons);
     let most = overrides.max_output_tokens.or(limits.max_output_tokens).or(able.max_output_tokens);
+    let most = most.into_iter().chain(lessons.max_tokens()).min();
 
     media::refuse_media(&request.messages, &able)?;
+    service::refused(&mut request, lessons, notes);
     let limited = request.max_tokens.is_some() || overrides.default_max_tokens.is_some();
     sampling::max_tokens(&mut request, &able, most, notes);
     reasoning::thoughts(&mut request, &able, notes);
@@ -112,7 +120,8 @@ pub fn prepare(
     sampling::draw(&mut request, &able, notes);
     let local_stop = sampling::stop(&mut request, able.stop, notes);
     tools::tools(&mut request, &able, notes)?;
-    output::output_format(&mut request, &able, notes);
+    let output::Asked { json, held } = output::output_format(&mut request, &able, notes);
+    tools::schemas(&mut request, &able, held, notes)?;
     output::verbosity(&mut request, &able, notes);
     service::metadata(&mut request, notes);
     service::reply_fields(&mut request, kind, notes);
@@ -135,7 +144,7 @@ pub fn prepare(
         }
     };
     let signs_thoughts = able.signed_reasoning;
-    Ok(Prepared { request, format, streaming, aliases, extras, local_stop, signs_thoughts })
+    Ok(Prepared { request, format, streaming, aliases, extras, local_stop, json, signs_thoughts })
 }
 
 #[cfg(test)]

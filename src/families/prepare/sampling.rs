@@ -31,14 +31,15 @@ pub(super) fn sampling(request: &mut Request, able: &Capabilities, notes: &mut N
         Sampling::Either if request.temperature.is_some() => {
             drop(&mut request.top_p, "top_p", "excludes_temperature", notes);
         }
-        Sampling::Both | Sampling::Either => {}
-        Sampling::Refused => {
-            if request.temperature.take().is_some_and(|temperature| (temperature - 1.0).abs() > f64::EPSILON)
-            {
-                notes.add("temperature", Action::Dropped, "refused_by_model");
-            }
-            drop(&mut request.top_p, "top_p", "refused_by_model", notes);
-        }
+        Sampling::Both | Sampling::Either | Sampling::Temperature | Sampling::TopP | Sampling::Refused => {}
+    }
+    if let Sampling::TopP | Sampling::Refused = able.sampling
+        && request.temperature.take().is_some_and(|temperature| (temperature - 1.0).abs() > f64::EPSILON)
+    {
+        notes.add("temperature", Action::Dropped, "refused_by_model");
+    }
+    if let Sampling::Temperature | Sampling::Refused = able.sampling {
+        drop(&mut request.top_p, "top_p", "refused_by_model", notes);
     }
     if let Some(temperature) = &mut request.temperature
         && *temperature > 1.0

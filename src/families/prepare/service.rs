@@ -1,7 +1,8 @@
 //! The rules about how the call is served: Bedrock's own, whatever the model.
 
+use crate::bedrock::Refusal;
 use crate::chat::{Action, GuardrailTrace, Notes, Request, Service};
-use crate::families::{Capabilities, FormatKind};
+use crate::families::{Capabilities, FormatKind, Lessons};
 
 /// The longest value that Bedrock takes for one piece of metadata, and the longest key.
 const LONGEST: usize = 256;
@@ -51,5 +52,33 @@ pub(super) fn web_search(request: &mut Request, able: &Capabilities, notes: &mut
         request.web_search = None;
     } else if !options.is_empty_object() {
         notes.add("web_search_options", Action::Rewritten, "search_without_options");
+    }
+}
+
+/// What the model was found to refuse, and what no table says of any model.
+pub(super) fn refused(request: &mut Request, lessons: Lessons, notes: &mut Notes) {
+    let mut drop = |refusal, given: bool, param: &'static str| {
+        let drop = given && lessons.holds(refusal);
+        if drop {
+            notes.add(param, Action::Dropped, "refused_by_model");
+        }
+        drop
+    };
+    let service = &mut request.service;
+    if drop(Refusal::ServiceTier, service.tier.is_some(), "service_tier") {
+        service.tier = None;
+    }
+    if drop(Refusal::Latency, service.latency.is_some(), "bedrock.performanceConfig") {
+        service.latency = None;
+    }
+    if drop(
+        Refusal::ReplyFields,
+        !service.reply_fields.is_empty(),
+        "bedrock.additionalModelResponseFieldPaths",
+    ) {
+        service.reply_fields.clear();
+    }
+    if drop(Refusal::Reasoning, request.reasoning.is_some(), "reasoning_effort") {
+        request.reasoning = None;
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use super::schema::{self, Bent, Counts, Unfit};
 use crate::chat::{
     Action, Block, InvalidRequest, Json, Message, ModelField, Notes, Request, Tool, ToolChoice,
 };
-use crate::families::{Capabilities, SingleCall};
+use crate::families::{Capabilities, SingleCall, ToolSchemas};
 
 /// Keeps of the tools, and of what is asked about them, what the model takes.
 pub(super) fn tools(
@@ -40,18 +41,110 @@ pub(super) fn tools(
     }
     tool_choice(request, able, notes)?;
     single_call(request, able, notes);
-    if !able.strict_tools {
-        for (position, tool) in request.tools.iter_mut().enumerate() {
-            if tool.strict.take() == Some(true) {
+    Ok(())
+}
+
+/// Most strict tools of one request, and most of what is counted over the schemas that Claude is held to in it
+/// (Anthropic's documentation of structured outputs).
+const STRICT_TOOLS: usize = 20;
+const OPTIONAL_PROPERTIES: usize = 24;
+const UNIONS: usize = 16;
+
+/// Are schemas with so much in them taken?
+pub(super) fn fits(counts: Counts) -> bool {
+    counts.optional <= OPTIONAL_PROPERTIES && counts.unions <= UNIONS
+}
+
+/// Gives the tools the schemas that the model takes, and keeps those strict that it can be held to: the first ones, as
+/// far as its limits go. `held` is what the reply's own schema has used of them.
+pub(super) fn schemas(
+    request: &mut Request,
+    able: &Capabilities,
+    mut held: Counts,
+    notes: &mut Notes,
+) -> Result<(), InvalidRequest> {
+    let mut strict = 0;
+    for (position, tool) in request.tools.iter_mut().enumerate() {
+        // Bedrock refuses an empty description, and it describes nothing.
+        tool.description = tool.description.take().filter(|text| !text.is_blank());
+        let path = || format!("tools[{position}].function.parameters");
+        let asks = tool.strict.take() == Some(true);
+        if asks && able.strict_tools && tool.schema.is_none() {
+            tool.schema = Some(Json::closed_object());
+        }
+        let Some(schema) = &mut tool.schema else {
+            if asks {
                 notes.add(format!("tools[{position}].strict"), Action::Dropped, "no_equivalent");
             }
+            continue;
+        };
+        let bent = match able.tool_schemas {
+            ToolSchemas::AsWritten => None,
+            ToolSchemas::WithoutRootUnions => {
+                // What can't be bent may still be taken as it is.
+                schema::flattened(schema).map_or_else(
+                    |Unfit { at: _, why }| {
+                        notes.add(path(), Action::Warned, why);
+                        None
+                    },
+                    Some,
+                )
+            }
+            ToolSchemas::WithoutReferences => {
+                Some(schema::inlined(schema).map_err(|unfit| refused(path(), &unfit))?)
+            }
+        };
+        if let Some(Bent { schema: bent, changes, counts: _ }) = bent {
+            for change in changes {
+                notes.add(path(), Action::Rewritten, change);
+            }
+            if let Some(bent) = bent {
+                *schema = bent;
+            }
         }
+        if !asks {
+            continue;
+        }
+        let why = match schema::held(schema) {
+            _ if !able.strict_tools => "no_equivalent",
+            Err(Unfit { at: _, why }) => why,
+            Ok(Bent { schema: bent, changes, counts }) => {
+                let Counts { optional, unions } = counts;
+                let all = Counts { optional: held.optional + optional, unions: held.unions + unions };
+                if strict < STRICT_TOOLS && fits(all) {
+                    (strict, held) = (strict + 1, all);
+                    tool.strict = Some(true);
+                    for change in changes {
+                        notes.add(path(), Action::Rewritten, change);
+                    }
+                    if let Some(bent) = bent {
+                        *schema = bent;
+                    }
+                    continue;
+                }
+                "above_limits"
+            }
+        };
+        notes.add(format!("tools[{position}].strict"), Action::Dropped, why);
     }
     Ok(())
 }
 
+fn refused(path: String, unfit: &Unfit) -> InvalidRequest {
+    let Unfit { at, why } = unfit;
+    let at: String = at.chars().filter(|c| !c.is_control()).take(100).collect();
+    InvalidRequest::unsupported(
+        path,
+        format!(
+            "This model is shown no definitions, so references have to be replaced by what they refer to, and that \
+             can't be done for `{at}` ({}).",
+            why.replace('_', " ")
+        ),
+    )
+}
+
 /// "At most one call a turn", where the model can be told. That there may be more is what silence means.
-fn single_call(request: &mut Request, able: &Capabilities, notes: &mut Notes) {
+pub(super) fn single_call(request: &mut Request, able: &Capabilities, notes: &mut Notes) {
     if request.parallel_tool_calls != Some(false) {
         request.parallel_tool_calls = None;
         return;

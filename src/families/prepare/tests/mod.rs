@@ -1,3 +1,5 @@
+mod output;
+
 use super::*;
 use crate::chat::{Block, Message, OutputFormat, Role, Source, Text};
 use crate::chat::{
@@ -20,6 +22,7 @@ pub(super) struct Case {
     pub(super) model: ModelId,
     pub(super) forced: Option<FormatKind>,
     pub(super) overrides: Overrides,
+    pub(super) lessons: Lessons,
     pub(super) limits: ModelLimits,
     pub(super) streaming: bool,
     pub(super) thoughts_complete: bool,
@@ -30,6 +33,7 @@ pub(super) fn on(model: &str) -> Case {
         model: ModelId::parse(model).unwrap(),
         forced: None,
         overrides: Overrides::default(),
+        lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: false,
         thoughts_complete: false,
@@ -38,12 +42,13 @@ pub(super) fn on(model: &str) -> Case {
 
 impl Case {
     fn prepare(&self, request: Request) -> Result<(Prepared, Vec<String>), InvalidRequest> {
-        let Self { model, forced, overrides, limits, streaming, thoughts_complete } = self;
+        let Self { model, forced, overrides, lessons, limits, streaming, thoughts_complete } = self;
         let terms = Terms {
             family: resolve(model, None),
             model,
             forced: *forced,
             overrides: *overrides,
+            lessons: *lessons,
             limits: *limits,
             streaming: *streaming,
             thoughts_complete: *thoughts_complete,
@@ -402,30 +407,6 @@ fn an_effort_without_a_place_is_noted() {
     let (prepared, notes) = on(NOVA).good(Request { reasoning: Some(Effort::High), ..hello() });
     assert_eq!(prepared.request.reasoning, None);
     assert_eq!(notes, ["reasoning_effort:dropped;reason=no_equivalent"]);
-}
-
-#[test]
-fn json_is_held_to_a_strict_schema_or_asked_for_in_words() {
-    let schema = |strict| OutputFormat::JsonSchema {
-        name: "answer".into(),
-        description: None,
-        schema: Some(Json::parse(r#"{ "type": "object" }"#).unwrap()),
-        strict,
-    };
-    let (held, notes) = on(SONNET_4_5).good(Request { format: schema(true), ..hello() });
-    assert!(matches!(held.request.format, OutputFormat::JsonSchema { .. }) && notes.is_empty());
-    for (id, format) in [(SONNET_4_5, schema(false)), (NOVA, schema(true)), (NOVA, OutputFormat::JsonObject)]
-    {
-        let mut request = Request { format, ..hello() };
-        request.messages.insert(0, message(0, Role::System, vec![words("be brief")]));
-        let (asked, notes) = on(id).good(request);
-        assert_eq!(notes, ["response_format:emulated;reason=instructed"]);
-        assert!(matches!(asked.request.format, OutputFormat::Text));
-        let system = &asked.request.messages[0];
-        assert_eq!((system.role, system.content.len()), (Role::System, 2));
-        let Block::Text(text) = &system.content[1] else { panic!("{system:?}") };
-        assert!(text.decode().starts_with("Answer with one JSON"));
-    }
 }
 
 #[test]
