@@ -74,7 +74,7 @@ impl Compiler<'_> {
             return self.follow(reference, followed, depth);
         }
         let kind = schema["type"].as_str().unwrap_or("object");
-        let has_object = kind == "object" && schema.get("type").is_some()
+        let has_object = schema["type"] == "object"
             || schema["type"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "object"));
         if has_object && schema["additionalProperties"] != false {
             return Err(
@@ -162,6 +162,8 @@ mod tests {
         assert!(compiles(claude(), &inner).is_err());
         assert!(compiles(claude(), &outer(inner)).is_err());
         assert_eq!(compiles(claude(), &outer(json!({"type": "string"}))), Ok(()));
+        assert_eq!(compiles(claude(), &outer(json!({"type": ["number", "null"]}))), Ok(()));
+        assert!(compiles(claude(), &outer(json!({"type": ["object", "null"]}))).is_err());
     }
 
     #[test]
