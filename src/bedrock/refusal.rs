@@ -145,6 +145,7 @@ const SENTENCES: &[(&[&str], Refusal)] = &[
     (&["tool_choice forces tool use"], Refusal::Forced),
     (&["strict tools"], Refusal::StrictSchema),
     (&[".custom.input_schema: for '"], Refusal::StrictSchema),
+    (&["grammar compilation"], Refusal::StrictSchema),
     (&["compiled grammar"], Refusal::OutputSchema),
     (&["output_config.format.schema"], Refusal::OutputSchema),
     (&["the json schema"], Refusal::OutputSchema),
@@ -296,6 +297,10 @@ mod tests {
             ("This model doesn't support the strict field in toolSpec. Update …", Refusal::StrictTools),
             (
                 "tools.3.custom.input_schema: For 'array' type, 'minItems' values other than 0 or 1 are not supported",
+                Refusal::StrictSchema,
+            ),
+            (
+                "Schemas contain too many optional parameters (25), which would make grammar compilation inefficient.",
                 Refusal::StrictSchema,
             ),
             ("output_config.effort: Extra inputs are not permitted", Refusal::Reasoning),
