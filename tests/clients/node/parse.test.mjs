@@ -19,17 +19,14 @@ const Trip = z.object({
 const response_format = zodResponseFormat(Trip, 'trip');
 const ROME = { title: 'Rome 🌍', season: 'winter', stops: [{ city: 'Rome', nights: 3 }], budget: null };
 
-// Failures count once schemas are honoured on every model.
-const WAITS = { todo: 'waits until schemas are honoured on every model' };
-
 for (const model of [THINKING_CLAUDE, QWEN, CLAUDE, CLAUDE_OVER_CONVERSE, NOVA, NOVA_2, MISTRAL, GPT_OSS]) {
-  test(`the SDK parses an instance of the schema from ${model}`, WAITS, async () => {
+  test(`the SDK parses an instance of the schema from ${model}`, async () => {
     const reply = await client.chat.completions.parse({ model, messages: user('Plan a journey'), response_format });
     assert.deepEqual(Trip.parse(reply.choices[0].message.parsed), reply.choices[0].message.parsed);
     assert.equal(reply.choices[0].finish_reason, 'stop');
   });
 
-  test(`the streaming helper parses what ${model} says`, WAITS, async () => {
+  test(`the streaming helper parses what ${model} says`, async () => {
     const stream = client.chat.completions.stream({ model, messages: user('Plan a journey'), response_format });
     let deltas = '';
     stream.on('content.delta', ({ delta }) => { deltas += delta; });
@@ -40,7 +37,7 @@ for (const model of [THINKING_CLAUDE, QWEN, CLAUDE, CLAUDE_OVER_CONVERSE, NOVA, 
 }
 
 for (const model of [THINKING_CLAUDE, QWEN, LLAMA, GPT_OSS]) {
-  test(`what ${model} says is what is parsed`, WAITS, async () => {
+  test(`what ${model} says is what is parsed`, async () => {
     const messages = user(JSON.stringify(ROME));
     const reply = await client.chat.completions.parse({ model, messages, response_format });
     assert.deepEqual(reply.choices[0].message.parsed, ROME);
@@ -48,12 +45,12 @@ for (const model of [THINKING_CLAUDE, QWEN, LLAMA, GPT_OSS]) {
 }
 
 for (const model of [THINKING_CLAUDE, CLAUDE, NOVA, GPT_OSS]) {
-  test(`JSON of ${model} that is cut at the limit is not parsed`, WAITS, async () => {
+  test(`JSON of ${model} that is cut at the limit is not parsed`, async () => {
     const ask = { model, messages: user('Plan a journey'), response_format, max_completion_tokens: 6 };
     await assert.rejects(client.chat.completions.parse(ask), OpenAI.LengthFinishReasonError);
   });
 
-  test(`the arguments of ${model} are parsed`, WAITS, async () => {
+  test(`the arguments of ${model} are parsed`, async () => {
     const tools = [zodFunction({ name: 'book', parameters: Stop })];
     const messages = user('[[tool:book {"city":"Rome","nights":3}]]');
     const reply = await client.chat.completions.parse({ model, messages, tools });

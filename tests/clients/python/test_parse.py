@@ -27,9 +27,6 @@ FORCED = [CLAUDE, CLAUDE_OVER_CONVERSE, NOVA, NOVA_2, MISTRAL]
 ASKED = [LLAMA, GPT_OSS]
 EVERY_WAY = HELD + FORCED + ASKED
 
-WAITS = pytest.mark.xfail(reason="waits until schemas are honoured on every model", strict=False)
-pytestmark = WAITS
-
 
 class Season(Enum):
     SUMMER = "summer"
