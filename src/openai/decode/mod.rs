@@ -7,6 +7,7 @@
 //! Nothing is left out in silence: a member that is not known here, or that has no equivalent, becomes a
 //! note; what would change the meaning of the answer is refused with the path of the offending member.
 
+mod bounds;
 mod extensions;
 mod ledger;
 mod media;
@@ -58,6 +59,7 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
         code: "invalid_json",
         message: format!("The request body is not UTF-8: invalid byte at offset {}.", error.valid_up_to()),
     })?;
+    bounds::values(text)?;
     let wire::Body {
         model,
         messages,
