@@ -9,9 +9,10 @@ use axum::response::{IntoResponse as _, Response};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 
+use super::admit::Admission;
 use super::error::ApiError;
 use super::record::Ledger;
-use super::{Edge, extract, headers, ids, sse};
+use super::{Edge, estimate, extract, headers, ids, sse};
 use crate::gateway::{Answer, Call, Trail};
 use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
 
@@ -19,13 +20,15 @@ use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
 pub(super) async fn completions(
     State(edge): State<Arc<Edge>>,
     Extension(ledger): Extension<Ledger>,
+    Extension(admission): Extension<Admission>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let strict = headers::strict(request.headers());
-    let body = extract::body(request, &edge.limits).await?;
+    let extract::Whole { bytes: body, share: _held } = extract::body(request, &edge).await?;
     let openai::Decoded { request, model, stream, include_usage, choices, forms, notes } =
         openai::decode(&body)?;
     drop(body);
+    admission.enter(estimate::tokens(&request, choices)).await?;
     let call = Call { model, request, notes, strict, choices };
     if stream {
         ledger.streams();

@@ -14,6 +14,7 @@ mod errors;
 mod lifecycle;
 mod models;
 mod operations;
+mod overload;
 #[cfg(unix)]
 mod process;
 mod requests;
