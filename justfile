@@ -43,7 +43,7 @@ deny:
 audit:
     cargo deny check --hide-inclusion-graph
 
-# Fuzz a decoder: frames, chat_request, converse_stream, messages_stream or fetch_guard (nightly; cargo install --locked cargo-fuzz)
+# Fuzz a decoder: frames, chat_request, converse_stream, messages_stream, native_stream or fetch_guard (nightly; cargo install --locked cargo-fuzz)
 fuzz target seconds="600":
     mkdir -p fuzz/corpus/{{ target }}
     cd fuzz && cargo +nightly fuzz run {{ target }} corpus/{{ target }} seeds/{{ target }} -- \

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use outcrop::formats::CHAT_FORMATS;
 use outcrop_fuzz::message;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,6 +18,11 @@ use serde_json::value::RawValue;
 struct FrameLine {
     event: String,
     payload: Box<RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    format: String,
 }
 
 /// A client's URL, and in the second line where its server redirects to.
@@ -48,10 +54,12 @@ fn main() -> Result<()> {
         fs::remove_dir_all(&seeds)?;
     }
     write(&seeds, "chat_request", "openai-full", &fs::read(fixtures.join("openai/full.json"))?)?;
-    for family in ["anthropic", "converse", "nova"] {
-        for case in folders(&fixtures.join(family))? {
-            let name =
-                format!("{family}-{}", case.file_name().context("a case has a name")?.to_string_lossy());
+    for family in folders(&fixtures)? {
+        for case in folders(&family)? {
+            let part = |path: &Path| -> Result<String> {
+                Ok(path.file_name().context("a folder has a name")?.to_string_lossy().into_owned())
+            };
+            let name = format!("{}-{}", part(&family)?, part(&case)?);
             if let Some(request) = read(&case.join("request.json"))? {
                 write(&seeds, "chat_request", &name, request.as_bytes())?;
             }
@@ -60,8 +68,19 @@ fn main() -> Result<()> {
                 frames.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
             let native = frames.iter().all(|frame| frame.event == "chunk");
             write(&seeds, "frames", &name, &wire(&frames))?;
-            let target = if native { "messages_stream" } else { "converse_stream" };
-            write(&seeds, target, &name, &lines(&frames, native))?;
+            let Case { format } =
+                serde_json::from_str(&read(&case.join("case.json"))?.context("a case says what it is")?)?;
+            let target = match format.as_str() {
+                "converse" => "converse_stream",
+                "anthropic_messages" => "messages_stream",
+                _ => "native_stream",
+            };
+            let mut seed = lines(&frames, native);
+            if target == "native_stream" {
+                let at = CHAT_FORMATS.iter().position(|known| known.name() == format);
+                seed.insert(0, u8::try_from(at.context("a case has a format")?)?);
+            }
+            write(&seeds, target, &name, &seed)?;
         }
     }
     for (name, url) in URLS {

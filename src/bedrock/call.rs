@@ -33,6 +33,11 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The one for a model's own body.
+    pub fn invoke(streaming: bool) -> Self {
+        if streaming { Self::InvokeModelWithResponseStream } else { Self::InvokeModel }
+    }
+
     /// Does it answer with an event stream?
     pub fn is_stream(self) -> bool {
         match self {

@@ -110,6 +110,12 @@ impl Text {
         (trimmed.len() != plain.len()).then(|| Self::new(trimmed))
     }
 
+    /// What stands between the quotes, without the white space at both ends of the text. It is JSON still, so
+    /// that a longer text can be put together of it without unescaping any.
+    pub fn trimmed_json(&self) -> &str {
+        trim_end(trim_start(self.inside()))
+    }
+
     fn inside(&self) -> &str {
         let json = self.0.get();
         json.get(1..json.len().saturating_sub(1)).unwrap_or_default()
@@ -123,9 +129,72 @@ impl Text {
     }
 }
 
+/// The inside of a JSON string from its first character that isn't white space, escaped or not.
+fn trim_start(mut inside: &str) -> &str {
+    loop {
+        let mut rest = inside.chars();
+        let space = match rest.next() {
+            Some('\\') => match rest.next() {
+                Some('n' | 'r' | 't' | 'f') => true,
+                Some('u') => {
+                    let digits = rest.as_str().get(..4).unwrap_or_default();
+                    rest = rest.as_str().get(4..).unwrap_or_default().chars();
+                    is_space(digits)
+                }
+                Some(_) | None => false,
+            },
+            Some(plain) => plain.is_whitespace(),
+            None => false,
+        };
+        if !space {
+            return inside;
+        }
+        inside = rest.as_str();
+    }
+}
+
+/// The same up to its last.
+fn trim_end(mut inside: &str) -> &str {
+    /// The text before an escape of so many characters at the end, if there is one: the backslash must not be
+    /// the second of a pair.
+    fn before_escape(inside: &str, length: usize) -> Option<(&str, &str)> {
+        let (before, escape) = inside.split_at_checked(inside.len().checked_sub(length)?)?;
+        let backslashes = before.bytes().rev().take_while(|byte| *byte == b'\\').count();
+        (escape.starts_with('\\') && backslashes % 2 == 0).then_some((before, escape))
+    }
+    loop {
+        let without = match inside.chars().next_back() {
+            Some(plain) if plain.is_whitespace() => inside.strip_suffix(plain),
+            Some('n' | 'r' | 't' | 'f') if before_escape(inside, 2).is_some() => {
+                before_escape(inside, 2).map(|(before, _)| before)
+            }
+            Some(digit) if digit.is_ascii_hexdigit() => before_escape(inside, 6)
+                .filter(|(_, escape)| escape.strip_prefix("\\u").is_some_and(is_space))
+                .map(|(before, _)| before),
+            Some(_) | None => None,
+        };
+        match without {
+            Some(without) => inside = without,
+            None => return inside,
+        }
+    }
+}
+
+/// Do four hex digits stand for white space?
+fn is_space(digits: &str) -> bool {
+    u32::from_str_radix(digits, 16)
+        .is_ok_and(|number| char::from_u32(number).is_some_and(char::is_whitespace))
+}
+
 /// Appends `plain` to `json` as a JSON string.
 fn push_quoted(json: &mut String, plain: &str) {
     json.push('"');
+    push_escaped(json, plain);
+    json.push('"');
+}
+
+/// Appends `plain` to the inside of a JSON string.
+pub fn push_escaped(json: &mut String, plain: &str) {
     let mut rest = plain;
     while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\') {
         let (clean, tail) = rest.split_at(at);
@@ -146,7 +215,6 @@ fn push_quoted(json: &mut String, plain: &str) {
         rest = tail.as_str();
     }
     json.push_str(rest);
-    json.push('"');
 }
 
 impl Json {
@@ -337,6 +405,38 @@ mod tests {
             let text = Text::new(plain);
             assert_eq!(text.decode(), plain);
             assert_eq!(serde_json::from_str::<String>(text.as_json()).unwrap(), plain);
+        }
+    }
+
+    #[test]
+    fn white_space_is_cut_off_however_it_is_written() {
+        for (json, inside) in [
+            (r#""""#, ""),
+            (r#"" \n\t\r\f\u0020\u00a0\u2003 ""#, ""),
+            (r#"" a b ""#, "a b"),
+            (r#""\n\\n""#, r"\\n"),
+            (r#""\u00e9\u0020""#, r"\u00e9"),
+            (r#""x\\u0020""#, r"x\\u0020"),
+            (r#""\ud83c\udf89\n""#, r"\ud83c\udf89"),
+            ("\"\u{a0}é\u{2003}\"", "é"),
+            (r#""\"\/""#, r#"\"\/"#),
+        ] {
+            let text = Text::from_raw(raw(json)).unwrap();
+            assert_eq!(text.trimmed_json(), inside, "{json}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn trimming_json_is_trimming_the_text(pieces in proptest::collection::vec(
+            proptest::sample::select(&[
+                " ", "\u{a0}", "a", "f", "0020", "é", r"\n", r"\t", r"\f", r"\\", r"\/", r"\u0020", r"\u0041", r"\u2003",
+            ][..]), 0..8,
+        )) {
+            let text = Text::from_raw(raw(&format!("\"{}\"", pieces.concat()))).unwrap();
+            let trimmed = Text::from_raw(raw(&format!("\"{}\"", text.trimmed_json()))).unwrap();
+            let plain = text.decode();
+            proptest::prop_assert_eq!(trimmed.decode(), plain.trim());
         }
     }
 

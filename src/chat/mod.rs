@@ -16,7 +16,7 @@ mod stop;
 
 pub use alias::Aliases;
 pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};
-pub use json::{Json, NotJson, Text};
+pub use json::{Json, NotJson, Text, push_escaped};
 pub use mend::{Shape, mend};
 pub use notes::{Action, InvalidRequest, Note, Notes};
 pub use request::{

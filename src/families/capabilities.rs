@@ -146,6 +146,56 @@ impl Capabilities {
         }
     }
 
+    /// The same model, spoken to in OpenAI's Chat Completions body: it has no place for files and sounds, none for
+    /// marking a result as failed, and says what stands beside results in a message of its own.
+    #[must_use]
+    pub(super) fn in_chat_completions(self) -> Self {
+        Self {
+            mixed_tool_results: true,
+            images_in_tool_results: false,
+            tool_result_status: false,
+            documents: false,
+            audio: false,
+            s3: false,
+            cache: None,
+            web_search: false,
+            top_k: match self.top_k {
+                TopK::No => TopK::No,
+                TopK::Own | TopK::Field(_) => TopK::Own,
+            },
+            ..self
+        }
+    }
+
+    /// The same model, spoken to in one prompt: text and nothing else.
+    #[must_use]
+    pub(super) fn in_a_prompt(self) -> Self {
+        Self {
+            tools: false,
+            tools_while_streaming: true,
+            tool_choice_any: false,
+            tool_choice_named: false,
+            tool_choice_none: false,
+            single_call: SingleCall::No,
+            strict_tools: false,
+            images: false,
+            documents: false,
+            audio: false,
+            s3: false,
+            json_schema: false,
+            cache: None,
+            web_search: false,
+            signed_reasoning: false,
+            user: false,
+            top_k: TopK::No,
+            seed: false,
+            penalties: false,
+            logit_bias: false,
+            logprobs: false,
+            ..self
+        }
+    }
+
     pub(super) fn shape(&self) -> Shape {
         Shape {
             system: self.system,

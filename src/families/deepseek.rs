@@ -3,6 +3,7 @@
 
 use super::{Capabilities, Family, FormatKind, StopSupport};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, DEEPSEEK_PROMPT, OPENAI_CHAT};
 
 pub(super) struct DeepSeek;
 
@@ -15,17 +16,29 @@ impl Family for DeepSeek {
         model.base().starts_with("deepseek.")
     }
 
-    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
         let rest = Capabilities { images: false, ..Capabilities::CAUTIOUS };
         if model.base().starts_with("deepseek.r1") {
-            Capabilities {
+            let able = Capabilities {
                 tools: false,
                 stop: StopSupport::Native(10),
                 max_output_tokens: Some(32_768),
                 ..rest
+            };
+            match format {
+                FormatKind::Native => able.in_a_prompt(),
+                FormatKind::Converse => able,
             }
         } else {
-            Capabilities { tool_choice_any: true, ..rest }
+            let able = Capabilities { tool_choice_any: true, ..rest };
+            match format {
+                FormatKind::Native => able.in_chat_completions(),
+                FormatKind::Converse => able,
+            }
         }
+    }
+
+    fn native(&self, model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        if model.base().starts_with("deepseek.r1") { Some(&DEEPSEEK_PROMPT) } else { Some(&OPENAI_CHAT) }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct Gemma;
 
@@ -16,11 +17,19 @@ impl Family for Gemma {
         model.base().starts_with("google.gemma-")
     }
 
-    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
         let base = model.base();
-        Capabilities {
+        let able = Capabilities {
             json_schema: base.contains("gemma-3-12b") || base.contains("gemma-3-27b"),
             ..Capabilities::CAUTIOUS
+        };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
         }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct Glm;
 
@@ -14,8 +15,8 @@ impl Family for Glm {
         model.base().starts_with("zai.")
     }
 
-    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
-        Capabilities {
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
+        let able = Capabilities {
             tool_choice_any: true,
             tool_choice_named: model.base().starts_with("zai.glm-5.3"),
             images: false,
@@ -23,6 +24,14 @@ impl Family for Glm {
             json_schema: true,
             leading_assistant: true,
             ..Capabilities::CAUTIOUS
+        };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
         }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
     }
 }

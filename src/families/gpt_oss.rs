@@ -2,6 +2,7 @@
 
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct GptOss;
 
@@ -14,7 +15,15 @@ impl Family for GptOss {
         model.base().starts_with("openai.gpt-oss")
     }
 
-    fn capabilities(&self, _model: &ModelId, _format: FormatKind) -> Capabilities {
-        Capabilities { images: false, documents: false, ..Capabilities::CAUTIOUS }
+    fn capabilities(&self, _model: &ModelId, format: FormatKind) -> Capabilities {
+        let able = Capabilities { images: false, documents: false, ..Capabilities::CAUTIOUS };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
+        }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct Kimi;
 
@@ -14,9 +15,9 @@ impl Family for Kimi {
         ["moonshot.", "moonshotai."].iter().any(|prefix| model.base().starts_with(prefix))
     }
 
-    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
         let base = model.base();
-        Capabilities {
+        let able = Capabilities {
             tool_choice_named: true,
             images: !base.contains("kimi-k2-thinking"),
             documents: false,
@@ -24,6 +25,14 @@ impl Family for Kimi {
             leading_assistant: true,
             least_max_tokens: if base.contains("kimi-k3") { 16 } else { 1 },
             ..Capabilities::CAUTIOUS
+        };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
         }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
     }
 }

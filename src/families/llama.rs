@@ -3,9 +3,8 @@
 
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
-use crate::chat::{Action, Block, Notes, Request};
-use crate::formats::llama_prompt::holds_control_tokens;
-use crate::formats::{ChatFormat, LLAMA_PROMPT};
+use crate::chat::{Block, Request};
+use crate::formats::{ChatFormat, LLAMA_PROMPT, LLAMA2_PROMPT};
 
 pub(super) struct Llama;
 
@@ -38,9 +37,10 @@ impl Family for Llama {
         }
     }
 
-    /// Llama 2 wants another template, which nobody needs any more.
+    /// An ARN that hides its model is taken for a later one.
     fn native(&self, model: &ModelId) -> Option<&'static dyn ChatFormat> {
-        if model.base().starts_with("meta.llama2") { None } else { Some(&LLAMA_PROMPT) }
+        let old = model.base().starts_with("meta.llama2");
+        Some(if old { &LLAMA2_PROMPT } else { &LLAMA_PROMPT })
     }
 
     /// AWS documents Llama 3's template for Llama 4 too, Meta another one: Converse knows which.
@@ -59,15 +59,6 @@ impl Family for Llama {
             FormatKind::Native
         } else {
             FormatKind::Converse
-        }
-    }
-
-    fn note_native_rewrites(&self, request: &Request, notes: &mut Notes) {
-        for message in &request.messages {
-            let rewritten = |block: &Block| matches!(block, Block::Text(text) if holds_control_tokens(text));
-            if message.content.iter().any(rewritten) {
-                notes.add(format!("messages[{}]", message.index), Action::Rewritten, "control_tokens");
-            }
         }
     }
 }

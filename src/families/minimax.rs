@@ -2,6 +2,7 @@
 
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct MiniMax;
 
@@ -14,7 +15,16 @@ impl Family for MiniMax {
         model.base().starts_with("minimax.")
     }
 
-    fn capabilities(&self, _model: &ModelId, _format: FormatKind) -> Capabilities {
-        Capabilities { images: false, documents: false, json_schema: true, ..Capabilities::CAUTIOUS }
+    fn capabilities(&self, _model: &ModelId, format: FormatKind) -> Capabilities {
+        let able =
+            Capabilities { images: false, documents: false, json_schema: true, ..Capabilities::CAUTIOUS };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
+        }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
     }
 }

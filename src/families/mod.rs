@@ -7,6 +7,7 @@
 mod ai21;
 mod anthropic;
 mod capabilities;
+mod claude_text;
 mod cohere;
 mod deepseek;
 mod gemma;
@@ -30,7 +31,7 @@ pub use capabilities::{CacheSupport, Capabilities, Overrides, Sampling, SingleCa
 pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
 
 use crate::bedrock::ModelId;
-use crate::chat::{Notes, Request};
+use crate::chat::Request;
 use crate::formats::ChatFormat;
 
 /// A vendor's models.
@@ -53,9 +54,6 @@ pub trait Family: Sync {
     fn preferred(&self, _model: &ModelId, _request: &Request) -> FormatKind {
         FormatKind::Converse
     }
-
-    /// Notes which messages the native format will rewrite.
-    fn note_native_rewrites(&self, _request: &Request, _notes: &mut Notes) {}
 }
 
 /// Which of a family's formats to speak.
@@ -89,16 +87,17 @@ pub static FAMILIES: &[&dyn Family] = &[
     &titan::Titan,
 ];
 
-/// The family that config names, `generic` included.
+/// Families that claim no ids: config has to name them.
+static NAMED_ONLY: &[&dyn Family] = &[&claude_text::ClaudeText, &generic::Generic];
+
+/// The family that config names, [`NAMED_ONLY`] ones included.
 pub fn named(name: &str) -> Option<&'static dyn Family> {
-    let generic: &'static dyn Family = &generic::Generic;
-    FAMILIES.iter().copied().chain([generic]).find(|family| family.name() == name)
+    FAMILIES.iter().chain(NAMED_ONLY).copied().find(|family| family.name() == name)
 }
 
 /// Every name that config may use.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let generic: &'static dyn Family = &generic::Generic;
-    FAMILIES.iter().copied().chain([generic]).map(Family::name)
+    FAMILIES.iter().chain(NAMED_ONLY).map(|family| family.name())
 }
 
 /// The model's family: the configured one (ids that hide their model need it), else the one that claims the

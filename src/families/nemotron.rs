@@ -2,6 +2,7 @@
 
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct Nemotron;
 
@@ -14,12 +15,20 @@ impl Family for Nemotron {
         model.base().starts_with("nvidia.")
     }
 
-    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
         let base = model.base();
-        Capabilities {
+        let able = Capabilities {
             images: base.contains("nano-12b"),
             json_schema: base.contains("nano"),
             ..Capabilities::CAUTIOUS
+        };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
         }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
     }
 }

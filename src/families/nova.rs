@@ -2,6 +2,7 @@
 
 use super::{CacheSupport, Capabilities, Family, FormatKind, StopSupport, TopK};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, NOVA_MESSAGES};
 
 pub(super) struct Nova;
 
@@ -16,9 +17,9 @@ impl Family for Nova {
         base.starts_with("amazon.nova-") && !other_trades.iter().any(|trade| base.contains(trade))
     }
 
-    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
         let media = !model.base().contains("nova-micro");
-        Capabilities {
+        let able = Capabilities {
             tool_choice_any: true,
             tool_choice_named: true,
             mixed_tool_results: true,
@@ -34,6 +35,16 @@ impl Family for Nova {
             s3: media,
             stop: StopSupport::Native(4),
             ..Capabilities::CAUTIOUS
+        };
+        match format {
+            FormatKind::Native => {
+                Capabilities { documents: false, web_search: false, top_k: TopK::Own, ..able }
+            }
+            FormatKind::Converse => able,
         }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&NOVA_MESSAGES)
     }
 }

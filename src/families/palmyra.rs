@@ -2,6 +2,7 @@
 
 use super::{Capabilities, Family, FormatKind, StopSupport};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct Palmyra;
 
@@ -14,12 +15,20 @@ impl Family for Palmyra {
         model.base().starts_with("writer.")
     }
 
-    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
-        Capabilities {
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
+        let able = Capabilities {
             tools_while_streaming: false,
             images: model.base().contains("vision"),
             stop: StopSupport::Native(4),
             ..Capabilities::CAUTIOUS
+        };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
         }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Capabilities, Family, FormatKind};
 use crate::bedrock::ModelId;
+use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct Qwen;
 
@@ -14,13 +15,21 @@ impl Family for Qwen {
         model.base().starts_with("qwen.")
     }
 
-    fn capabilities(&self, model: &ModelId, _format: FormatKind) -> Capabilities {
-        Capabilities {
+    fn capabilities(&self, model: &ModelId, format: FormatKind) -> Capabilities {
+        let able = Capabilities {
             images: model.base().contains("-vl-"),
             documents: false,
             json_schema: true,
             leading_assistant: true,
             ..Capabilities::CAUTIOUS
+        };
+        match format {
+            FormatKind::Native => able.in_chat_completions(),
+            FormatKind::Converse => able,
         }
+    }
+
+    fn native(&self, _model: &ModelId) -> Option<&'static dyn ChatFormat> {
+        Some(&OPENAI_CHAT)
     }
 }

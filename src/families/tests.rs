@@ -52,9 +52,69 @@ fn llama_in_its_own_format_has_text_only() {
     assert!(able(FormatKind::Converse).tools && able(FormatKind::Converse).images);
     let native = able(FormatKind::Native);
     assert!(!native.tools && !native.images && !native.documents);
-    assert!(!supports_native(&llama::Llama, &model("meta.llama2-13b-chat-v1")));
     assert!(supports_native(&llama::Llama, &llama4));
-    assert!(!supports_native(&nova::Nova, &model("amazon.nova-pro-v1:0")));
+}
+
+#[test]
+fn every_family_knows_which_body_its_models_take() {
+    for (id, name) in [
+        ("ai21.jamba-1-5-mini-v1:0", Some("openai_chat")),
+        ("ai21.j2-ultra-v1", None),
+        ("amazon.nova-pro-v1:0", Some("nova_messages")),
+        ("anthropic.claude-v2:1", Some("anthropic_messages")),
+        ("cohere.command-r-plus-v1:0", Some("cohere_chat")),
+        ("cohere.command-light-text-v14", Some("cohere_generate")),
+        ("us.deepseek.r1-v1:0", Some("deepseek_prompt")),
+        ("deepseek.v3-v1:0", Some("openai_chat")),
+        ("meta.llama2-13b-chat-v1", Some("llama2_prompt")),
+        ("us.meta.llama4-scout-17b-instruct-v1:0", Some("llama_prompt")),
+        ("mistral.mistral-7b-instruct-v0:2", Some("mistral_prompt")),
+        ("mistral.mistral-large-2402-v1:0", Some("mistral_prompt")),
+        ("mistral.mistral-large-2407-v1:0", Some("mistral_chat")),
+        ("us.mistral.pixtral-large-2502-v1:0", Some("mistral_chat")),
+        ("openai.gpt-oss-20b-1:0", Some("openai_chat")),
+        ("openai.gpt-6-sol", None),
+        ("writer.palmyra-x5-v1:0", Some("openai_chat")),
+        ("xai.grok-4.7", None),
+    ] {
+        let model = model(id);
+        assert_eq!(resolve(&model, None).native(&model).map(ChatFormat::name), name, "{id}");
+    }
+    let imported = model("arn:aws:bedrock:us-east-1:111122223333:imported-model/abcdef123456");
+    for (family, name) in [
+        ("llama", "llama_prompt"),
+        ("qwen", "openai_chat"),
+        ("mistral", "mistral_chat"),
+        ("claude_text", "claude_text"),
+    ] {
+        let native = resolve(&imported, Some(family)).native(&imported);
+        assert_eq!(native.map(ChatFormat::name), Some(name));
+    }
+}
+
+#[test]
+fn a_family_prefers_only_what_it_has() {
+    let request = Request::default();
+    for (id, _) in ids().filter(|(_, family)| *family != "-") {
+        let model = model(id);
+        let family = resolve(&model, None);
+        let prefers_native = family.preferred(&model, &request) == FormatKind::Native;
+        assert!(!prefers_native || supports_native(family, &model), "{id}");
+    }
+}
+
+#[test]
+fn a_prompt_has_a_place_for_text_only() {
+    for (id, _) in ids().filter(|(_, family)| *family != "-") {
+        let model = model(id);
+        let family = resolve(&model, None);
+        let Some(native) = family.native(&model) else { continue };
+        let prompts = ["_prompt", "_generate", "_text"];
+        if prompts.iter().any(|end| native.name().ends_with(end)) {
+            let able = family.capabilities(&model, FormatKind::Native);
+            assert!(!able.tools && !able.images && !able.documents && !able.json_schema, "{id}");
+        }
+    }
 }
 
 #[test]

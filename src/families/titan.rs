@@ -3,8 +3,7 @@
 
 use super::{Capabilities, Family, FormatKind, StopSupport};
 use crate::bedrock::ModelId;
-use crate::chat::{Action, Block, Notes, Request};
-use crate::formats::titan_text::holds_turn_markers;
+use crate::chat::Request;
 use crate::formats::{ChatFormat, TITAN_TEXT};
 
 pub(super) struct Titan;
@@ -48,14 +47,5 @@ impl Family for Titan {
 
     fn preferred(&self, _model: &ModelId, _request: &Request) -> FormatKind {
         FormatKind::Native
-    }
-
-    fn note_native_rewrites(&self, request: &Request, notes: &mut Notes) {
-        for message in &request.messages {
-            let rewritten = |block: &Block| matches!(block, Block::Text(text) if holds_turn_markers(text));
-            if message.content.iter().any(rewritten) {
-                notes.add(format!("messages[{}]", message.index), Action::Rewritten, "turn_markers");
-            }
-        }
     }
 }

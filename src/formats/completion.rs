@@ -1,14 +1,15 @@
-//! A REPLY THAT IS ONE TEXT: what the native formats of Llama and Titan have in common once their fields are
-//! read. Not a format of its own.
+//! A REPLY THAT IS ONE TEXT: what the formats that take one prompt have in common once the fields of their
+//! replies are read. Not a format of its own.
 
-use super::ProtocolError;
 use super::bedrock_extras::BedrockExtras;
+use super::{ProtocolError, StreamDecoder};
+use crate::bedrock::{Frame, Reply};
 use crate::chat::{BlockIndex, BlockKind, Delta, Event, StopReason, Text, Usage};
 
 const TEXT: BlockIndex = BlockIndex(0);
 
 /// A chunk of a stream, or a whole reply.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Piece {
     pub(super) text: String,
     pub(super) stop: Option<StopReason>,
@@ -28,6 +29,7 @@ pub(super) struct Completion {
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
     extras: BedrockExtras,
+    skipped: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,21 @@ impl Completion {
             input_tokens: None,
             output_tokens: None,
             extras: BedrockExtras::default(),
+            skipped: 0,
         }
+    }
+
+    /// A reply that is whole. Its headers have what the body leaves out.
+    pub(super) fn whole(
+        mut self,
+        mut piece: Piece,
+        reply: &Reply,
+        events: &mut Vec<Event>,
+    ) -> Result<(), ProtocolError> {
+        piece.input_tokens = piece.input_tokens.or(reply.head.tokens.input);
+        piece.output_tokens = piece.output_tokens.or(reply.head.tokens.output);
+        self.push(piece, &reply.body, events)?;
+        self.finish(events)
     }
 
     /// `body` is the JSON that the piece was read from.
@@ -67,7 +83,8 @@ impl Completion {
                 events.extend([Event::Start, Event::BlockStart { block: TEXT, kind: BlockKind::Text }]);
             }
             State::Open => {}
-            State::Stopped if text.is_empty() && stop.is_none() => {
+            // Some say it for a text, and again for the reply.
+            State::Stopped if text.is_empty() => {
                 events.extend(self.usage().map(Event::Usage));
                 return Ok(());
             }
@@ -78,6 +95,11 @@ impl Completion {
             self.stop(reason, events);
         }
         Ok(())
+    }
+
+    /// Something that is no piece of this reply went by.
+    fn skip(&mut self) {
+        self.skipped = self.skipped.saturating_add(1);
     }
 
     pub(super) fn finish(&mut self, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
@@ -110,6 +132,48 @@ impl Completion {
         events.extend([Event::BlockStop { block: TEXT }, Event::Stop(self.extras.stop(reason))]);
         events.extend(self.usage().map(Event::Usage));
         events.extend(self.extras.trace());
+    }
+}
+
+/// Reads a stream of pieces.
+pub(super) struct CompletionStream {
+    completion: Completion,
+    /// Reads a chunk: `None` if it is known to be no piece of this reply.
+    read: fn(&[u8]) -> Result<Option<Piece>, ProtocolError>,
+}
+
+impl CompletionStream {
+    pub(super) fn new(
+        completion: Completion,
+        read: fn(&[u8]) -> Result<Option<Piece>, ProtocolError>,
+    ) -> Self {
+        Self { completion, read }
+    }
+}
+
+impl StreamDecoder for CompletionStream {
+    fn push(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
+        if &*frame.event != "chunk" {
+            self.completion.skip();
+            return Ok(());
+        }
+        let piece = (self.read)(&frame.payload)?.unwrap_or_else(|| {
+            self.completion.skip();
+            Piece::default()
+        });
+        self.completion.push(piece, &frame.payload, events)
+    }
+
+    fn finish(&mut self, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
+        self.completion.finish(events)
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.completion.usage()
+    }
+
+    fn skipped(&self) -> u32 {
+        self.completion.skipped
     }
 }
 

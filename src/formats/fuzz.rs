@@ -5,7 +5,18 @@ use bytes::Bytes;
 use crate::bedrock::Frame;
 use crate::chat::{AssembleError, Response};
 
-use super::StreamDecoder;
+use super::{CHAT_FORMATS, StreamDecoder};
+
+/// For fuzzers: the first byte of `data` chooses a format, and the rest is a stream for its decoder: a chunk for each
+/// line, behind one byte.
+///
+/// # Panics
+/// If the decoder breaks the promise.
+pub fn fuzz_streams(data: &[u8]) {
+    let Some((choice, lines)) = data.split_first() else { return };
+    let Some(format) = CHAT_FORMATS.get(usize::from(*choice) % CHAT_FORMATS.len()) else { return };
+    feed(&mut *format.stream_decoder(), &["chunk", "unheardOf"], lines);
+}
 
 /// Feeds `decoder` a frame for each line of `data`: the first byte chooses the name from `names`, the rest
 /// is the payload. Whatever the upstream sends, the events keep the grammar of [`crate::chat::Event`], and
@@ -31,6 +42,28 @@ pub(super) fn feed(decoder: &mut dyn StreamDecoder, names: &[&str], data: &[u8])
         Err(error) => {
             assert!(!good, "a good stream makes no reply: {error}");
             assert_eq!(error, AssembleError::Truncated, "the events break their grammar");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::formats::samples::lines;
+
+    proptest! {
+        #[test]
+        fn no_chunk_breaks_a_decoder(
+            choice in 0..CHAT_FORMATS.len(),
+            data in lines(&[
+                "generation", "generations", "stop_reason", "finish_reason", "stop", "length", "ERROR", "completion",
+                "outputs", "choices", "text", "index", "is_finished", "outputText", "completionReason", "error",
+                "type", "</think>", "amazon-bedrock-guardrailAction", "INTERVENED",
+            ]),
+        ) {
+            fuzz_streams(&[&[u8::try_from(choice).unwrap()], data.as_slice()].concat());
         }
     }
 }

@@ -7,31 +7,64 @@
 pub mod anthropic_messages;
 mod bedrock_extras;
 mod blocks;
+pub mod claude_text;
+pub mod cohere_chat;
+pub mod cohere_generate;
 mod completion;
 pub mod converse;
+pub mod deepseek_prompt;
+mod finish_word;
 mod fuzz;
 mod guardrail;
 pub mod llama_prompt;
+pub mod mistral_prompt;
 mod model_fields;
+pub mod nova_messages;
+pub mod openai_chat;
+mod prompt;
 #[cfg(test)]
 mod samples;
 mod scalar;
 mod service;
+mod thoughts;
 pub mod titan_text;
 mod tool_schema;
+mod turn;
 
 pub use anthropic_messages::ANTHROPIC_MESSAGES;
+pub use claude_text::CLAUDE_TEXT;
+pub use cohere_chat::COHERE_CHAT;
+pub use cohere_generate::COHERE_GENERATE;
 pub use converse::CONVERSE;
-pub use llama_prompt::LLAMA_PROMPT;
+pub use deepseek_prompt::DEEPSEEK_PROMPT;
+pub use fuzz::fuzz_streams;
+pub use llama_prompt::{LLAMA_PROMPT, LLAMA2_PROMPT};
+pub use mistral_prompt::MISTRAL_PROMPT;
+pub use nova_messages::NOVA_MESSAGES;
+pub use openai_chat::{MISTRAL_CHAT, OPENAI_CHAT};
 pub use titan_text::TITAN_TEXT;
 
 use bytes::Bytes;
 
 use crate::bedrock::{Frame, Invocation, ModelId, Reply};
-use crate::chat::{Event, InvalidRequest, Request, Usage};
+use crate::chat::{Event, InvalidRequest, Notes, Request, Usage};
 
 /// Every format for chats.
-pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[&CONVERSE, &ANTHROPIC_MESSAGES, &LLAMA_PROMPT, &TITAN_TEXT];
+pub static CHAT_FORMATS: &[&dyn ChatFormat] = &[
+    &CONVERSE,
+    &ANTHROPIC_MESSAGES,
+    &CLAUDE_TEXT,
+    &COHERE_CHAT,
+    &COHERE_GENERATE,
+    &DEEPSEEK_PROMPT,
+    &LLAMA_PROMPT,
+    &LLAMA2_PROMPT,
+    &MISTRAL_CHAT,
+    &MISTRAL_PROMPT,
+    &NOVA_MESSAGES,
+    &OPENAI_CHAT,
+    &TITAN_TEXT,
+];
 
 /// A body format for chats.
 pub trait ChatFormat: Sync {
@@ -45,6 +78,10 @@ pub trait ChatFormat: Sync {
         model: &ModelId,
         streaming: bool,
     ) -> Result<Invocation, InvalidRequest>;
+
+    /// Notes what of the request this format will write in other words than the client's: before the
+    /// conversation is mended, so that the notes name the client's own messages.
+    fn note_rewrites(&self, _request: &Request, _notes: &mut Notes) {}
 
     /// Reads a whole reply, as the events that a stream of the same reply would give.
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError>;

@@ -1,9 +1,11 @@
 //! What the simulated model says, before any format.
 
+use super::cache::Cache;
 use super::fault::Fault;
+use super::instance::{Instruction, instance, instructed};
 use super::models::{Format, Model};
 use super::scenario::{Scenario, Thought};
-use super::turn::{Turn, sample, tokens};
+use super::turn::{Thinks, Turn, tokens};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -15,13 +17,26 @@ const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 #[derive(Debug)]
 pub(super) struct Answer {
+    /// Tells this answer from others: random letters, the same for the same request.
+    pub(super) id: String,
     pub(super) blocks: Vec<Block>,
     pub(super) stop: Stop,
     pub(super) usage: Usage,
-    /// What a guardrail did to it: `BLOCKED` or `ANONYMIZED`.
-    pub(super) guardrail: Option<String>,
+    /// The guardrail that looked at it.
+    pub(super) guardrail: Option<Guarded>,
     /// Into how many pieces texts are streamed; none for the format's own habit.
     pub(super) deltas: Option<usize>,
+}
+
+/// What a guardrail did.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    /// `BLOCKED` or `ANONYMIZED`; none if it found nothing.
+    pub(super) action: Option<String>,
+    /// Whether it stepped in before the model was asked.
+    on_input: bool,
+    /// Whether the reply tells of it.
+    traced: bool,
 }
 
 #[derive(Debug)]
@@ -54,13 +69,17 @@ pub(super) enum Stop {
     Other(String),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Usage {
     /// Without cached tokens.
     pub(super) input: u64,
     pub(super) output: u64,
     pub(super) cache_read: Option<u64>,
     pub(super) cache_write: Option<u64>,
+    /// As many of those written as stay for an hour.
+    pub(super) cache_write_hour: u64,
+    /// As many of the output as were reasoning.
+    pub(super) reasoning: u64,
 }
 
 impl Usage {
@@ -77,56 +96,34 @@ pub(super) fn answer(
     scenario: &Scenario,
     model: &Model,
     tool_prefix: &str,
+    cache: &Cache,
 ) -> Result<Answer, Fault> {
-    let mut blocks = Vec::new();
-    for thought in &scenario.thoughts {
-        blocks.push(match thought {
-            Thought::Said(text) => {
-                let signature = (model.facts.format == Format::Claude).then(|| signature(text));
-                Block::Reasoning { text: text.clone(), signature }
-            }
-            Thought::Redacted => Block::Redacted(BASE64_STANDARD.encode("redacted by the simulator")),
-        });
-    }
-    let mut calls = Vec::new();
-    for call in &scenario.tools {
-        if !turn.tools.iter().any(|tool| tool.name == call.name) {
-            let message =
-                format!("The simulator can't follow a directive: the request has no tool '{}'.", call.name);
-            return Err(Fault::validation(message));
-        }
-        calls.push(Block::ToolUse {
-            id: format!("{tool_prefix}{}", letters(22)),
-            name: call.name.clone(),
-            input: call.input.clone(),
-        });
-    }
-    if calls.is_empty()
-        && let Some(tool) = turn.forced_tool()
-    {
-        let input = sample(&tool.schema).to_string();
-        calls.push(Block::ToolUse {
-            id: format!("{tool_prefix}{}", letters(22)),
-            name: tool.name.clone(),
-            input,
-        });
-    }
+    let id = letters(24, &[model.id, &turn.prompt]);
+    let guardrail = guarded(turn, scenario);
+    let blocked = scenario.say.is_none()
+        && turn.guardrail.is_some()
+        && scenario.guardrail.as_ref().is_some_and(|guardrail| guardrail.action == "BLOCKED");
+    let mut blocks = if blocked { Vec::new() } else { thoughts(turn, scenario, model) };
+    let reasoning = blocks.iter().map(Block::tokens).sum();
+    let mut calls = if blocked { Vec::new() } else { calls(turn, scenario, tool_prefix)? };
     let mut text = match &scenario.say {
         Some(text) => text.clone(),
+        None if blocked => "Sorry, the model cannot answer this question.".to_owned(),
         None if scenario.refusal => String::new(),
         None => reply_text(turn, scenario, !calls.is_empty()),
     };
+    if let Some((tag, thought)) = &scenario.tagged {
+        text = format!("<{tag}>{thought}</{tag}>\n\n{text}");
+    }
     let mut stop = if calls.is_empty() { Stop::EndTurn } else { Stop::ToolUse };
     if let Some((at, sequence)) = first_stop(&text, &turn.stops) {
         text.truncate(at);
         (stop, calls) = (Stop::Sequence(sequence), Vec::new());
     }
     if let Some(limit) = turn.max_tokens
-        && tokens(&text) > limit
+        && cut(&mut text, &mut calls, limit)
     {
-        let characters = usize::try_from(limit.saturating_mul(4)).unwrap_or(usize::MAX);
-        text = text.chars().take(characters).collect();
-        (stop, calls) = (Stop::MaxTokens, Vec::new());
+        stop = Stop::MaxTokens;
     }
     if !text.is_empty() {
         blocks.push(Block::Text(text));
@@ -138,27 +135,126 @@ pub(super) fn answer(
     if let Some(reason) = &scenario.stop {
         stop = Stop::Other(reason.clone());
     }
-    let usage = Usage {
-        input: scenario.usage.input.unwrap_or_else(|| tokens(&turn.prompt)),
-        output: scenario.usage.output.unwrap_or_else(|| blocks.iter().map(Block::tokens).sum()),
-        cache_read: scenario.usage.cache_read,
-        cache_write: scenario.usage.cache_write,
+    let mut usage = Usage {
+        input: tokens(&turn.prompt),
+        output: blocks.iter().map(Block::tokens).sum(),
+        reasoning,
+        ..Usage::default()
     };
-    let guardrail = scenario.guardrail.clone();
-    Ok(Answer { blocks, stop, usage, guardrail, deltas: scenario.deltas })
+    if let Some(cached) = cache.visit(model, turn) {
+        usage.input = usage.input.saturating_sub(cached.read.saturating_add(cached.written));
+        (usage.cache_read, usage.cache_write) = (Some(cached.read), Some(cached.written));
+        usage.cache_write_hour = cached.written_hour;
+    }
+    let directed = &scenario.usage;
+    usage.input = directed.input.unwrap_or(usage.input);
+    usage.output = directed.output.unwrap_or(usage.output);
+    usage.cache_read = directed.cache_read.or(usage.cache_read);
+    if directed.cache_write.is_some() {
+        (usage.cache_write, usage.cache_write_hour) = (directed.cache_write, 0);
+    }
+    usage.reasoning = directed.reasoning.unwrap_or(usage.reasoning);
+    if guardrail.as_ref().is_some_and(|guardrail| guardrail.on_input) {
+        usage = Usage::default();
+    }
+    Ok(Answer { id, blocks, stop, usage, guardrail, deltas: scenario.deltas })
 }
 
-/// The echo.
+/// The reasoning that was directed, or that the request asks for.
+fn thoughts(turn: &Turn, scenario: &Scenario, model: &Model) -> Vec<Block> {
+    let signs = model.facts.format == Format::Claude;
+    let said = |text: &str, signed: bool| Block::Reasoning {
+        text: text.to_owned(),
+        signature: signed.then(|| signature(text)),
+    };
+    if scenario.thoughts.is_empty() {
+        return match turn.thinks {
+            Thinks::No => Vec::new(),
+            Thinks::Aloud => vec![said("Let me think about that.", signs)],
+            Thinks::Silently => vec![said("", signs)],
+            Thinks::Opaquely => vec![Block::Redacted(redacted())],
+        };
+    }
+    let thought = |thought: &Thought| match thought {
+        Thought::Said(text) => said(text, signs),
+        Thought::Signed(text) => said(text, true),
+        Thought::Unsigned(text) => said(text, false),
+        Thought::Redacted => Block::Redacted(redacted()),
+    };
+    scenario.thoughts.iter().map(thought).collect()
+}
+
+/// The tool calls that were directed, or the one that the request insists on.
+fn calls(turn: &Turn, scenario: &Scenario, prefix: &str) -> Result<Vec<Block>, Fault> {
+    let id = |place: usize| match &scenario.tool_id {
+        Some(id) => id.replace("{n}", &place.to_string()),
+        // Mistral's own ids have nine letters and no beginning.
+        None if prefix.is_empty() => letters(9, &[&turn.prompt, &place.to_string()]),
+        None => format!("{prefix}{}", letters(22, &[&turn.prompt, &place.to_string()])),
+    };
+    let mut calls = Vec::new();
+    for (place, call) in scenario.tools.iter().enumerate() {
+        if !turn.tools.iter().any(|tool| tool.name == call.name) {
+            let message =
+                format!("The simulator can't follow a directive: the request has no tool '{}'.", call.name);
+            return Err(Fault::validation(message));
+        }
+        calls.push(Block::ToolUse { id: id(place), name: call.name.clone(), input: call.input.clone() });
+    }
+    if calls.is_empty()
+        && let Some(tool) = turn.forced_tool()
+    {
+        let input = instance(&tool.schema).to_string();
+        calls.push(Block::ToolUse { id: id(0), name: tool.name.clone(), input });
+    }
+    Ok(calls)
+}
+
+/// Keeps an answer within `limit` tokens, text first; a tool's input may end anywhere. True if anything was cut.
+fn cut(text: &mut String, calls: &mut Vec<Block>, limit: u64) -> bool {
+    let characters = |tokens: u64| usize::try_from(tokens.saturating_mul(4)).unwrap_or(usize::MAX);
+    if tokens(text) > limit {
+        *text = text.chars().take(characters(limit)).collect();
+        calls.clear();
+        return true;
+    }
+    let mut left = limit.saturating_sub(tokens(text));
+    for (place, call) in calls.iter_mut().enumerate() {
+        let cost = call.tokens();
+        if cost <= left {
+            left -= cost;
+            continue;
+        }
+        if let Block::ToolUse { name, input, .. } = call {
+            let kept = characters(left.saturating_sub(tokens(name)));
+            *input = input.chars().take(kept).collect();
+        }
+        calls.truncate(place + 1);
+        return true;
+    }
+    false
+}
+
+/// The echo, or JSON where JSON is wanted.
 fn reply_text(turn: &Turn, scenario: &Scenario, calls_tools: bool) -> String {
     let mut parts: Vec<&str> = turn.results.iter().map(String::as_str).collect();
     if !scenario.text.is_empty() {
         parts.push(&scenario.text);
     }
     let said = parts.join("\n");
-    if let Some(schema) = &turn.schema {
-        // Without a schema of its own a text that is JSON already is taken for the answer wanted.
+    let wanted = match &turn.schema {
+        Some(schema) => Some(Instruction::Schema(schema.clone())),
+        None if calls_tools => None,
+        None => instructed(&turn.system).or_else(|| asked_aloud(&scenario.text)),
+    };
+    if let Some(wanted) = wanted {
+        // A text that is JSON already is taken for the answer wanted.
         let is_json = serde_json::from_str::<Value>(&said).is_ok_and(|value| value.is_object());
-        return if is_json { said } else { sample(schema).to_string() };
+        return match wanted {
+            _ if is_json => said,
+            Instruction::Schema(schema) => instance(&schema).to_string(),
+            Instruction::Json => json!({"answer": said}).to_string(),
+        };
     }
     if !said.is_empty() || calls_tools {
         return said;
@@ -166,16 +262,49 @@ fn reply_text(turn: &Turn, scenario: &Scenario, calls_tools: bool) -> String {
     if turn.media.is_empty() { "ok".to_owned() } else { turn.media.join("; ") }
 }
 
+/// An instruction in the user's own text, where models without a system text have it. There it takes a schema, or very
+/// plain words: users talk of JSON more easily than systems do.
+fn asked_aloud(text: &str) -> Option<Instruction> {
+    instructed(text).filter(|instruction| match instruction {
+        Instruction::Schema(_) => true,
+        Instruction::Json => text.contains("and nothing else"),
+    })
+}
+
+/// A directive may make any guardrail act; without one in the request it is as if the account enforced one.
+fn guarded(turn: &Turn, scenario: &Scenario) -> Option<Guarded> {
+    let traced = turn.guardrail.is_none_or(|guardrail| guardrail.traced);
+    match (&scenario.guardrail, turn.guardrail) {
+        (Some(directed), _) => {
+            Some(Guarded { action: Some(directed.action.clone()), on_input: directed.on_input, traced })
+        }
+        (None, Some(_)) => Some(Guarded { action: None, on_input: false, traced }),
+        (None, None) => None,
+    }
+}
+
 impl Answer {
+    /// Whether a guardrail did anything, be it masking.
+    pub(super) fn intervened(&self) -> bool {
+        self.guardrail.as_ref().is_some_and(|guardrail| guardrail.action.is_some())
+    }
+
     /// The trace of the guardrail, as Converse and the native formats carry it.
     pub(super) fn trace(&self) -> Option<Value> {
-        let action = self.guardrail.as_deref()?;
+        let guardrail = self.guardrail.as_ref().filter(|guardrail| guardrail.traced)?;
+        let Some(action) = &guardrail.action else {
+            return Some(
+                json!({"guardrail": {"inputAssessment": {"simulated": {}}, "actionReason": "No action."}}),
+            );
+        };
         let entity = json!({"type": "NAME", "match": "simulated", "action": action});
         let assessment = json!({"sensitiveInformationPolicy": {"piiEntities": [entity]}});
-        Some(json!({"guardrail": {
-            "outputAssessments": {"simulated": [assessment]},
-            "actionReason": "Guardrail blocked or masked content.",
-        }}))
+        let reason = "Guardrail blocked or masked content.";
+        Some(if guardrail.on_input {
+            json!({"guardrail": {"inputAssessment": {"simulated": assessment}, "actionReason": reason}})
+        } else {
+            json!({"guardrail": {"outputAssessments": {"simulated": [assessment]}, "actionReason": reason}})
+        })
     }
 }
 
@@ -187,14 +316,24 @@ fn first_stop(text: &str, stops: &[String]) -> Option<(usize, String)> {
         .min_by_key(|(at, _)| *at)
 }
 
-/// The signature of a reasoning text: later turns must bring back both unchanged.
+/// The signature of a reasoning text: later turns must bring back both unchanged. It is a keyed hash, so that any
+/// simulator knows what any other has signed.
 pub(super) fn signature(text: &str) -> String {
     BASE64_STANDARD.encode(Sha256::new().chain_update("outcrop simulator").chain_update(text).finalize())
 }
 
-/// Random letters and digits, for ids.
-pub(super) fn letters(count: usize) -> String {
-    (0..count).filter_map(|_| fastrand::choice(ALPHANUMERIC)).map(|&letter| char::from(letter)).collect()
+/// A reasoning block that nobody can read.
+pub(super) fn redacted() -> String {
+    BASE64_STANDARD.encode("redacted by the simulator")
+}
+
+/// Up to 32 letters and digits that depend on `seeds` alone.
+pub(super) fn letters(count: usize, seeds: &[&str]) -> String {
+    let digest =
+        seeds.iter().fold(Sha256::new(), |hash, seed| hash.chain_update(seed).chain_update([0])).finalize();
+    let letter =
+        |byte: &u8| ALPHANUMERIC.get(usize::from(*byte) % ALPHANUMERIC.len()).copied().map(char::from);
+    digest.iter().take(count).filter_map(letter).collect()
 }
 
 impl Block {

@@ -1,9 +1,11 @@
 //! The control plane's listings: foundation models and inference profiles.
 
-use super::Options;
+use super::converse::list;
 use super::fault::Fault;
-use super::models::{self, Can, Format, Model};
-use super::reply::Reply;
+use super::models::{self, Can, Model};
+use super::reply::{Reply, Step};
+use super::route::Operation;
+use super::{Listings, Options};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
@@ -11,8 +13,56 @@ const REGION: &str = "us-east-1";
 /// The account in ARNs of inference profiles.
 const ACCOUNT: &str = "123456789012";
 
+/// The Regions that a geographic profile calls, by its prefix; the first is where it was asked for.
+const REGIONS: [(&str, &[&str]); 9] = [
+    ("us", &["us-east-1", "us-east-2", "us-west-2"]),
+    ("eu", &["eu-central-1", "eu-west-1", "eu-west-3"]),
+    ("apac", &["ap-northeast-1", "ap-southeast-1", "ap-southeast-2"]),
+    ("jp", &["ap-northeast-1", "ap-northeast-3"]),
+    ("au", &["ap-southeast-2", "ap-southeast-4"]),
+    ("ca", &["ca-central-1"]),
+    ("in", &["ap-south-1"]),
+    ("us-gov", &["us-gov-west-1"]),
+    // Everywhere is an ARN without a Region.
+    ("global", &["us-east-1", ""]),
+];
+
+/// Answers an operation of the control plane, as the options have it.
+pub(super) fn reply(options: &Options, operation: Operation, id: &str, query: &str) -> Result<Reply, Fault> {
+    match options.listings {
+        Listings::Open | Listings::Slow(_) => {}
+        Listings::Denied => {
+            return Err(Fault::new(
+                403,
+                "AccessDeniedException",
+                format!(
+                    "User: arn:aws:iam::{ACCOUNT}:user/simulated is not authorized to perform: bedrock:{operation:?} \
+                     because no identity-based policy allows the bedrock:{operation:?} action"
+                ),
+            ));
+        }
+        Listings::Failing => {
+            return Err(Fault::new(
+                500,
+                "InternalServerException",
+                "The system encountered an unexpected error during processing. Try your request again.",
+            ));
+        }
+    }
+    let reply = match operation {
+        Operation::ListFoundationModels => models(options, query)?,
+        Operation::GetFoundationModel => model(options, id)?,
+        Operation::ListInferenceProfiles => profiles(options, query)?,
+        _ => profile(options, id)?,
+    };
+    Ok(match options.listings {
+        Listings::Slow(delay) => reply.after(Step::Delay(delay)),
+        Listings::Open | Listings::Denied | Listings::Failing => reply,
+    })
+}
+
 /// `ListFoundationModels`: everything at once, filtered.
-pub(super) fn models(query: &str) -> Result<Reply, Fault> {
+fn models(options: &Options, query: &str) -> Result<Reply, Fault> {
     for (name, _) in pairs(query) {
         if !["byProvider", "byCustomizationType", "byOutputModality", "byInferenceType"]
             .contains(&name.as_str())
@@ -20,33 +70,59 @@ pub(super) fn models(query: &str) -> Result<Reply, Fault> {
             return Err(Fault::validation(format!("Unknown query parameter {name}.")));
         }
     }
-    let fits =
-        |name: &str, has: &dyn Fn(&str) -> bool| parameter(query, name).is_none_or(|value| has(&value));
-    let summaries: Vec<Value> = models::all()
-        .iter()
-        .filter(|model| {
-            fits("byProvider", &|provider| provider_name(model).eq_ignore_ascii_case(provider))
-                && fits("byOutputModality", &|modality| output(model) == modality)
-                && fits("byInferenceType", &|kind| inference_types(model).contains(&kind))
-                && fits("byCustomizationType", &|_| false)
+    let wanted =
+        |name: &str, fits: &dyn Fn(&str) -> bool| parameter(query, name).is_none_or(|value| fits(&value));
+    let listed =
+        |summary: &Value, name: &str, value: &str| list(&summary[name]).iter().any(|known| known == value);
+    let summaries: Vec<Value> = summaries(options)
+        .into_iter()
+        .filter(|summary| {
+            let provider = summary["providerName"].as_str().unwrap_or_default();
+            wanted("byProvider", &|wanted| provider.eq_ignore_ascii_case(wanted))
+                && wanted("byOutputModality", &|modality| listed(summary, "outputModalities", modality))
+                && wanted("byInferenceType", &|kind| listed(summary, "inferenceTypesSupported", kind))
+                && wanted("byCustomizationType", &|_| false)
         })
-        .map(summary)
         .collect();
     Ok(Reply::json(200, &json!({"modelSummaries": summaries})))
 }
 
-/// `GetFoundationModel`.
-pub(super) fn model(id: &str) -> Result<Reply, Fault> {
-    match models::find(id).filter(|named| !named.profile) {
-        Some(named) => Ok(Reply::json(200, &json!({"modelDetails": summary(named.model)}))),
-        None => {
-            Err(Fault::new(404, "ResourceNotFoundException", format!("Could not resolve the model {id}.")))
+/// `GetFoundationModel`, by id or ARN.
+fn model(options: &Options, id: &str) -> Result<Reply, Fault> {
+    summaries(options)
+        .into_iter()
+        .find(|summary| summary["modelId"] == id || summary["modelArn"] == id)
+        .map(|summary| Reply::json(200, &json!({"modelDetails": summary})))
+        .ok_or_else(|| {
+            Fault::new(404, "ResourceNotFoundException", format!("Could not resolve the model {id}."))
+        })
+}
+
+/// The models of the table, their provisioned variants, and those of the options.
+fn summaries(options: &Options) -> Vec<Value> {
+    let mut summaries = Vec::new();
+    for known in models::all() {
+        summaries.push(summary(options, known.id, known));
+        if known.id.starts_with("anthropic.claude-3-haiku") {
+            // What can be bought by the hour is listed beside what can be called.
+            for size in ["48k", "200k"] {
+                let mut provisioned = summary(options, &format!("{}:{size}", known.id), known);
+                provisioned["inferenceTypesSupported"] = json!(["PROVISIONED"]);
+                summaries.push(provisioned);
+            }
         }
     }
+    let extra = options.extra_models.iter().filter_map(|(id, like)| {
+        let mut summary = summary(options, id, models::find(like)?.model);
+        summary["inferenceTypesSupported"] = json!(["ON_DEMAND"]);
+        Some(summary)
+    });
+    summaries.extend(extra);
+    summaries
 }
 
 /// `ListInferenceProfiles`: in pages.
-pub(super) fn profiles(options: &Options, query: &str) -> Result<Reply, Fault> {
+fn profiles(options: &Options, query: &str) -> Result<Reply, Fault> {
     let number = |name: &str| -> Result<Option<usize>, Fault> {
         let Some(text) = parameter(query, name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| Fault::validation(format!("The value of {name} is not valid.")))
@@ -71,7 +147,7 @@ pub(super) fn profiles(options: &Options, query: &str) -> Result<Reply, Fault> {
 }
 
 /// `GetInferenceProfile`, by id or ARN.
-pub(super) fn profile(options: &Options, id: &str) -> Result<Reply, Fault> {
+fn profile(options: &Options, id: &str) -> Result<Reply, Fault> {
     all_profiles(options)
         .iter()
         .find(|profile| profile["inferenceProfileId"] == id || profile["inferenceProfileArn"] == id)
@@ -84,24 +160,27 @@ fn all_profiles(options: &Options) -> Vec<Value> {
         model.profile_prefixes().map(|prefix| {
             let id = format!("{prefix}.{}", model.id);
             let arn = format!("arn:aws:bedrock:{REGION}:{ACCOUNT}:inference-profile/{id}");
-            described(&id, &arn, "SYSTEM_DEFINED", model)
+            let regions = REGIONS.iter().find_map(|(known, regions)| (*known == prefix).then_some(*regions));
+            described(&id, &arn, "SYSTEM_DEFINED", model, regions.unwrap_or(&[REGION]))
         })
     });
     let application = options.application_profiles.iter().filter_map(|(arn, id)| {
         let model = models::find(id)?.model;
         let id = arn.rsplit_once('/').map_or(arn.as_str(), |(_, id)| id);
-        Some(described(id, arn, "APPLICATION", model))
+        Some(described(id, arn, "APPLICATION", model, &[REGION]))
     });
     system.chain(application).collect()
 }
 
-fn described(id: &str, arn: &str, kind: &str, model: &Model) -> Value {
+fn described(id: &str, arn: &str, kind: &str, model: &Model, regions: &[&str]) -> Value {
+    let models: Vec<Value> =
+        regions.iter().map(|region| json!({"modelArn": model_arn(model.id, region)})).collect();
     json!({
         "inferenceProfileId": id,
         "inferenceProfileArn": arn,
         "inferenceProfileName": model.short_name(),
         "description": format!("Routes requests to {}.", model.id),
-        "models": [{"modelArn": model_arn(model)}],
+        "models": models,
         "status": "ACTIVE",
         "type": kind,
         "createdAt": "2026-01-01T00:00:00Z",
@@ -109,17 +188,16 @@ fn described(id: &str, arn: &str, kind: &str, model: &Model) -> Value {
     })
 }
 
-fn summary(model: &Model) -> Value {
+fn summary(options: &Options, id: &str, model: &Model) -> Value {
     let mut input = vec!["TEXT"];
-    if model.can(Can::Images) {
-        input.push("IMAGE");
-    }
-    if model.can(Can::Video) {
-        input.push("VIDEO");
+    for (can, modality) in [(Can::Images, "IMAGE"), (Can::Video, "VIDEO"), (Can::Audio, "SPEECH")] {
+        if model.can(can) {
+            input.push(modality);
+        }
     }
     json!({
-        "modelId": model.id,
-        "modelArn": model_arn(model),
+        "modelId": id,
+        "modelArn": model_arn(id, REGION),
         "modelName": model.short_name(),
         "providerName": provider_name(model),
         "inputModalities": input,
@@ -127,12 +205,29 @@ fn summary(model: &Model) -> Value {
         "responseStreamingSupported": output(model) == "TEXT",
         "customizationsSupported": [],
         "inferenceTypesSupported": inference_types(model),
-        "modelLifecycle": {"status": if model.legacy { "LEGACY" } else { "ACTIVE" }},
+        "modelLifecycle": lifecycle(options, id, model),
     })
 }
 
-fn model_arn(model: &Model) -> String {
-    format!("arn:aws:bedrock:{REGION}::foundation-model/{}", model.id)
+/// The dates of a life. The simulator serves what AWS has ended already, so its ends are far away, unless the options
+/// have retired a model.
+fn lifecycle(options: &Options, id: &str, model: &Model) -> Value {
+    let retired = options.retired_models.iter().any(|retired| retired == id);
+    if !model.legacy && !retired {
+        return json!({"status": "ACTIVE", "startOfLifeTime": "2025-01-01T00:00:00Z"});
+    }
+    let end = if retired { "2026-01-01T00:00:00Z" } else { "2100-01-01T00:00:00Z" };
+    json!({
+        "status": "LEGACY",
+        "startOfLifeTime": "2024-01-01T00:00:00Z",
+        "legacyTime": "2025-07-01T00:00:00Z",
+        "publicExtendedAccessTime": "2025-10-01T00:00:00Z",
+        "endOfLifeTime": end,
+    })
+}
+
+fn model_arn(id: &str, region: &str) -> String {
+    format!("arn:aws:bedrock:{region}::foundation-model/{id}")
 }
 
 fn inference_types(model: &Model) -> Vec<&'static str> {
@@ -140,10 +235,7 @@ fn inference_types(model: &Model) -> Vec<&'static str> {
 }
 
 fn output(model: &Model) -> &'static str {
-    match model.facts.format {
-        Format::TitanEmbed | Format::CohereEmbed | Format::NovaEmbed => "EMBEDDING",
-        Format::Claude | Format::Llama | Format::Titan | Format::Nova | Format::Foreign => "TEXT",
-    }
+    if model.facts.format.embeds() { "EMBEDDING" } else { "TEXT" }
 }
 
 fn provider_name(model: &Model) -> &'static str {

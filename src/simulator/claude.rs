@@ -1,10 +1,10 @@
 //! Claude's native format (Anthropic Messages): requests read, replies and stream chunks written.
 
-use super::answer::{Answer, Block, Stop, Usage, letters, pieces};
+use super::answer::{Answer, Block, Stop, Usage, pieces};
 use super::converse::{list, parsed, strings};
 use super::event_stream::Event;
 use super::models::Model;
-use super::turn::{Force, Tool, Turn, last_user};
+use super::turn::{Force, Thinks, Tool, Turn, last_user};
 use serde_json::{Value, json};
 
 /// Reads a validated request.
@@ -13,26 +13,23 @@ pub(super) fn read(body: &Value) -> Turn {
         max_tokens: body["max_tokens"].as_u64(),
         stops: strings(&body["stop_sequences"]),
         schema: body["output_config"]["format"].get("schema").cloned(),
+        thinks: thinks(&body["thinking"]),
         ..Turn::default()
     };
-    for text in texts(&body["system"]) {
-        turn.hear(text, false);
+    for tool in list(&body["tools"]) {
+        turn.hear(&tool.to_string(), false);
+        let name = tool["name"].as_str().unwrap_or_default().to_owned();
+        turn.tools.push(Tool { name, schema: tool["input_schema"].clone() });
+        read_cache_control(tool, &mut turn);
+    }
+    match body["system"].as_str() {
+        Some(text) => turn.obey(text),
+        None => list(&body["system"]).iter().for_each(|block| obey(block, &mut turn)),
     }
     let messages = list(&body["messages"]);
     let last = last_user(messages);
     for (index, message) in messages.iter().enumerate() {
-        let last = Some(index) == last;
-        if let Some(text) = message["content"].as_str() {
-            turn.hear(text, last);
-        }
-        for block in list(&message["content"]) {
-            read_block(block, last, &mut turn);
-        }
-    }
-    for tool in list(&body["tools"]) {
-        turn.prompt.push_str(&tool.to_string());
-        let name = tool["name"].as_str().unwrap_or_default().to_owned();
-        turn.tools.push(Tool { name, schema: tool["input_schema"].clone() });
+        read_message(message, Some(index) == last, &mut turn);
     }
     turn.force = match body["tool_choice"]["type"].as_str() {
         Some("any") => Force::Any,
@@ -42,11 +39,56 @@ pub(super) fn read(body: &Value) -> Turn {
     turn
 }
 
+/// What a `thinking` member asks for.
+pub(super) fn thinks(thinking: &Value) -> Thinks {
+    match thinking["type"].as_str() {
+        Some("enabled" | "adaptive") if thinking["display"] == "omitted" => Thinks::Silently,
+        Some("enabled" | "adaptive") => Thinks::Aloud,
+        _ => Thinks::No,
+    }
+}
+
+fn read_message(message: &Value, last: bool, turn: &mut Turn) {
+    let blocks = list(&message["content"]);
+    let text = message["content"].as_str();
+    if message["role"] == "system" {
+        turn.obey(text.unwrap_or_default());
+        for block in blocks {
+            obey(block, turn);
+        }
+        return;
+    }
+    if message["role"] == "user" && (text.is_some() || blocks.iter().any(|block| block["type"] == "text")) {
+        turn.called.clear();
+    }
+    if let Some(text) = text {
+        turn.hear(text, last);
+    }
+    for block in blocks {
+        read_block(block, last, turn);
+        read_cache_control(block, turn);
+    }
+}
+
+fn obey(block: &Value, turn: &mut Turn) {
+    turn.obey(block["text"].as_str().unwrap_or_default());
+    read_cache_control(block, turn);
+}
+
+fn read_cache_control(block: &Value, turn: &mut Turn) {
+    if block["cache_control"].is_object() {
+        turn.checkpoint(block["cache_control"]["ttl"] == "1h");
+    }
+}
+
 fn read_block(block: &Value, last: bool, turn: &mut Turn) {
     match block["type"].as_str() {
         Some("text") => turn.hear(block["text"].as_str().unwrap_or_default(), last),
         Some("thinking") => turn.hear(block["thinking"].as_str().unwrap_or_default(), false),
-        Some("tool_use") => turn.hear(&block["input"].to_string(), false),
+        Some("tool_use") => {
+            turn.hear(&block["input"].to_string(), false);
+            turn.called.extend(block["name"].as_str().map(str::to_owned));
+        }
         Some("tool_result") => {
             let text = texts(&block["content"]).join("\n");
             turn.hear(&text, false);
@@ -54,11 +96,14 @@ fn read_block(block: &Value, last: bool, turn: &mut Turn) {
                 turn.results.push(text);
             }
         }
-        Some(kind @ ("image" | "document")) if last => {
+        Some(kind @ ("image" | "document")) => {
             let source = &block["source"];
-            let size = source["data"].as_str().map_or(0, |data| data.len() / 4 * 3);
-            let media = source["media_type"].as_str().unwrap_or(kind);
-            turn.media.push(format!("{media}, about {size} bytes"));
+            turn.see(source.to_string().as_bytes());
+            if last {
+                let size = source["data"].as_str().map_or(0, |data| data.len() / 4 * 3);
+                let media = source["media_type"].as_str().unwrap_or(kind);
+                turn.media.push(format!("{media}, about {size} bytes"));
+            }
         }
         _ => {}
     }
@@ -82,13 +127,16 @@ pub(super) fn reply(answer: &Answer, model: &Model) -> Value {
         reply["stop_details"] = refusal();
     }
     reply["usage"]["output_tokens"] = json!(answer.usage.output);
+    if answer.usage.reasoning > 0 {
+        reply["usage"]["output_tokens_details"] = json!({"thinking_tokens": answer.usage.reasoning});
+    }
     reply
 }
 
 /// Everything that is known before the first token.
 fn head(answer: &Answer, model: &Model) -> Value {
     json!({
-        "id": format!("msg_bdrk_{}", letters(24)),
+        "id": format!("msg_bdrk_{}", answer.id),
         "type": "message",
         "role": "assistant",
         "model": model.short_name(),
@@ -167,7 +215,10 @@ pub(super) fn events(answer: &Answer, model: &Model) -> Vec<Event> {
     if matches!(answer.stop, Stop::Refusal) {
         delta["stop_details"] = refusal();
     }
-    let usage = json!({"output_tokens": answer.usage.output});
+    let mut usage = json!({"output_tokens": answer.usage.output});
+    if answer.usage.reasoning > 0 {
+        usage["output_tokens_details"] = json!({"thinking_tokens": answer.usage.reasoning});
+    }
     chunks.push(structure(json!({"type": "message_delta", "delta": delta, "usage": usage})));
     chunks.push(structure(json!({"type": "message_stop"})));
     chunks
@@ -192,7 +243,12 @@ fn usage(usage: Usage, output: u64) -> Value {
     let mut counts = json!({"input_tokens": usage.input, "output_tokens": output});
     if usage.cache_read.is_some() || usage.cache_write.is_some() {
         counts["cache_read_input_tokens"] = json!(usage.cache_read.unwrap_or(0));
-        counts["cache_creation_input_tokens"] = json!(usage.cache_write.unwrap_or(0));
+        let written = usage.cache_write.unwrap_or(0);
+        counts["cache_creation_input_tokens"] = json!(written);
+        counts["cache_creation"] = json!({
+            "ephemeral_5m_input_tokens": written.saturating_sub(usage.cache_write_hour),
+            "ephemeral_1h_input_tokens": usage.cache_write_hour,
+        });
     }
     counts
 }

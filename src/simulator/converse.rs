@@ -2,8 +2,8 @@
 
 use super::answer::{Answer, Block, Stop, Usage, pieces};
 use super::event_stream::Event;
-use super::models::{Format, Model};
-use super::turn::{Force, Tool, Turn, last_user};
+use super::models::{Fields, Format, Model};
+use super::turn::{Force, Guardrail, Thinks, Tool, Turn, last_user};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
@@ -12,36 +12,71 @@ use serde_json::{Map, Value, json};
 pub(super) const LATENCY_MS: u64 = 42;
 
 /// Reads a validated request.
-pub(super) fn read(body: &Value) -> Turn {
+pub(super) fn read(body: &Value, model: &Model) -> Turn {
     let mut turn = Turn {
         max_tokens: body["inferenceConfig"]["maxTokens"].as_u64(),
         stops: strings(&body["inferenceConfig"]["stopSequences"]),
         schema: body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]
             .as_str()
             .and_then(|schema| serde_json::from_str::<Option<Value>>(schema).unwrap_or_default()),
+        thinks: thinks(&body["additionalModelRequestFields"], model),
+        guardrail: body.get("guardrailConfig").map(|config| Guardrail {
+            traced: config["trace"].as_str().is_some_and(|trace| trace != "disabled"),
+        }),
         ..Turn::default()
     };
     read_conversation(body, &mut turn);
+    if body["additionalModelRequestFields"]["tool_choice"]["type"] == "none" {
+        turn.force = Force::No;
+    }
     turn
 }
 
-/// Reads `system`, `messages` and `toolConfig`, which Nova's native format has as well.
+/// Whether the additional fields ask for reasoning, in the words of the model's family.
+fn thinks(fields: &Value, model: &Model) -> Thinks {
+    let on = |effort: &Value| effort.as_str().is_some_and(|effort| effort != "none");
+    let aloud = |thinks: bool| if thinks { Thinks::Aloud } else { Thinks::No };
+    match model.facts.fields {
+        Fields::Claude => super::claude::thinks(&fields["thinking"]),
+        Fields::NovaReasoning => aloud(fields["reasoningConfig"]["type"] == "enabled"),
+        Fields::Effort(_) => aloud(on(&fields["reasoning_effort"])),
+        // Less than "high" doesn't reason.
+        Fields::Config(_) => {
+            aloud(fields["reasoning_config"] == "high" && model.can(super::models::Can::Reasoning))
+        }
+        Fields::Reasoning(_) if on(&fields["reasoning"]["effort"]) => Thinks::Opaquely,
+        Fields::Reasoning(_) | Fields::Nothing | Fields::Only(_) | Fields::Nova | Fields::Chat => Thinks::No,
+    }
+}
+
+/// Reads `toolConfig`, `system` and `messages`, which Nova's native format has as well, in the order of the cache.
 pub(super) fn read_conversation(body: &Value, turn: &mut Turn) {
+    for tool in list(&body["toolConfig"]["tools"]) {
+        let spec = &tool["toolSpec"];
+        if let Some(name) = spec["name"].as_str() {
+            turn.hear(&spec.to_string(), false);
+            turn.tools.push(Tool { name: name.to_owned(), schema: spec["inputSchema"]["json"].clone() });
+        }
+        read_cache_point(tool, turn);
+    }
     for block in list(&body["system"]) {
-        turn.hear(block["text"].as_str().unwrap_or_default(), false);
+        turn.obey(block["text"].as_str().unwrap_or_default());
+        read_cache_point(block, turn);
     }
     let messages = list(&body["messages"]);
     let last = last_user(messages);
     for (index, message) in messages.iter().enumerate() {
-        for block in list(&message["content"]) {
-            read_block(block, Some(index) == last, turn);
+        let blocks = list(&message["content"]);
+        if message["role"] == "user" && blocks.iter().any(|block| block.get("text").is_some()) {
+            turn.called.clear();
         }
-    }
-    for tool in list(&body["toolConfig"]["tools"]) {
-        let spec = &tool["toolSpec"];
-        if let Some(name) = spec["name"].as_str() {
-            turn.prompt.push_str(&spec.to_string());
-            turn.tools.push(Tool { name: name.to_owned(), schema: spec["inputSchema"]["json"].clone() });
+        for block in blocks {
+            if message["role"] == "system" {
+                turn.obey(block["text"].as_str().unwrap_or_default());
+                read_cache_point(block, turn);
+            } else {
+                read_block(block, Some(index) == last, turn);
+            }
         }
     }
     let choice = &body["toolConfig"]["toolChoice"];
@@ -52,15 +87,26 @@ pub(super) fn read_conversation(body: &Value, turn: &mut Turn) {
     }
 }
 
+fn read_cache_point(block: &Value, turn: &mut Turn) {
+    if let Some(point) = block.get("cachePoint") {
+        turn.checkpoint(point["ttl"] == "1h");
+    }
+}
+
 fn read_block(block: &Value, last: bool, turn: &mut Turn) {
+    read_cache_point(block, turn);
     if let Some(text) = block["text"].as_str().or_else(|| block["guardContent"]["text"]["text"].as_str()) {
         turn.hear(text, last);
     }
     if let Some(text) = block["reasoningContent"]["reasoningText"]["text"].as_str() {
         turn.hear(text, false);
     }
+    for part in list(&block["citationsContent"]["content"]) {
+        turn.hear(part["text"].as_str().unwrap_or_default(), false);
+    }
     if let Some(call) = block.get("toolUse") {
         turn.hear(&call["input"].to_string(), false);
+        turn.called.extend(call["name"].as_str().map(str::to_owned));
     }
     if let Some(result) = block.get("toolResult") {
         let text: Vec<String> = list(&result["content"]).iter().map(result_text).collect();
@@ -71,8 +117,11 @@ fn read_block(block: &Value, last: bool, turn: &mut Turn) {
         }
     }
     for kind in ["image", "document", "video", "audio"] {
-        if last && let Some(media) = block.get(kind) {
-            turn.media.push(describe(kind, media));
+        if let Some(media) = block.get(kind) {
+            turn.see(media.to_string().as_bytes());
+            if last {
+                turn.media.push(describe(kind, media));
+            }
         }
     }
 }
@@ -232,7 +281,7 @@ fn event(name: &'static str, payload: Value, content: bool) -> Event {
 
 /// How an answer ended. A guardrail that did anything, be it masking, is all that Converse reports.
 fn ended(answer: &Answer) -> &str {
-    if answer.guardrail.is_some() { "guardrail_intervened" } else { stop_reason(&answer.stop) }
+    if answer.intervened() { "guardrail_intervened" } else { stop_reason(&answer.stop) }
 }
 
 /// The stop reason in Converse's words.
@@ -262,6 +311,16 @@ fn usage(usage: Usage, model: &Model) -> Value {
             counts[format!("{name}InputTokens")] = json!(count);
             counts[format!("{name}InputTokenCount")] = json!(count);
         }
+    }
+    let written = usage.cache_write.unwrap_or(0);
+    let details: Vec<Value> =
+        [("5m", written.saturating_sub(usage.cache_write_hour)), ("1h", usage.cache_write_hour)]
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(ttl, count)| json!({"ttl": ttl, "inputTokens": count}))
+            .collect();
+    if !details.is_empty() {
+        counts["cacheDetails"] = Value::Array(details);
     }
     counts
 }

@@ -33,9 +33,17 @@ pub(super) fn read(model: &Model, body: &Value) -> Result<Wanted, Fault> {
         Format::NovaEmbed => read_nova(body),
         Format::TitanEmbed
         | Format::Claude
+        | Format::ClaudeText
         | Format::Llama
         | Format::Titan
         | Format::Nova
+        | Format::MistralPrompt
+        | Format::MistralChat
+        | Format::CohereChat
+        | Format::CohereCommand
+        | Format::Jamba
+        | Format::DeepSeekPrompt
+        | Format::Chat
         | Format::Foreign => read_titan(model, body),
     }
 }
@@ -150,6 +158,14 @@ pub(super) fn reply(wanted: &Wanted, model: &Model) -> Value {
         | Format::Llama
         | Format::Titan
         | Format::Nova
+        | Format::ClaudeText
+        | Format::MistralPrompt
+        | Format::MistralChat
+        | Format::CohereChat
+        | Format::CohereCommand
+        | Format::Jamba
+        | Format::DeepSeekPrompt
+        | Format::Chat
         | Format::Foreign => {
             let vector = vectors.into_iter().next().unwrap_or_default();
             let mut reply = json!({"inputTextTokenCount": wanted.tokens()});

@@ -22,10 +22,21 @@ pub(super) fn read(body: &Value) -> Turn {
     }
 }
 
-/// The last user text of a prompt in Llama 3's template, or all of any other prompt.
+/// The last user text of a prompt in Llama 3's template or Llama 2's, or all of any other prompt.
 fn last_user(prompt: &str) -> &str {
-    let Some((_, text)) = prompt.rsplit_once(USER) else { return prompt };
-    text.split_once(END).map_or(text, |(text, _)| text).trim_start_matches('\n')
+    match prompt.rsplit_once(USER) {
+        Some((_, text)) => text.split_once(END).map_or(text, |(text, _)| text).trim_start_matches('\n'),
+        None => last_instruction(prompt),
+    }
+}
+
+/// The last text between `[INST]` and `[/INST]`, without a system text at its beginning; all of a prompt that has
+/// none. Mistral writes the same.
+pub(super) fn last_instruction(prompt: &str) -> &str {
+    let Some((_, text)) = prompt.rsplit_once("[INST]") else { return prompt };
+    let text = text.split_once("[/INST]").map_or(text, |(text, _)| text);
+    let text = text.split_once("<</SYS>>").map_or(text, |(_, text)| text);
+    text.strip_prefix(' ').unwrap_or(text).trim_start_matches('\n').trim_end_matches(' ')
 }
 
 /// The reply of `InvokeModel`.
@@ -101,5 +112,8 @@ mod tests {
             <|start_header_id|>assistant<|end_header_id|>\n\n";
         assert_eq!(last_user(prompt), "second\nline");
         assert_eq!(last_user("just a prompt"), "just a prompt");
+        let prompt = "<s>[INST] <<SYS>>\nBe brief\n<</SYS>>\n\nfirst [/INST] yes </s>";
+        assert_eq!(last_user(prompt), "first");
+        assert_eq!(last_user(&format!("{prompt}[INST] second [/INST]")), "second");
     }
 }

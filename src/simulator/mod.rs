@@ -14,12 +14,17 @@
 //! |---|---|
 //! | `[[say:text]]` | answers `text` instead of an echo |
 //! | `[[tool:name {"key":"value"}]]` | calls a tool; several make parallel calls |
+//! | `[[tool-id:call_{n}]]` | gives each call this id, `{n}` being its place from 0 |
 //! | `[[reasoning:text]]` | thinks first; signed on Claude |
+//! | `[[signed-reasoning:text]]`, `[[unsigned-reasoning:text]]` | thinks first, signed or not, on any model |
 //! | `[[redacted]]` | thinks first, encrypted |
+//! | `[[think-tags:text]]`, `[[thinking-tags:text]]`, `[[reasoning-tags:text]]` | thinks in its text, inside of such tags |
+//! | `[[refuse:capability]]`, `[[refuse:capability message="…"]]` | refuses a request that uses this capability, see `refusal` |
 //! | `[[refusal]]` | Claude's `refusal`, Converse's `content_filtered`, without text |
 //! | `[[stop:reason]]` | ends with this stop reason, word for word |
 //! | `[[guardrail:BLOCKED]]`, `[[guardrail:ANONYMIZED]]` | a guardrail did so: Converse's `guardrail_intervened` and `trace`, the native `amazon-bedrock-guardrailAction` |
-//! | `[[usage input=9 output=9 cache_read=100 cache_write=20]]` | reports these token counts |
+//! | `[[guardrail:BLOCKED input]]` | it did so before the model was asked |
+//! | `[[usage input=9 output=9 cache_read=100 cache_write=20 reasoning=5]]` | reports these token counts |
 //! | `[[deltas:100]]` | streams the text in so many pieces |
 //! | `[[delay:250ms]]` | waits before the first byte |
 //! | `[[pace:20ms]]` | waits before every event |
@@ -37,19 +42,27 @@
 //! | `[[unknown-event]]` | events of the future, to be skipped |
 //!
 //! An unknown directive is ordinary text. A known one that makes no sense is a `ValidationException` saying why.
-//! A request that forces a tool gets that tool called, with an argument for each property its schema requires; one
-//! that asks for JSON by a schema gets JSON; a turn with tool results is answered with their text.
+//!
+//! Without directives a request gets what it asks for, the same each time: reasoning in its family's way, JSON by its
+//! schema (of the request, or of an instruction in the system text), a call of the tool it forces with an instance of
+//! that tool's schema, the text of its tool results. Where any tool will do, each is called once before the text comes,
+//! so that agents end. A cache point reads what this simulator has seen before and writes what it hasn't.
 
 mod answer;
+mod cache;
 mod catalogue;
 mod claude;
 mod converse;
 mod embed;
 mod event_stream;
 mod fault;
+mod headers;
+mod instance;
 mod llama;
 mod models;
+mod native;
 mod nova;
+mod refusal;
 mod reply;
 mod route;
 mod scenario;
@@ -73,6 +86,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -102,6 +116,12 @@ pub struct Options {
     pub profiles_required: bool,
     /// Application inference profiles: ARN, and the id of the model behind it.
     pub application_profiles: Vec<(String, String)>,
+    /// Models of no table: id, and the id of the model that they behave like.
+    pub extra_models: Vec<(String, String)>,
+    /// Ids of models that have reached the end of their lives: they are listed so, and refuse every call.
+    pub retired_models: Vec<String>,
+    /// How the listings of models and profiles answer.
+    pub listings: Listings,
     /// How many of the latest requests [`Simulator::requests`] remembers.
     pub remembered_requests: usize,
 }
@@ -113,6 +133,20 @@ pub enum Signatures {
     Checked,
     /// Anyone may call.
     Ignored,
+}
+
+/// How the control plane answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Listings {
+    /// To everybody, at once.
+    #[default]
+    Open,
+    /// Nobody may see them: 403.
+    Denied,
+    /// With an error of its own: 500.
+    Failing,
+    /// Late.
+    Slow(Duration),
 }
 
 /// AWS credentials, as a signer has them.
@@ -223,6 +257,9 @@ impl Default for Options {
             region: None,
             profiles_required: true,
             application_profiles: Vec::new(),
+            extra_models: Vec::new(),
+            retired_models: Vec::new(),
+            listings: Listings::default(),
             remembered_requests: 1_000,
         }
     }
@@ -249,6 +286,8 @@ struct Shared {
     script: Mutex<VecDeque<Reply>>,
     /// How often each conversation with a `fail-times` directive was tried.
     attempts: Mutex<HashMap<String, u32>>,
+    /// The prefixes of prompts seen so far.
+    cache: cache::Cache,
     observed: watch::Sender<Observed>,
 }
 
@@ -259,6 +298,7 @@ impl Shared {
             recorded: Mutex::default(),
             script: Mutex::default(),
             attempts: Mutex::default(),
+            cache: cache::Cache::default(),
             observed: watch::Sender::new(Observed::default()),
         }
     }

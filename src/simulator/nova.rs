@@ -3,7 +3,7 @@
 use super::answer::{Answer, Block, pieces};
 use super::converse::{self, content, parsed, stop_reason, strings};
 use super::event_stream::Event;
-use super::turn::Turn;
+use super::turn::{Thinks, Turn};
 use serde_json::{Value, json};
 
 /// Reads a validated request.
@@ -12,6 +12,7 @@ pub(super) fn read(body: &Value) -> Turn {
     let mut turn = Turn {
         max_tokens: config["maxTokens"].as_u64().or_else(|| config["max_new_tokens"].as_u64()),
         stops: strings(&config["stopSequences"]),
+        thinks: if body["reasoningConfig"]["type"] == "enabled" { Thinks::Aloud } else { Thinks::No },
         ..Turn::default()
     };
     converse::read_conversation(body, &mut turn);

@@ -1,6 +1,7 @@
 //! Directives in the last user text. The table is in the simulator's own documentation.
 
 use super::fault::Fault;
+use super::refusal;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -16,8 +17,13 @@ pub(super) struct Scenario {
     pub(super) thoughts: Vec<Thought>,
     pub(super) refusal: bool,
     pub(super) stop: Option<String>,
-    /// What a guardrail did: `BLOCKED` or `ANONYMIZED`.
-    pub(super) guardrail: Option<String>,
+    pub(super) guardrail: Option<Guardrail>,
+    /// Reasoning inside the text, in these tags.
+    pub(super) tagged: Option<(&'static str, String)>,
+    /// The id of each tool call; `{n}` stands for its place.
+    pub(super) tool_id: Option<String>,
+    /// What the model shall not be able to do, and what it says then.
+    pub(super) refuses: Vec<(String, Option<String>)>,
     pub(super) usage: Usage,
     pub(super) deltas: Option<usize>,
     pub(super) delay: Option<Duration>,
@@ -30,8 +36,20 @@ pub(super) struct Scenario {
 /// Reasoning before the answer.
 #[derive(Debug, PartialEq)]
 pub(super) enum Thought {
+    /// Signed if the model signs.
     Said(String),
+    Signed(String),
+    Unsigned(String),
     Redacted,
+}
+
+/// What a guardrail does.
+#[derive(Debug, PartialEq)]
+pub(super) struct Guardrail {
+    /// `BLOCKED` or `ANONYMIZED`.
+    pub(super) action: String,
+    /// To the prompt rather than to the answer.
+    pub(super) on_input: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -48,6 +66,7 @@ pub(super) struct Usage {
     pub(super) output: Option<u64>,
     pub(super) cache_read: Option<u64>,
     pub(super) cache_write: Option<u64>,
+    pub(super) reasoning: Option<u64>,
 }
 
 /// What goes wrong, and after how many content deltas; none is before the reply's head.
@@ -111,12 +130,28 @@ impl Scenario {
         match name {
             "say" => self.say = Some(free.to_owned()),
             "reasoning" => self.thoughts.push(Thought::Said(free.to_owned())),
+            "signed-reasoning" => self.thoughts.push(Thought::Signed(free.to_owned())),
+            "unsigned-reasoning" => self.thoughts.push(Thought::Unsigned(free.to_owned())),
+            "think-tags" => self.tagged = Some(("think", free.to_owned())),
+            "thinking-tags" => self.tagged = Some(("thinking", free.to_owned())),
+            "reasoning-tags" => self.tagged = Some(("reasoning", free.to_owned())),
+            "tool-id" => self.tool_id = Some(free.to_owned()),
+            "refuse" => {
+                let capability = words.first();
+                if !refusal::is_known(capability) {
+                    return Err(senseless(&format!("there is no capability '{capability}' to refuse")));
+                }
+                self.refuses.push((capability.to_owned(), words.value("message").map(str::to_owned)));
+            }
             "redacted" => self.thoughts.push(Thought::Redacted),
             "refusal" => self.refusal = true,
             "stop" => self.stop = Some(free.to_owned()),
-            "guardrail" => match free {
-                "BLOCKED" | "ANONYMIZED" => self.guardrail = Some(free.to_owned()),
-                _ => return Err(senseless("a guardrail has BLOCKED or ANONYMIZED")),
+            "guardrail" => match (words.first(), words.second()) {
+                (action @ ("BLOCKED" | "ANONYMIZED"), place @ ("" | "input" | "output")) => {
+                    self.guardrail =
+                        Some(Guardrail { action: action.to_owned(), on_input: place == "input" });
+                }
+                _ => return Err(senseless("a guardrail has BLOCKED or ANONYMIZED, input or output")),
             },
             "usage" => {
                 self.usage = Usage {
@@ -124,6 +159,7 @@ impl Scenario {
                     output: words.count("output")?,
                     cache_read: words.count("cache_read")?,
                     cache_write: words.count("cache_write")?,
+                    reasoning: words.count("reasoning")?,
                 };
             }
             "deltas" => self.deltas = Some(number(words.first(), name)?),
@@ -326,6 +362,8 @@ mod tests {
             "[[http:200]]",
             "[[cut after=x]]",
             "[[guardrail:SLEPT]]",
+            "[[guardrail:BLOCKED twice]]",
+            "[[refuse:breakfast]]",
         ] {
             assert!(Scenario::read(text).is_err(), "{text}");
         }

@@ -4,12 +4,14 @@ use super::answer::{Answer, Usage, answer};
 use super::converse::LATENCY_MS;
 use super::event_stream::{Event, Frame};
 use super::fault::Fault;
+use super::headers::Wishes;
 use super::models::{self, Format, Model};
+use super::native::{self, Native};
 use super::reply::{Body, Reply, Step};
 use super::route::{Call, Operation};
 use super::scenario::{Mishap, MishapKind, Scenario};
 use super::turn::{Turn, tokens};
-use super::{Shared, catalogue, claude, converse, embed, llama, nova, titan, validate};
+use super::{Shared, catalogue, claude, converse, embed, refusal, validate};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -28,19 +30,23 @@ const GUARDRAIL_TRACE: &str = "amazon-bedrock-trace";
 pub(super) fn reply(shared: &Shared, call: &Call, head: &Parts, body: &Bytes) -> Reply {
     let id = call.model_id.as_deref().unwrap_or_default();
     let answered = match call.operation {
-        Operation::Converse => named(shared, id).and_then(|model| converse(shared, model, body, false)),
-        Operation::ConverseStream => named(shared, id).and_then(|model| converse(shared, model, body, true)),
-        Operation::InvokeModel => named(shared, id).and_then(|model| invoke(shared, model, body, false)),
+        Operation::Converse => named(shared, id).and_then(|model| converse(shared, model, head, body, false)),
+        Operation::ConverseStream => {
+            named(shared, id).and_then(|model| converse(shared, model, head, body, true))
+        }
+        Operation::InvokeModel => {
+            named(shared, id).and_then(|model| invoke(shared, model, head, body, false))
+        }
         Operation::InvokeModelWithResponseStream => {
-            named(shared, id).and_then(|model| invoke(shared, model, body, true))
+            named(shared, id).and_then(|model| invoke(shared, model, head, body, true))
         }
         Operation::CountTokens => count_tokens(id, body),
-        Operation::ListFoundationModels => catalogue::models(head.uri.query().unwrap_or_default()),
-        Operation::GetFoundationModel => catalogue::model(id),
-        Operation::ListInferenceProfiles => {
-            catalogue::profiles(&shared.options, head.uri.query().unwrap_or_default())
+        Operation::ListFoundationModels
+        | Operation::GetFoundationModel
+        | Operation::ListInferenceProfiles
+        | Operation::GetInferenceProfile => {
+            catalogue::reply(&shared.options, call.operation, id, head.uri.query().unwrap_or_default())
         }
-        Operation::GetInferenceProfile => catalogue::profile(&shared.options, id),
         Operation::Unknown => {
             Err(Fault::new(404, "UnknownOperationException", "The requested operation is not recognized."))
         }
@@ -50,11 +56,20 @@ pub(super) fn reply(shared: &Shared, call: &Call, head: &Parts, body: &Bytes) ->
 
 /// The model that an id names, if it may be called by that id.
 fn named(shared: &Shared, id: &str) -> Result<&'static Model, Fault> {
-    let profiles = &shared.options.application_profiles;
-    let application = profiles.iter().find_map(|(arn, model)| (arn == id).then_some(model));
-    let named = models::find(application.map_or(id, String::as_str))
+    let options = &shared.options;
+    let mut known = options.application_profiles.iter().chain(&options.extra_models);
+    let other = known.find_map(|(known, model)| (known == id).then_some(model));
+    let named = models::find(other.map_or(id, String::as_str))
         .ok_or_else(|| Fault::validation("The provided model identifier is invalid."))?;
-    let by_profile = named.profile || application.is_some();
+    if options.retired_models.iter().any(|retired| retired == named.model.id || retired == id) {
+        return Err(Fault::new(
+            404,
+            "ResourceNotFoundException",
+            "This model version has reached the end of its life. Please refer to the AWS documentation for more \
+             details.",
+        ));
+    }
+    let by_profile = named.profile || other.is_some();
     if shared.options.profiles_required && !named.model.on_demand && !by_profile {
         return Err(Fault::validation(format!(
             "Invocation of model ID {id} with on-demand throughput isn’t supported. Retry your request with the ID \
@@ -64,14 +79,22 @@ fn named(shared: &Shared, id: &str) -> Result<&'static Model, Fault> {
     Ok(named.model)
 }
 
-fn converse(shared: &Shared, model: &Model, body: &[u8], streaming: bool) -> Result<Reply, Fault> {
+fn converse(
+    shared: &Shared,
+    model: &Model,
+    head: &Parts,
+    body: &[u8],
+    streaming: bool,
+) -> Result<Reply, Fault> {
     let request: Value = serde_json::from_slice(body)
         .map_err(|error| Fault::new(400, "SerializationException", error.to_string()))?;
     validate::converse(model, &request, streaming)?;
     let exchange = Exchange { shared, model, converse: true };
-    let turn = converse::read(&request);
+    let turn = converse::read(&request, model);
     exchange.perform(&turn, streaming, |scenario| {
-        let answer = answer(&turn, scenario, model, "tooluse_")?;
+        let asked = refusal::Request { body: &request, headers: &head.headers, streaming };
+        refusal::check(&scenario.refuses, &asked)?;
+        let answer = answer(&turn, scenario, model, "tooluse_", &shared.cache)?;
         let native =
             if model.facts.format == Format::Claude { claude::fields(&answer, model) } else { Value::Null };
         Ok(if streaming {
@@ -82,87 +105,66 @@ fn converse(shared: &Shared, model: &Model, body: &[u8], streaming: bool) -> Res
     })
 }
 
-fn invoke(shared: &Shared, model: &Model, body: &[u8], streaming: bool) -> Result<Reply, Fault> {
+fn invoke(
+    shared: &Shared,
+    model: &Model,
+    head: &Parts,
+    body: &[u8],
+    streaming: bool,
+) -> Result<Reply, Fault> {
     let request: Value = serde_json::from_slice(body).map_err(|_| {
         Fault::validation("Malformed input request, please reformat your input and try again.")
     })?;
     let exchange = Exchange { shared, model, converse: false };
-    let turn = match model.facts.format {
-        Format::Claude => {
-            validate::claude(model, &request)?;
-            claude::read(&request)
+    if model.facts.format.embeds() {
+        if streaming {
+            return Err(Fault::validation("The model is unsupported for streaming."));
         }
-        Format::Llama => {
-            validate::llama(model, &request)?;
-            llama::read(&request)
-        }
-        Format::Titan => {
-            validate::titan(model, &request)?;
-            titan::read(&request)
-        }
-        Format::Nova => {
-            validate::nova(model, &request, streaming)?;
-            nova::read(&request)
-        }
-        Format::TitanEmbed | Format::CohereEmbed | Format::NovaEmbed => {
-            if streaming {
-                return Err(Fault::validation("The model is unsupported for streaming."));
-            }
-            let wanted = embed::read(model, &request)?;
-            let usage = Usage { input: wanted.tokens(), output: 0, cache_read: None, cache_write: None };
-            return exchange
-                .perform(&wanted.turn(), false, |_| Ok(Content::Whole(embed::reply(&wanted, model), usage)));
-        }
-        Format::Foreign => {
-            return Err(Fault::validation("The simulator serves this model through Converse only."));
-        }
-    };
-    let tool_prefix = if model.facts.format == Format::Claude { "toolu_bdrk_" } else { "tooluse_" };
-    exchange.perform(&turn, streaming, |scenario| {
-        let mut answer = answer(&turn, scenario, model, tool_prefix)?;
-        if model.facts.format == Format::Nova {
-            // Nova counts its cache even when there is none.
-            answer.usage.cache_read.get_or_insert(0);
-            answer.usage.cache_write.get_or_insert(0);
-        }
-        Ok(native(&answer, model, streaming))
-    })
+        let wanted = embed::read(model, &request)?;
+        let usage = Usage { input: wanted.tokens(), ..Usage::default() };
+        return exchange
+            .perform(&wanted.turn(), false, |_| Ok(Content::Whole(embed::reply(&wanted, model), usage)));
+    }
+    let wishes = Wishes::read(&head.headers, &request)?;
+    wishes.check(model)?;
+    let mut native = native::read(model, &request, streaming)?;
+    native.turn.guardrail = wishes.guardrail;
+    let reply = exchange.perform(&native.turn, streaming, |scenario| {
+        let asked = refusal::Request { body: &request, headers: &head.headers, streaming };
+        refusal::check(&scenario.refuses, &asked)?;
+        let mut answer = answer(&native.turn, scenario, model, native.tool_prefix(), &shared.cache)?;
+        native.complete(&mut answer);
+        Ok(guarded(&native, &answer, model, streaming))
+    })?;
+    Ok(wishes.granted(reply))
 }
 
-fn native(answer: &Answer, model: &Model, streaming: bool) -> Content {
-    if streaming {
-        let mut events = match model.facts.format {
-            Format::Claude => claude::events(answer, model),
-            Format::Llama => llama::events(answer),
-            Format::Titan => titan::events(answer),
-            Format::Nova | Format::TitanEmbed | Format::CohereEmbed | Format::NovaEmbed | Format::Foreign => {
-                nova::events(answer)
-            }
-        };
+/// The native reply, with what a guardrail says of it.
+fn guarded(native: &Native, answer: &Answer, model: &Model, streaming: bool) -> Content {
+    let action = json!(if answer.intervened() { "INTERVENED" } else { "NONE" });
+    if !streaming {
+        let mut body = native.reply(answer, model);
+        if answer.guardrail.is_some() {
+            body[GUARDRAIL_ACTION] = action;
+        }
         if let Some(trace) = answer.trace() {
-            for event in events.iter_mut().filter(|event| event.content) {
-                event.payload[GUARDRAIL_ACTION] = json!("INTERVENED");
-            }
-            if let Some(last) = events.last_mut() {
-                last.payload[GUARDRAIL_ACTION] = json!("INTERVENED");
+            body[GUARDRAIL_TRACE] = trace;
+        }
+        return Content::Whole(body, answer.usage);
+    }
+    let mut events = native.events(answer, model);
+    if answer.guardrail.is_some() {
+        for event in events.iter_mut().filter(|event| event.content) {
+            event.payload[GUARDRAIL_ACTION] = action.clone();
+        }
+        if let Some(last) = events.last_mut() {
+            last.payload[GUARDRAIL_ACTION] = action;
+            if let Some(trace) = answer.trace() {
                 last.payload[GUARDRAIL_TRACE] = trace;
             }
         }
-        return Content::Stream(events, answer.usage);
     }
-    let mut body = match model.facts.format {
-        Format::Claude => claude::reply(answer, model),
-        Format::Llama => llama::reply(answer),
-        Format::Titan => titan::reply(answer),
-        Format::Nova | Format::TitanEmbed | Format::CohereEmbed | Format::NovaEmbed | Format::Foreign => {
-            nova::reply(answer)
-        }
-    };
-    if let Some(trace) = answer.trace() {
-        body[GUARDRAIL_ACTION] = json!("INTERVENED");
-        body[GUARDRAIL_TRACE] = trace;
-    }
-    Content::Whole(body, answer.usage)
+    Content::Stream(events, answer.usage)
 }
 
 fn count_tokens(id: &str, body: &[u8]) -> Result<Reply, Fault> {
@@ -177,7 +179,7 @@ fn count_tokens(id: &str, body: &[u8]) -> Result<Reply, Fault> {
     let turn = if input["converse"].is_object() {
         let conversation = &input["converse"];
         validate::converse(named.model, conversation, false)?;
-        converse::read(conversation)
+        converse::read(conversation, named.model)
     } else {
         let native = input["invokeModel"]["body"].as_str().unwrap_or_default();
         let native = BASE64_STANDARD

@@ -92,7 +92,7 @@ async fn refusal(keys: &[(&str, &str)]) -> StartError {
 async fn what_only_the_families_can_judge_keeps_it_from_starting() {
     for (models, words) in [
         ("{x: {target: amazon.nova-lite-v1:0, family: lama}}", "there is no family `lama`"),
-        ("{x: {target: amazon.nova-lite-v1:0, format: native}}", "no native format"),
+        ("{x: {target: xai.grok-4.7, format: native}}", "no native format"),
     ] {
         let error = refusal(&[("models", models)]).await;
         assert!(matches!(&error, StartError::Model { name, .. } if name == "x"), "{error}");

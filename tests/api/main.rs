@@ -13,6 +13,7 @@ mod choices;
 mod errors;
 mod lifecycle;
 mod models;
+mod native;
 mod operations;
 mod overload;
 #[cfg(unix)]

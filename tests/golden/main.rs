@@ -49,6 +49,9 @@ struct Case {
     model: String,
     /// A [`ChatFormat::name`].
     format: String,
+    /// The family that config names, where the id leads to another.
+    #[serde(default)]
+    family: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -123,7 +126,7 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         openai::decode(request.as_bytes())?;
     let model = ModelId::parse(&case.model)?;
     let terms = Terms {
-        family: families::resolve(&model, None),
+        family: families::resolve(&model, case.family.as_deref()),
         model: &model,
         forced: Some(if case.format == "converse" { FormatKind::Converse } else { FormatKind::Native }),
         overrides: Overrides::default(),

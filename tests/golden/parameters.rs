@@ -11,7 +11,7 @@ use std::fs;
 use anyhow::{Result, anyhow, ensure};
 use outcrop::bedrock::{Invocation, ModelId};
 use outcrop::chat::{Action, InvalidRequest, Note, Notes};
-use outcrop::families::{self, ModelLimits, Overrides, StreamingMode, Terms};
+use outcrop::families::{self, FormatKind, ModelLimits, Overrides, StreamingMode, Terms};
 use outcrop::openai;
 use serde_json::{Value, json};
 
@@ -48,6 +48,22 @@ const MODELS: &[(&str, &str)] = &[
     ("Nemotron", "nvidia.nemotron-nano-12b-v2"),
     ("Palmyra", "writer.palmyra-x5-v1:0"),
     ("any other", "vendor.brand-new-v1:0"),
+];
+
+/// The bodies that are spoken only if config asks for them: what is asked for, the id, and the family that config
+/// names.
+const NATIVE: &[(&str, &str, Option<&str>)] = &[
+    ("Nova's body", "amazon.nova-2-lite-v1:0", None),
+    ("Llama 2's body", "meta.llama2-13b-chat-v1", None),
+    ("Mistral's prompts", "mistral.mistral-7b-instruct-v0:2", None),
+    ("Mistral's chats", "mistral.pixtral-large-2502-v1:0", None),
+    ("Cohere R's body", "cohere.command-r-plus-v1:0", None),
+    ("Cohere Command's body", "cohere.command-text-v14", None),
+    ("Claude's Text Completions", "anthropic.claude-v2:1", Some("claude_text")),
+    ("DeepSeek R1's body", "us.deepseek.r1-v1:0", None),
+    ("Jamba's body", "ai21.jamba-1-5-large-v1:0", None),
+    ("Chat Completions", "openai.gpt-oss-120b-1:0", None),
+    ("Chat Completions with pictures", "qwen.qwen3-vl-235b-a22b", None),
 ];
 
 /// What is asked: a name, the members that ask it, and those that must be there for it to mean anything.
@@ -282,7 +298,7 @@ fn nothing_is_lost_in_silence_on_any_family() -> Result<()> {
     for case in cases() {
         write!(table, "| {} |", case.name)?;
         for (model, id) in MODELS {
-            match outcome(&case, id)? {
+            match outcome(&case, &terms(&ModelId::parse(id)?)) {
                 Some(outcome) => write!(table, " {} |", outcome.mark())?,
                 None => lost.push(format!("{} on {model}", case.name)),
             }
@@ -302,17 +318,36 @@ fn nothing_is_lost_in_silence_on_any_family() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn nothing_is_lost_in_silence_in_any_native_body() -> Result<()> {
+    let mut lost = Vec::new();
+    for case in cases() {
+        for (body, id, family) in NATIVE {
+            let model = ModelId::parse(id)?;
+            let terms = Terms {
+                family: families::resolve(&model, *family),
+                forced: Some(FormatKind::Native),
+                ..terms(&model)
+            };
+            if outcome(&case, &terms).is_none() {
+                lost.push(format!("{} in {body}", case.name));
+            }
+        }
+    }
+    assert!(lost.is_empty(), "lost in silence: {lost:#?}");
+    Ok(())
+}
+
 const BEGIN: &str = "<!-- written by tests/golden/parameters.rs -->";
 const END: &str = "<!-- end -->";
 
 /// `None`: it made no difference, and nobody was told.
-fn outcome(case: &Case, id: &str) -> Result<Option<Outcome>> {
-    let model = ModelId::parse(id)?;
+fn outcome(case: &Case, terms: &Terms<'_>) -> Option<Outcome> {
     let base = json!({"messages": [{"role": "user", "content": "Look."}]});
     let without = over(base, &case.beside);
     let with = over(without.clone(), &case.asks);
-    let plain = call(&without, &model);
-    let Ok((asked, notes)) = call(&with, &model) else { return Ok(Some(Outcome::Refused)) };
+    let plain = call(&without, terms);
+    let Ok((asked, notes)) = call(&with, terms) else { return Some(Outcome::Refused) };
     let noted_anyway =
         |note: &&Note| plain.as_ref().is_ok_and(|(_, before)| before.iter().any(|known| known == *note));
     let worst = notes
@@ -326,7 +361,7 @@ fn outcome(case: &Case, id: &str) -> Result<Option<Outcome>> {
         })
         .max();
     if worst.is_some() {
-        return Ok(worst);
+        return worst;
     }
     let delivered = case
         .asks
@@ -336,7 +371,7 @@ fn outcome(case: &Case, id: &str) -> Result<Option<Outcome>> {
     let differs = plain.map_or(true, |(plain, _)| {
         plain.body != asked.body || plain.headers != asked.headers || plain.operation != asked.operation
     });
-    Ok((differs || delivered).then_some(Outcome::Sent))
+    (differs || delivered).then_some(Outcome::Sent)
 }
 
 fn over(mut base: Value, members: &Value) -> Value {
@@ -346,21 +381,26 @@ fn over(mut base: Value, members: &Value) -> Value {
     base
 }
 
-/// The call that would be made, and the notes on the way to it.
-fn call(body: &Value, model: &ModelId) -> Result<(Invocation, Notes), InvalidRequest> {
-    let openai::Decoded { request, stream, mut notes, .. } = openai::decode(body.to_string().as_bytes())?;
-    let terms = Terms {
+/// A model as it is spoken to if config says nothing of it.
+fn terms(model: &ModelId) -> Terms<'_> {
+    Terms {
         family: families::resolve(model, None),
         model,
         forced: None,
         overrides: Overrides::default(),
         limits: ModelLimits::default(),
-        streaming: stream,
+        streaming: false,
         cache: false,
-    };
+    }
+}
+
+/// The call that would be made, and the notes on the way to it.
+fn call(body: &Value, terms: &Terms<'_>) -> Result<(Invocation, Notes), InvalidRequest> {
+    let openai::Decoded { request, stream, mut notes, .. } = openai::decode(body.to_string().as_bytes())?;
+    let terms = Terms { streaming: stream, ..*terms };
     let prepared = families::prepare(&terms, request, &mut notes)?;
     let streamed = prepared.streaming == StreamingMode::Native;
-    let mut call = prepared.format.encode(&prepared.request, model, streamed)?;
+    let mut call = prepared.format.encode(&prepared.request, terms.model, streamed)?;
     // What the gateway does itself is part of the call too.
     call.headers.extend(prepared.local_stop.into_iter().map(|stop| ("stop", stop)));
     Ok((call, notes))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,14 +21,6 @@ pub(crate) struct Said {
     pub(crate) cached_tokens: Option<u64>,
 }
 
-/// A native format that the gateway speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Native {
-    Messages,
-    Llama,
-    Titan,
-}
-
 impl Said {
     /// Two ways to write the same arguments are the same; what isn't JSON stays as it is.
     pub(crate) fn with_plain_arguments(mut self) -> Self {
@@ -42,13 +34,13 @@ impl Said {
         self
     }
 
-    fn finish(mut self, reason: &str) -> Self {
+    pub(crate) fn finish(mut self, reason: &str) -> Self {
         let ended = if self.calls.is_empty() { "stop" } else { "tool_calls" };
         self.finish_reason = reason.replace("ended", ended);
         self
     }
 
-    fn count(&mut self, input: u64, output: u64, read: u64, written: u64) {
+    pub(crate) fn count(&mut self, input: u64, output: u64, read: u64, written: u64) {
         self.prompt_tokens = Some(input + read + written);
         self.completion_tokens = Some(output);
         self.cached_tokens = Some(read);
@@ -107,140 +99,11 @@ pub(crate) fn converse_stream(body: &[u8]) -> Result<Said> {
     Ok(said.finish(finish_of(&reason, &trace)?))
 }
 
-/// A reply of InvokeModel. `headers` have the counts that some bodies lack.
-pub(crate) fn native(format: Native, body: &[u8], headers: &BTreeMap<String, String>) -> Result<Said> {
-    let reply: Value = serde_json::from_slice(body)?;
-    let header = |name: &str| {
-        let found = headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, count)| count.parse::<u64>()).transpose()
-    };
-    let input = header("x-amzn-bedrock-input-token-count")?;
-    let output = header("x-amzn-bedrock-output-token-count")?;
-    let mut said = Said::default();
-    let finish = match format {
-        Native::Messages => {
-            for block in list(&reply["content"]) {
-                said.text += word(&block["text"]);
-                said.reasoning += word(&block["thinking"]);
-                if block["type"] == "tool_use" {
-                    said.calls.push((word(&block["name"]).to_owned(), block["input"].to_string()));
-                }
-            }
-            let usage = &reply["usage"];
-            let tokens = |name: &str| usage[name].as_u64();
-            said.count(
-                tokens("input_tokens").or(input).context("no input tokens")?,
-                tokens("output_tokens").or(output).context("no output tokens")?,
-                tokens("cache_read_input_tokens").unwrap_or(0),
-                tokens("cache_creation_input_tokens").unwrap_or(0),
-            );
-            finish_of(word(&reply["stop_reason"]), &Value::Null)?
-        }
-        Native::Llama => {
-            word(&reply["generation"]).trim_start().clone_into(&mut said.text);
-            said.count(
-                number(&reply["prompt_token_count"]).or(input).context("no input tokens")?,
-                number(&reply["generation_token_count"]).or(output).context("no output tokens")?,
-                0,
-                0,
-            );
-            finish_of(word(&reply["stop_reason"]), &Value::Null)?
-        }
-        Native::Titan => {
-            let result = &reply["results"][0];
-            titan_text(word(&result["outputText"])).clone_into(&mut said.text);
-            said.count(
-                number(&reply["inputTextTokenCount"]).or(input).context("no input tokens")?,
-                number(&result["tokenCount"]).or(output).context("no output tokens")?,
-                0,
-                0,
-            );
-            finish_of(word(&result["completionReason"]), &Value::Null)?
-        }
-    };
-    Ok(said.finish(guarded(finish, std::slice::from_ref(&reply))))
-}
-
-/// A stream of InvokeModelWithResponseStream.
-pub(crate) fn native_stream(format: Native, body: &[u8]) -> Result<Said> {
-    let chunks = chunks(body)?;
-    let mut said = Said::default();
-    let mut reason = String::new();
-    let mut calls = BTreeMap::new();
-    let (mut input, mut output, mut read, mut written) = (None, None, None, None);
-    for chunk in &chunks {
-        match format {
-            Native::Messages => {
-                let (block, delta) = (&chunk["content_block"], &chunk["delta"]);
-                let index = chunk["index"].as_u64();
-                if block["type"] == "tool_use" {
-                    calls.insert(index, (word(&block["name"]).to_owned(), String::new()));
-                }
-                said.text += word(&block["text"]);
-                said.text += word(&delta["text"]);
-                said.reasoning += word(&delta["thinking"]);
-                if let Some((_, arguments)) = calls.get_mut(&index) {
-                    *arguments += word(&delta["partial_json"]);
-                }
-                if let Some(why) = delta["stop_reason"].as_str() {
-                    why.clone_into(&mut reason);
-                }
-                for usage in [&chunk["message"]["usage"], &chunk["usage"]] {
-                    input = usage["input_tokens"].as_u64().or(input);
-                    output = usage["output_tokens"].as_u64().or(output);
-                    read = usage["cache_read_input_tokens"].as_u64().or(read);
-                    written = usage["cache_creation_input_tokens"].as_u64().or(written);
-                }
-            }
-            Native::Llama => {
-                said.text += word(&chunk["generation"]);
-                if let Some(why) = chunk["stop_reason"].as_str() {
-                    why.clone_into(&mut reason);
-                }
-                input = number(&chunk["prompt_token_count"]).or(input);
-                output = number(&chunk["generation_token_count"]).or(output);
-            }
-            Native::Titan => {
-                said.text += word(&chunk["outputText"]);
-                if let Some(why) = chunk["completionReason"].as_str() {
-                    why.clone_into(&mut reason);
-                }
-                input = number(&chunk["inputTextTokenCount"]).or(input);
-                output = number(&chunk["totalOutputTextTokenCount"]).or(output);
-            }
-        }
-        let metrics = &chunk["amazon-bedrock-invocationMetrics"];
-        if metrics.is_object() && format != Native::Messages {
-            input = number(&metrics["inputTokenCount"]).or(input);
-            output = number(&metrics["outputTokenCount"]).or(output);
-        }
-    }
-    said.text = match format {
-        Native::Messages => said.text,
-        Native::Llama => said.text.trim_start().to_owned(),
-        Native::Titan => titan_text(&said.text).to_owned(),
-    };
-    said.calls = calls.into_values().collect();
-    said.count(
-        input.context("no input tokens")?,
-        output.context("no output tokens")?,
-        read.unwrap_or(0),
-        written.unwrap_or(0),
-    );
-    Ok(said.finish(guarded(finish_of(&reason, &Value::Null)?, &chunks)))
-}
-
-/// Titan begins with white space, and often with the mark of its own turn.
-fn titan_text(text: &str) -> &str {
-    let text = text.trim_start();
-    text.strip_prefix("Bot:").map_or(text, str::trim_start)
-}
-
 /// OpenAI's word for a reason of any format; `ended` becomes `tool_calls` where there are calls.
-fn finish_of(reason: &str, trace: &Value) -> Result<&'static str> {
+pub(crate) fn finish_of(reason: &str, trace: &Value) -> Result<&'static str> {
     Ok(match reason {
-        "end_turn" | "stop_sequence" | "tool_use" | "stop" | "FINISH" => "ended",
-        "max_tokens" | "length" | "LENGTH" | "model_context_window_exceeded" => "length",
+        "end_turn" | "stop_sequence" | "tool_use" | "tool_calls" | "stop" | "FINISH" | "COMPLETE" => "ended",
+        "max_tokens" | "MAX_TOKENS" | "length" | "LENGTH" | "model_context_window_exceeded" => "length",
         "guardrail_intervened" if masks_only(trace) => "ended",
         // A guardrail that blocks a prompt leaves a native reply no reason.
         "guardrail_intervened" | "refusal" | "content_filtered" | "CONTENT_FILTERED" | "" => "content_filter",
@@ -249,7 +112,7 @@ fn finish_of(reason: &str, trace: &Value) -> Result<&'static str> {
 }
 
 /// A guardrail's word weighs more than the model's, unless it only masked.
-fn guarded<'a>(finish: &'a str, parts: &[Value]) -> &'a str {
+pub(crate) fn guarded<'a>(finish: &'a str, parts: &[Value]) -> &'a str {
     let intervened = parts.iter().any(|part| part["amazon-bedrock-guardrailAction"] == "INTERVENED");
     let masked = parts.iter().any(|part| masks_only(&part["amazon-bedrock-trace"]));
     if intervened && !masked { "content_filter" } else { finish }
@@ -263,7 +126,7 @@ fn masks_only(trace: &Value) -> bool {
 }
 
 /// A call that Bedrock makes by itself, which is none of the client's.
-fn runs_on_server(tool: &Value) -> bool {
+pub(crate) fn runs_on_server(tool: &Value) -> bool {
     tool["type"] == "server_tool_use"
 }
 
@@ -300,22 +163,22 @@ fn frames(body: &[u8]) -> Result<Vec<(String, Value)>> {
 }
 
 /// The chunks of a native stream.
-fn chunks(body: &[u8]) -> Result<Vec<Value>> {
+pub(crate) fn chunks(body: &[u8]) -> Result<Vec<Value>> {
     let chunk =
         |(_, event): (String, Value)| Ok(serde_json::from_slice(&STANDARD.decode(word(&event["bytes"]))?)?);
     frames(body)?.into_iter().map(chunk).collect()
 }
 
 /// A count. Bedrock's own guardrail chunks write them as floats.
-fn number(value: &Value) -> Option<u64> {
+pub(crate) fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().map(|float| format!("{float:.0}").parse().unwrap_or(0)))
 }
 
-fn word(value: &Value) -> &str {
+pub(crate) fn word(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 

@@ -13,6 +13,7 @@
 
 mod client;
 mod expect;
+mod native;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,7 +31,8 @@ use outcrop::simulator::{Operation, Options, Reply, Signatures, Simulator, Step}
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use expect::{Native, Said};
+use expect::Said;
+use native::Native;
 
 /// Bytes at a time where a stream comes in pieces: no frame is as short, and no length is a multiple of it.
 const PIECE: usize = 61;
@@ -126,21 +128,30 @@ fn read(folder: &Path) -> Result<BTreeMap<String, Recording>> {
     Ok(recordings)
 }
 
-/// Two names for each model, `converse/<id>` and `native/<id>`, so that a recording decides which API is called.
+/// Names for each model that say which API is called, and in which body: `converse/<id>`, `native/<id>`,
+/// `completions/<id>` for Claude's older one, and `native/<family>/<id>` where the id hides the model.
 fn config(recordings: &BTreeMap<String, Recording>, simulator: &Simulator) -> Result<Config> {
     let keys = outcrop::simulator::Credentials::default();
     let mut models = serde_json::Map::new();
-    for id in recordings.values().map(|recording| recording.model_id.as_str()).filter(|id| is_id(id)) {
+    let ids = recordings.values().map(|recording| recording.model_id.as_str()).filter(|id| is_id(id));
+    for id in ids.chain([ANY]) {
         let mut target = json!({ "target": id, "format": "converse" });
         if is_opaque(id) {
             target["family"] = "generic".into();
+            for family in ["llama", "qwen"] {
+                let target = json!({ "target": id, "format": "native", "family": family });
+                models.insert(format!("native/{family}/{id}"), target);
+            }
         }
         models.insert(format!("converse/{id}"), target);
-        if native_format(id).is_some() {
+        if Native::of(id) == Some(Native::Messages) {
+            let target = json!({ "target": id, "format": "native", "family": "claude_text" });
+            models.insert(format!("completions/{id}"), target);
+        }
+        if Native::of(id).is_some() {
             models.insert(format!("native/{id}"), json!({ "target": id, "format": "native" }));
         }
     }
-    models.insert(format!("converse/{ANY}"), json!({ "target": ANY, "format": "converse" }));
     // Only what is recorded is asked.
     models.insert("live".to_owned(), json!({ "interval": 0 }));
     let mut overrides = Overrides::default();
@@ -163,26 +174,13 @@ fn config(recordings: &BTreeMap<String, Recording>, simulator: &Simulator) -> Re
 const ANY: &str = "amazon.nova-micro-v1:0";
 
 fn is_id(id: &str) -> bool {
-    id.contains('.') || id.starts_with("arn:")
+    (id.contains('.') || id.starts_with("arn:")) && !id.starts_with("arn:aws:sagemaker")
 }
 
 /// Hides its model, so that its family has to be said.
 fn is_opaque(id: &str) -> bool {
-    id.contains(":application-inference-profile/")
-}
-
-/// The format in which the gateway speaks InvokeModel to a model.
-fn native_format(id: &str) -> Option<Native> {
-    let names = |part: &str| id.contains(part);
-    if names("anthropic.claude") {
-        Some(Native::Messages)
-    } else if names("meta.llama3") {
-        Some(Native::Llama)
-    } else if names("amazon.titan-text") {
-        Some(Native::Titan)
-    } else {
-        None
-    }
+    let kinds = ["application-inference-profile", "imported-model", "custom-model", "provisioned-model"];
+    kinds.iter().any(|kind| id.contains(&format!(":{kind}/"))) || id.contains(":custom-model-deployment/")
 }
 
 impl Case {
@@ -200,7 +198,7 @@ impl Case {
         let streams = is_stream(operation);
         let invokes = matches!(operation, Operation::InvokeModel | Operation::InvokeModelWithResponseStream);
         let id = if is_id(model_id) { model_id } else { ANY };
-        let native = native_format(id);
+        let native = Native::of(id);
 
         if *status >= 400 {
             // An error looks alike whichever operation failed.
@@ -219,16 +217,22 @@ impl Case {
             let said = if streams { expect::converse_stream(body)? } else { expect::converse(body)? };
             return Ok(Ok(Self::said(operation, format!("converse/{id}"), said, recording, body)));
         }
-        let Some(format) = native else { return Ok(Err(why_not_native(id))) };
-        if format == Native::Messages && request.get("messages").is_none() {
-            return Ok(Err("InvokeModel: Claude's Text Completions, older than its Messages"));
-        }
-        let said = if streams {
-            expect::native_stream(format, body)?
-        } else {
-            expect::native(format, body, headers)?
+        let (format, alias) = match native {
+            Some(Native::Messages) if Native::Completions.asked_with(request) => {
+                (Native::Completions, format!("completions/{id}"))
+            }
+            Some(format) if format.asked_with(request) => (format, format!("native/{id}")),
+            Some(_) => return Ok(Err("InvokeModel: another body than the gateway writes for the model")),
+            // A hidden model is what it answers like.
+            None if is_opaque(id) && memchr::memmem::find(body, b"\"generation\"").is_some() => {
+                (Native::Llama, format!("native/llama/{id}"))
+            }
+            None if is_opaque(id) => (Native::Chat, format!("native/qwen/{id}")),
+            None => return Ok(Err(why_not_native(id))),
         };
-        Ok(Ok(Self::said(operation, format!("native/{id}"), said, recording, body)))
+        let said =
+            if streams { native::stream(format, body)? } else { native::whole(format, body, headers)? };
+        Ok(Ok(Self::said(operation, alias, said, recording, body)))
     }
 
     fn said(operation: Operation, alias: String, said: Said, recording: &Recording, body: &[u8]) -> Self {
@@ -292,15 +296,9 @@ fn recorded(recording: &Recording, body: &[u8]) -> Reply {
 }
 
 fn why_not_native(id: &str) -> &'static str {
-    const WHY: [(&str, &str); 8] = [
-        ("embed", "InvokeModel: embeddings, which the gateway doesn't serve"),
-        ("amazon.nova", "InvokeModel: Nova's own body; the gateway calls Nova through Converse"),
-        ("ai21.", "InvokeModel: AI21's own body; the gateway calls it through Converse"),
-        ("cohere.", "InvokeModel: Cohere's own body; the gateway calls it through Converse"),
-        ("meta.llama2", "InvokeModel: Llama 2's template; the gateway calls it through Converse"),
-        ("mistral.", "InvokeModel: Mistral's own body; the gateway calls it through Converse"),
-        ("deepseek.", "InvokeModel: DeepSeek's own body; the gateway calls it through Converse"),
-        ("", "InvokeModel: a body the gateway doesn't write; unknown models go through Converse"),
-    ];
-    WHY.iter().find(|(part, _)| id.contains(part)).map_or("InvokeModel", |(_, why)| why)
+    if id.contains("embed") {
+        "InvokeModel: embeddings, which the gateway doesn't serve"
+    } else {
+        "InvokeModel: a body the gateway doesn't write; unknown models go through Converse"
+    }
 }

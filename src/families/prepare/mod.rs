@@ -112,10 +112,7 @@ pub fn prepare(
     if !able.user && request.user.take().is_some() {
         notes.add("user", Action::Dropped, "no_equivalent");
     }
-    if kind == FormatKind::Native {
-        // Before mending joins turns, so that the notes name the client's own messages.
-        family.note_native_rewrites(&request, notes);
-    }
+    format.note_rewrites(&request, notes);
     request.messages = mend(std::mem::take(&mut request.messages), able.shape(), notes);
     tools::refuse_calls(&request.messages, &able)?;
     cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);

@@ -135,7 +135,10 @@ fn each_family_speaks_its_own_format_unless_told_otherwise() {
         assert_eq!(on(id).good(hello()).0.format.name(), "converse");
     }
     assert_eq!(forced("meta.llama4-scout-17b-instruct-v1:0", FormatKind::Native), "llama_prompt");
-    assert_eq!(forced(NOVA, FormatKind::Native), "converse");
+    assert_eq!(forced(NOVA, FormatKind::Native), "nova_messages");
+    assert_eq!(forced("openai.gpt-6-sol", FormatKind::Native), "converse");
+    // Converse doesn't know it.
+    assert_eq!(on("cohere.command-text-v14").good(hello()).0.format.name(), "cohere_generate");
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! from one place into both would never be seen. Sources: AWS model cards, the botocore service model, recorded
 //! traffic and the live-tested tables of other clients, as of November 2026.
 
+mod cache;
+mod classes;
+mod effort;
 mod table;
 
 use table::MODELS;
@@ -29,10 +32,11 @@ pub(super) struct Model {
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) format: Format,
-    pub(super) can: &'static [Can],
+    pub(super) can: Abilities,
     pub(super) stop: Stop,
     pub(super) sampling: Sampling,
     pub(super) thinking: Thinking,
+    pub(super) fields: Fields,
     pub(super) min_tokens: u64,
 }
 
@@ -40,9 +44,20 @@ pub(super) struct Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Claude,
+    /// The text completions of Claude 2.
+    ClaudeText,
     Llama,
     Titan,
     Nova,
+    /// A prompt, or a chat where the body has `messages`.
+    MistralPrompt,
+    MistralChat,
+    CohereChat,
+    CohereCommand,
+    Jamba,
+    DeepSeekPrompt,
+    /// `OpenAI`'s Chat Completions.
+    Chat,
     TitanEmbed,
     CohereEmbed,
     NovaEmbed,
@@ -50,10 +65,18 @@ pub(super) enum Format {
     Foreign,
 }
 
+impl Format {
+    pub(super) fn embeds(self) -> bool {
+        matches!(self, Self::TitanEmbed | Self::CohereEmbed | Self::NovaEmbed)
+    }
+}
+
 /// What a class of models can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Can {
     System,
+    /// System text in the middle of a conversation.
+    SystemTurns,
     Tools,
     /// Tools in `ConverseStream` as well.
     StreamTools,
@@ -62,9 +85,16 @@ pub(super) enum Can {
     Images,
     Documents,
     Video,
+    Audio,
+    /// Media that lie in S3.
+    S3,
     CachePoints,
+    /// Cache points that last an hour.
+    CacheHour,
     /// Tool results and other content in one turn.
     MixResults,
+    /// Pictures and such in a tool result.
+    ResultMedia,
     /// A `status` in a tool result.
     ResultStatus,
     /// A conversation that the assistant begins.
@@ -72,9 +102,56 @@ pub(super) enum Can {
     /// A conversation that the assistant ends.
     Prefill,
     JsonSchema,
+    /// Tools whose schema binds.
+    Strict,
     /// Reasoning blocks in the history.
     Reasoning,
     Citations,
+}
+
+/// A set of [`Can`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Abilities(u32);
+
+impl Abilities {
+    const NONE: Self = Self(0);
+
+    const fn with(self, more: &[Can]) -> Self {
+        match more.split_first() {
+            Some((first, rest)) => Self(self.0 | 1 << *first as u32).with(rest),
+            None => self,
+        }
+    }
+
+    const fn without(self, fewer: &[Can]) -> Self {
+        Self(self.0 & !Self::NONE.with(fewer).0)
+    }
+
+    const fn has(self, what: Can) -> bool {
+        self.0 & 1 << what as u32 != 0
+    }
+}
+
+/// What `additionalModelRequestFields` may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fields {
+    Nothing,
+    /// These, word for word.
+    Only(&'static [&'static str]),
+    /// What Claude's own body has beyond Converse.
+    Claude,
+    /// `inferenceConfig.topK`.
+    Nova,
+    /// The same, and `reasoningConfig`.
+    NovaReasoning,
+    /// What `OpenAI`'s body has beyond Converse.
+    Chat,
+    /// The same, and `reasoning_effort`, one of these.
+    Effort(&'static [&'static str]),
+    /// The same, and Qwen's `reasoning_config`.
+    Config(&'static [&'static str]),
+    /// `reasoning.effort`.
+    Reasoning(&'static [&'static str]),
 }
 
 /// Which stop sequences are accepted.
@@ -110,7 +187,7 @@ pub(super) enum Thinking {
 
 impl Model {
     pub(super) fn can(&self, what: Can) -> bool {
-        self.facts.can.contains(&what)
+        self.facts.can.has(what)
     }
 
     /// `anthropic` in `anthropic.claude-…`.

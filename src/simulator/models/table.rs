@@ -1,11 +1,15 @@
 //! The rows. One line a model: id, class, most output tokens, how it is reached, where it is in its life, and the
 //! geo prefixes of its inference profiles.
 
-use super::Can::{
-    AssistantFirst, CachePoints, Citations, Documents, ForceAny, ForceTool, Images, JsonSchema, MixResults,
-    Prefill, Reasoning, ResultStatus, StreamTools, System, Tools, Video,
+use super::classes::{
+    CLAUDE_2, CLAUDE_3, CLAUDE_3_7, CLAUDE_3_CACHED, CLAUDE_4, CLAUDE_4_1, CLAUDE_4_5, CLAUDE_4_6,
+    CLAUDE_4_7, CLAUDE_4_8, CLAUDE_5, CLAUDE_5_5, CLAUDE_FABLE_5, CLAUDE_HAIKU_5_5, CLAUDE_SONNET_5_5,
+    COHERE_EMBED, COMMAND, COMMAND_R, DEEPSEEK_R1, DEEPSEEK_V3, GEMMA, GLM, GLM_5_3, GPT, GPT_ALWAYS,
+    GPT_OSS, GROK, JAMBA, KIMI, KIMI_K3, LLAMA_PLAIN, LLAMA_TOOLS, LLAMA_VISION, MISTRAL_PLAIN,
+    MISTRAL_SMALL, MISTRAL_TOOLS, MISTRAL_VISION, MISTRAL_VOICE, NOVA, NOVA_2, NOVA_EMBED, NOVA_TEXT,
+    OPEN_WEIGHT, PALMYRA, QWEN, QWEN_CODER, QWEN_VL, TITAN_EMBED, TITAN_TEXT,
 };
-use super::{Facts, Format, Model, Sampling, Stop, Thinking};
+use super::{Facts, Model};
 
 const ON_DEMAND: bool = true;
 const PROFILE: bool = false;
@@ -22,227 +26,6 @@ const fn model(
 ) -> Model {
     Model { id, facts, max_tokens, on_demand, legacy, profiles }
 }
-
-/// A class that Converse alone can talk to.
-const fn foreign(can: &'static [super::Can], stop: Stop) -> Facts {
-    speaking(Format::Foreign, can, stop)
-}
-
-const fn speaking(format: Format, can: &'static [super::Can], stop: Stop) -> Facts {
-    Facts { format, can, stop, sampling: Sampling::Any, thinking: Thinking::None, min_tokens: 1 }
-}
-
-const fn claude(can: &'static [super::Can], sampling: Sampling, thinking: Thinking) -> Facts {
-    Facts { format: Format::Claude, can, stop: Stop::Any, sampling, thinking, min_tokens: 1 }
-}
-
-const CLAUDE_3: Facts = claude(
-    &[
-        System,
-        Tools,
-        StreamTools,
-        ForceAny,
-        ForceTool,
-        Images,
-        Documents,
-        MixResults,
-        ResultStatus,
-        AssistantFirst,
-        Prefill,
-        Citations,
-    ],
-    Sampling::Any,
-    Thinking::None,
-);
-const CLAUDE_3_CACHED: Facts = claude(
-    &[
-        System,
-        Tools,
-        StreamTools,
-        ForceAny,
-        ForceTool,
-        Images,
-        Documents,
-        MixResults,
-        ResultStatus,
-        AssistantFirst,
-        Prefill,
-        Citations,
-        CachePoints,
-    ],
-    Sampling::Any,
-    Thinking::None,
-);
-const THINKER: &[super::Can] = &[
-    System,
-    Tools,
-    StreamTools,
-    ForceAny,
-    ForceTool,
-    Images,
-    Documents,
-    MixResults,
-    ResultStatus,
-    AssistantFirst,
-    Prefill,
-    Citations,
-    CachePoints,
-    Reasoning,
-];
-const WRITER_OF_JSON: &[super::Can] = &[
-    System,
-    Tools,
-    StreamTools,
-    ForceAny,
-    ForceTool,
-    Images,
-    Documents,
-    MixResults,
-    ResultStatus,
-    AssistantFirst,
-    Prefill,
-    Citations,
-    CachePoints,
-    Reasoning,
-    JsonSchema,
-];
-const WITHOUT_PREFILL: &[super::Can] = &[
-    System,
-    Tools,
-    StreamTools,
-    ForceAny,
-    ForceTool,
-    Images,
-    Documents,
-    MixResults,
-    ResultStatus,
-    AssistantFirst,
-    Citations,
-    CachePoints,
-    Reasoning,
-    JsonSchema,
-];
-const WITHOUT_FORCE: &[super::Can] = &[
-    System,
-    Tools,
-    StreamTools,
-    Images,
-    Documents,
-    MixResults,
-    ResultStatus,
-    AssistantFirst,
-    Citations,
-    CachePoints,
-    Reasoning,
-    JsonSchema,
-];
-const CLAUDE_3_7: Facts = claude(THINKER, Sampling::Any, Thinking::Budget);
-const CLAUDE_4: Facts = claude(THINKER, Sampling::Any, Thinking::Budget);
-const CLAUDE_4_1: Facts = claude(THINKER, Sampling::OneOf, Thinking::Budget);
-const CLAUDE_4_5: Facts = claude(WRITER_OF_JSON, Sampling::OneOf, Thinking::Budget);
-const CLAUDE_4_6: Facts = claude(WITHOUT_PREFILL, Sampling::OneOf, Thinking::BudgetOrAdaptive);
-const CLAUDE_4_7: Facts = claude(WITHOUT_PREFILL, Sampling::Refused, Thinking::Always);
-const CLAUDE_4_8: Facts = claude(WITHOUT_PREFILL, Sampling::Refused, Thinking::Adaptive);
-const CLAUDE_FABLE_5: Facts = claude(WITHOUT_PREFILL, Sampling::Refused, Thinking::Always);
-const CLAUDE_5_5: Facts = claude(WITHOUT_FORCE, Sampling::Refused, Thinking::Always);
-const CLAUDE_SONNET_5_5: Facts = claude(WITHOUT_FORCE, Sampling::Refused, Thinking::BetweenTools);
-
-const LLAMA_PLAIN: Facts = speaking(Format::Llama, &[System, Documents], Stop::Any);
-const LLAMA_TOOLS: Facts = speaking(Format::Llama, &[System, Documents, Tools, ResultStatus], Stop::Any);
-const LLAMA_VISION: Facts =
-    speaking(Format::Llama, &[System, Documents, Tools, ResultStatus, Images], Stop::Any);
-
-const TITAN_TEXT: Facts = speaking(Format::Titan, &[Documents], Stop::Bars);
-const TITAN_EMBED: Facts = speaking(Format::TitanEmbed, &[], Stop::Refused);
-const COHERE_EMBED: Facts = speaking(Format::CohereEmbed, &[], Stop::Refused);
-const NOVA_EMBED: Facts = speaking(Format::NovaEmbed, &[], Stop::Refused);
-
-const NOVA_TEXT: Facts = speaking(
-    Format::Nova,
-    &[System, Tools, StreamTools, ForceAny, ForceTool, CachePoints, MixResults, ResultStatus],
-    Stop::Any,
-);
-const NOVA: Facts = speaking(
-    Format::Nova,
-    &[
-        System,
-        Tools,
-        StreamTools,
-        ForceAny,
-        ForceTool,
-        CachePoints,
-        MixResults,
-        ResultStatus,
-        Images,
-        Documents,
-        Video,
-    ],
-    Stop::Any,
-);
-const NOVA_2: Facts = speaking(
-    Format::Nova,
-    &[
-        System,
-        Tools,
-        StreamTools,
-        ForceAny,
-        ForceTool,
-        CachePoints,
-        MixResults,
-        ResultStatus,
-        Images,
-        Documents,
-        Video,
-        Reasoning,
-    ],
-    Stop::Any,
-);
-
-const MISTRAL_PLAIN: Facts = foreign(&[Documents], Stop::Any);
-const MISTRAL_TOOLS: Facts =
-    foreign(&[System, Tools, ForceAny, Documents, ResultStatus, JsonSchema], Stop::Any);
-const MISTRAL_VISION: Facts =
-    foreign(&[System, Tools, ForceAny, Documents, ResultStatus, JsonSchema, Images], Stop::Any);
-const JAMBA: Facts = foreign(&[System, Tools, StreamTools, Documents, MixResults], Stop::Any);
-const DEEPSEEK_R1: Facts = foreign(&[System, Documents], Stop::Any);
-const DEEPSEEK_V3: Facts =
-    foreign(&[System, Tools, StreamTools, ForceAny, MixResults, JsonSchema, Reasoning], Stop::Refused);
-const GPT_OSS: Facts = foreign(&[System, Tools, StreamTools, MixResults, Reasoning], Stop::Refused);
-const GPT: Facts = Facts {
-    min_tokens: 16,
-    sampling: Sampling::Refused,
-    ..foreign(
-        &[System, Tools, StreamTools, ForceAny, ForceTool, Images, MixResults, JsonSchema],
-        Stop::Refused,
-    )
-};
-const GEMMA: Facts = foreign(&[System, Tools, StreamTools, Images, MixResults, JsonSchema], Stop::Any);
-const OPEN_WEIGHT: Facts =
-    foreign(&[System, Tools, StreamTools, MixResults, JsonSchema, Reasoning], Stop::Any);
-const PALMYRA: Facts = foreign(&[System, Tools, Documents], Stop::Any);
-const QWEN: Facts =
-    foreign(&[System, Tools, StreamTools, MixResults, AssistantFirst, JsonSchema, Reasoning], Stop::Any);
-const QWEN_CODER: Facts =
-    foreign(&[System, Tools, StreamTools, MixResults, AssistantFirst, JsonSchema], Stop::Refused);
-const QWEN_VL: Facts = foreign(
-    &[System, Tools, StreamTools, MixResults, AssistantFirst, JsonSchema, Reasoning, Images],
-    Stop::Any,
-);
-const KIMI: Facts = foreign(
-    &[System, Tools, StreamTools, ForceTool, MixResults, AssistantFirst, JsonSchema, Reasoning, Images],
-    Stop::Any,
-);
-const KIMI_K3: Facts = Facts {
-    min_tokens: 16,
-    ..foreign(
-        &[System, Tools, StreamTools, ForceTool, MixResults, AssistantFirst, JsonSchema, Reasoning, Images],
-        Stop::Any,
-    )
-};
-const GLM: Facts = foreign(
-    &[System, Tools, StreamTools, ForceAny, MixResults, AssistantFirst, JsonSchema, Reasoning],
-    Stop::Any,
-);
 
 pub(super) const MODELS: &[Model] = &[
     model("ai21.jamba-1-5-large-v1:0", &JAMBA, 4_096, ON_DEMAND, LEGACY, ""),
@@ -289,7 +72,7 @@ pub(super) const MODELS: &[Model] = &[
     ),
     model(
         "anthropic.claude-haiku-5-5",
-        &CLAUDE_4_8,
+        &CLAUDE_HAIKU_5_5,
         128_000,
         PROFILE,
         ACTIVE,
@@ -311,7 +94,7 @@ pub(super) const MODELS: &[Model] = &[
         ACTIVE,
         "apac au eu global jp us us-gov",
     ),
-    model("anthropic.claude-opus-5", &CLAUDE_4_8, 128_000, PROFILE, ACTIVE, "apac au eu global jp us us-gov"),
+    model("anthropic.claude-opus-5", &CLAUDE_5, 128_000, PROFILE, ACTIVE, "apac au eu global jp us us-gov"),
     model(
         "anthropic.claude-opus-5-5",
         &CLAUDE_5_5,
@@ -330,14 +113,7 @@ pub(super) const MODELS: &[Model] = &[
         "au eu global jp us us-gov",
     ),
     model("anthropic.claude-sonnet-4-6", &CLAUDE_4_6, 64_000, PROFILE, ACTIVE, "apac au eu global jp us"),
-    model(
-        "anthropic.claude-sonnet-5",
-        &CLAUDE_4_8,
-        128_000,
-        PROFILE,
-        ACTIVE,
-        "apac au eu global jp us us-gov",
-    ),
+    model("anthropic.claude-sonnet-5", &CLAUDE_5, 128_000, PROFILE, ACTIVE, "apac au eu global jp us us-gov"),
     model(
         "anthropic.claude-sonnet-5-5",
         &CLAUDE_SONNET_5_5,
@@ -346,10 +122,16 @@ pub(super) const MODELS: &[Model] = &[
         ACTIVE,
         "apac au eu global jp us us-gov",
     ),
+    model("anthropic.claude-v2", &CLAUDE_2, 4_096, ON_DEMAND, LEGACY, ""),
+    model("anthropic.claude-v2:1", &CLAUDE_2, 4_096, ON_DEMAND, LEGACY, ""),
+    model("cohere.command-light-text-v14", &COMMAND, 4_096, ON_DEMAND, LEGACY, ""),
+    model("cohere.command-r-plus-v1:0", &COMMAND_R, 4_096, ON_DEMAND, LEGACY, ""),
+    model("cohere.command-r-v1:0", &COMMAND_R, 4_096, ON_DEMAND, LEGACY, ""),
+    model("cohere.command-text-v14", &COMMAND, 4_096, ON_DEMAND, LEGACY, ""),
     model("cohere.embed-english-v3", &COHERE_EMBED, 4_096, ON_DEMAND, ACTIVE, ""),
     model("cohere.embed-multilingual-v3", &COHERE_EMBED, 4_096, ON_DEMAND, ACTIVE, ""),
     model("cohere.embed-v4:0", &COHERE_EMBED, 4_096, ON_DEMAND, ACTIVE, "global us"),
-    model("deepseek.r1-v1:0", &DEEPSEEK_R1, 8_192, PROFILE, LEGACY, "us"),
+    model("deepseek.r1-v1:0", &DEEPSEEK_R1, 32_768, PROFILE, LEGACY, "us"),
     model("deepseek.v3-v1:0", &DEEPSEEK_V3, 8_000, ON_DEMAND, LEGACY, ""),
     model("deepseek.v3.1", &DEEPSEEK_V3, 8_000, ON_DEMAND, ACTIVE, ""),
     model("deepseek.v3.2", &DEEPSEEK_V3, 8_000, ON_DEMAND, ACTIVE, "eu us"),
@@ -382,14 +164,14 @@ pub(super) const MODELS: &[Model] = &[
     model("mistral.ministral-3-3b-instruct", &MISTRAL_TOOLS, 8_000, ON_DEMAND, ACTIVE, ""),
     model("mistral.ministral-3-8b-instruct", &MISTRAL_TOOLS, 8_000, ON_DEMAND, ACTIVE, ""),
     model("mistral.mistral-7b-instruct-v0:2", &MISTRAL_PLAIN, 4_096, ON_DEMAND, LEGACY, ""),
-    model("mistral.mistral-large-2402-v1:0", &MISTRAL_TOOLS, 4_096, ON_DEMAND, ACTIVE, ""),
+    model("mistral.mistral-large-2402-v1:0", &MISTRAL_SMALL, 4_096, ON_DEMAND, ACTIVE, ""),
     model("mistral.mistral-large-2407-v1:0", &MISTRAL_TOOLS, 8_191, ON_DEMAND, ACTIVE, ""),
     model("mistral.mistral-large-3-675b-instruct", &MISTRAL_VISION, 32_000, ON_DEMAND, ACTIVE, ""),
-    model("mistral.mistral-small-2402-v1:0", &MISTRAL_TOOLS, 4_096, ON_DEMAND, ACTIVE, ""),
+    model("mistral.mistral-small-2402-v1:0", &MISTRAL_SMALL, 4_096, ON_DEMAND, ACTIVE, ""),
     model("mistral.mixtral-8x7b-instruct-v0:1", &MISTRAL_PLAIN, 4_096, ON_DEMAND, LEGACY, ""),
     model("mistral.pixtral-large-2502-v1:0", &MISTRAL_VISION, 16_384, PROFILE, ACTIVE, "eu us"),
-    model("mistral.voxtral-mini-3b-2507", &MISTRAL_TOOLS, 8_192, ON_DEMAND, LEGACY, ""),
-    model("mistral.voxtral-small-24b-2507", &MISTRAL_TOOLS, 8_192, ON_DEMAND, LEGACY, ""),
+    model("mistral.voxtral-mini-3b-2507", &MISTRAL_VOICE, 8_192, ON_DEMAND, LEGACY, ""),
+    model("mistral.voxtral-small-24b-2507", &MISTRAL_VOICE, 8_192, ON_DEMAND, LEGACY, ""),
     model("moonshot.kimi-k2-thinking", &KIMI, 16_000, ON_DEMAND, LEGACY, ""),
     model("moonshotai.kimi-k2-thinking", &KIMI, 16_000, ON_DEMAND, LEGACY, ""),
     model("moonshotai.kimi-k2.5", &KIMI, 16_000, ON_DEMAND, ACTIVE, ""),
@@ -405,10 +187,10 @@ pub(super) const MODELS: &[Model] = &[
     model("openai.gpt-5.6-luna", &GPT, 128_000, PROFILE, ACTIVE, "global us"),
     model("openai.gpt-5.6-sol", &GPT, 128_000, PROFILE, ACTIVE, "global us"),
     model("openai.gpt-5.6-terra", &GPT, 128_000, PROFILE, ACTIVE, "global us"),
-    model("openai.gpt-6-astra", &GPT, 128_000, PROFILE, ACTIVE, "global us"),
+    model("openai.gpt-6-astra", &GPT_ALWAYS, 128_000, PROFILE, ACTIVE, "global us"),
     model("openai.gpt-6-luna", &GPT, 128_000, PROFILE, ACTIVE, "global us"),
     model("openai.gpt-6-sol", &GPT, 128_000, PROFILE, ACTIVE, "global us"),
-    model("openai.gpt-6.1-sol", &GPT, 131_072, PROFILE, ACTIVE, "global us"),
+    model("openai.gpt-6.1-sol", &GPT_ALWAYS, 131_072, PROFILE, ACTIVE, "global us"),
     model("openai.gpt-6.1-terra", &GPT, 128_000, PROFILE, ACTIVE, "global us"),
     model("openai.gpt-daybreak-blue-5.6-sol", &GPT, 128_000, ON_DEMAND, ACTIVE, ""),
     model("openai.gpt-oss-120b", &GPT_OSS, 16_384, ON_DEMAND, ACTIVE, ""),
@@ -433,11 +215,11 @@ pub(super) const MODELS: &[Model] = &[
     model("writer.palmyra-vision-7b", &PALMYRA, 4_096, ON_DEMAND, ACTIVE, ""),
     model("writer.palmyra-x4-v1:0", &PALMYRA, 8_192, PROFILE, LEGACY, "us"),
     model("writer.palmyra-x5-v1:0", &PALMYRA, 8_192, PROFILE, LEGACY, "us"),
-    model("xai.grok-4.3", &GPT, 16_384, ON_DEMAND, ACTIVE, ""),
-    model("xai.grok-4.6", &GPT, 500_000, PROFILE, ACTIVE, "global us us-gov"),
-    model("xai.grok-4.7", &GPT, 524_288, PROFILE, ACTIVE, "global us"),
+    model("xai.grok-4.3", &GROK, 16_384, ON_DEMAND, ACTIVE, ""),
+    model("xai.grok-4.6", &GROK, 500_000, PROFILE, ACTIVE, "global us us-gov"),
+    model("xai.grok-4.7", &GROK, 524_288, PROFILE, ACTIVE, "global us"),
     model("zai.glm-4.7", &GLM, 128_000, ON_DEMAND, LEGACY, ""),
     model("zai.glm-4.7-flash", &GLM, 128_000, ON_DEMAND, LEGACY, ""),
     model("zai.glm-5", &GLM, 128_000, ON_DEMAND, ACTIVE, ""),
-    model("zai.glm-5.3", &GLM, 128_000, PROFILE, ACTIVE, "global us"),
+    model("zai.glm-5.3", &GLM_5_3, 128_000, PROFILE, ACTIVE, "global us"),
 ];

@@ -3,8 +3,13 @@
 mod accidents;
 mod answers;
 mod authentication;
+mod caching;
 mod control_plane;
+mod guardrails;
+mod native;
 mod properties;
+mod recordings;
+mod scenarios;
 
 use super::*;
 use aws_sdk_bedrockruntime::config::{
@@ -34,6 +39,25 @@ const NOVA: &str = "amazon.nova-lite-v1:0";
 
 async fn simulator() -> Simulator {
     Simulator::start(Options::default()).await.unwrap()
+}
+
+/// One that takes requests without a signature.
+async fn open() -> Simulator {
+    Simulator::start(Options { signatures: Signatures::Ignored, ..Options::default() }).await.unwrap()
+}
+
+/// Sends a JSON body to an operation of a model and reads the JSON of the reply, whatever its status.
+async fn call(simulator: &Simulator, model: &str, operation: &str, body: &Value) -> Value {
+    body_of(&raw(simulator, &post(&format!("/model/{model}/{operation}"), &body.to_string())).await)
+}
+
+/// A Converse request of one user text, with more members.
+fn conversation(text: &str, members: Value) -> Value {
+    let mut body = json!({"messages": [{"role": "user", "content": [{"text": text}]}]});
+    if let Value::Object(members) = members {
+        body.as_object_mut().unwrap().extend(members);
+    }
+    body
 }
 
 fn config(simulator: &Simulator) -> aws_sdk_bedrockruntime::config::Builder {

@@ -1,14 +1,11 @@
 //! Claude's native request, in the words of the model itself.
 
+use super::claude_blocks::{block, name, words};
 use super::claude_rules::{self, Parameters};
-use super::conversation::signed;
-use super::media::picture;
-use super::schema;
+use super::{cache_points, history, schema};
 use crate::simulator::converse::{list, strings};
 use crate::simulator::fault::Fault;
 use crate::simulator::models::{Can, Model};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
 const MEMBERS: [&str; 16] = [
@@ -30,7 +27,8 @@ const MEMBERS: [&str; 16] = [
     "amazon-bedrock-guardrailConfig",
 ];
 
-type Check = Result<(), String>;
+/// The error is the model's own text.
+pub(super) type Check = Result<(), String>;
 
 /// Refuses what Claude would refuse.
 pub(in crate::simulator) fn claude(model: &Model, body: &Value) -> Result<(), Fault> {
@@ -75,7 +73,9 @@ fn check(model: &Model, request: &Map<String, Value>, body: &Value) -> Check {
     messages(model, &body["messages"])?;
     tools(model, body)?;
     output_format(model, &body["output_config"])?;
-    claude_rules::check(model, &parameters(body, limit))
+    cache_points::claude(model, body)?;
+    claude_rules::check(model, &parameters(body, limit))?;
+    history::claude(body)
 }
 
 fn parameters(body: &Value, limit: u64) -> Parameters<'_> {
@@ -88,13 +88,12 @@ fn parameters(body: &Value, limit: u64) -> Parameters<'_> {
         max_tokens: Some(limit),
         forced: matches!(body["tool_choice"]["type"].as_str(), Some("any" | "tool")),
         prefilled: list(&body["messages"]).last().is_some_and(|last| last["role"] == "assistant"),
-        interleaved: strings(&body["anthropic_beta"])
-            .iter()
-            .any(|beta| beta.starts_with("interleaved-thinking")),
+        betas: strings(&body["anthropic_beta"]),
     }
 }
 
-fn only(members: &Map<String, Value>, at: &str, known: &[&str]) -> Check {
+/// Refuses members outside `known`.
+pub(super) fn only(members: &Map<String, Value>, at: &str, known: &[&str]) -> Check {
     match members.keys().find(|key| !known.contains(&key.as_str())) {
         Some(key) => Err(format!("{at}{key}: Extra inputs are not permitted")),
         None => Ok(()),
@@ -118,17 +117,6 @@ fn system(system: &Value) -> Check {
     }
 }
 
-fn words(text: &Value, at: &str) -> Check {
-    match text.as_str() {
-        None => Err(format!("{at}text: Input should be a valid string")),
-        Some("") => Err(format!("{at}text: text content blocks must be non-empty")),
-        Some(text) if text.trim().is_empty() => {
-            Err(format!("{at}text: text content blocks must contain non-whitespace text"))
-        }
-        Some(_) => Ok(()),
-    }
-}
-
 fn messages(model: &Model, messages: &Value) -> Check {
     let Some(messages) = messages.as_array() else { return Err("messages: Field required".to_owned()) };
     if messages.is_empty() {
@@ -142,6 +130,10 @@ fn messages(model: &Model, messages: &Value) -> Check {
             return Err(format!("messages.{index}: Input should be an object"));
         };
         only(members, &at, &["role", "content"])?;
+        if message["role"] == "system" && model.can(Can::SystemTurns) {
+            system(&message["content"])?;
+            continue;
+        }
         let Some(role @ ("user" | "assistant")) = message["role"].as_str() else {
             return Err(format!("{at}role: Input should be 'user' or 'assistant'"));
         };
@@ -159,8 +151,8 @@ fn messages(model: &Model, messages: &Value) -> Check {
         } else if !content.is_string() && !content.is_array() {
             return Err(format!("{at}content: Input should be a valid list"));
         }
-        for (place, block) in list(content).iter().enumerate() {
-            self::block(model, block, role, index, place)?;
+        for (place, part) in list(content).iter().enumerate() {
+            block(model, part, role, index, place)?;
         }
         pairing(index, role, content, before == Some(role), &mut asked)?;
         before = Some(role);
@@ -173,83 +165,6 @@ fn messages(model: &Model, messages: &Value) -> Check {
         ));
     }
     last_turn(model, messages)
-}
-
-fn block(model: &Model, block: &Value, role: &str, message: usize, place: usize) -> Check {
-    let at = format!("messages.{message}.content.{place}.");
-    let Some(members) = block.as_object() else { return Err(format!("{at}Input should be an object")) };
-    let kind = block["type"].as_str().unwrap_or_default();
-    let known: &[&str] = match kind {
-        "text" => &["text", "citations"],
-        "image" => &["source"],
-        "document" => &["source", "title", "context", "citations"],
-        "tool_use" => &["id", "name", "input", "caller"],
-        "tool_result" => &["tool_use_id", "content", "is_error"],
-        "thinking" => &["thinking", "signature"],
-        "redacted_thinking" => &["data"],
-        "search_result" => &["source", "title", "content", "citations"],
-        _ => return Err(format!("{at}type: Input tag '{kind}' does not match any of the expected tags")),
-    };
-    let known: Vec<&str> = known.iter().copied().chain(["type", "cache_control"]).collect();
-    only(members, &format!("{at}{kind}."), &known)?;
-    let own = if role == "user" { ["tool_use", "thinking"] } else { ["tool_result", "image"] };
-    if own.contains(&kind) {
-        return Err(format!("messages.{message}: `{kind}` blocks can't be in {role} messages"));
-    }
-    match kind {
-        "text" => words(&block["text"], &at),
-        "image" => image(&block["source"], &at),
-        "tool_use" => {
-            name(&block["id"], &format!("{at}tool_use.id"), usize::MAX)?;
-            name(&block["name"], &format!("{at}tool_use.name"), 200)?;
-            match block["input"] {
-                Value::Object(_) => Ok(()),
-                _ => Err(format!("{at}tool_use.input: Input should be a valid dictionary")),
-            }
-        }
-        "thinking" => {
-            let text = block["thinking"].as_str().unwrap_or_default();
-            signed(text, block["signature"].as_str(), message, place)
-        }
-        "redacted_thinking" if !model.can(Can::Reasoning) => {
-            Err(format!("{at}type: thinking is not supported"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn image(source: &Value, at: &str) -> Check {
-    if source["type"] != "base64" {
-        return Err(format!("{at}image.source.type: Input should be 'base64'"));
-    }
-    let media = source["media_type"].as_str().unwrap_or_default();
-    if !["image/jpeg", "image/png", "image/gif", "image/webp"].contains(&media) {
-        return Err(format!(
-            "{at}image.source.base64.media_type: Input should be 'image/jpeg', 'image/png', 'image/gif' or \
-             'image/webp'"
-        ));
-    }
-    let bytes = BASE64_STANDARD
-        .decode(source["data"].as_str().unwrap_or_default())
-        .map_err(|_| format!("{at}image.source.base64.data: invalid base64 data"))?;
-    match picture(&bytes) {
-        Some(real) if media.strip_prefix("image/") == Some(real) => Ok(()),
-        Some(real) => Err(format!(
-            "{at}image.source.base64.data: The image was specified using the {media} media type, but the image \
-             appears to be a image/{real} image"
-        )),
-        None => Err("Could not process image".to_owned()),
-    }
-}
-
-/// Letters, digits, `_` and `-`.
-fn name(value: &Value, at: &str, longest: usize) -> Check {
-    let fits = value.as_str().is_some_and(|text| {
-        !text.is_empty()
-            && text.chars().count() <= longest
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-    });
-    if fits { Ok(()) } else { Err(format!("{at}: String should match pattern '^[a-zA-Z0-9_-]+$'")) }
 }
 
 /// Neighbours of one role count as one turn; every tool use needs its result in the turn after it.
@@ -311,6 +226,9 @@ fn last_turn(model: &Model, messages: &[Value]) -> Check {
 
 fn tools(model: &Model, body: &Value) -> Check {
     let mut names = Vec::new();
+    if !list(&body["tools"]).is_empty() && !model.can(Can::Tools) {
+        return Err("tools: Extra inputs are not permitted".to_owned());
+    }
     for (index, tool) in list(&body["tools"]).iter().enumerate() {
         let at = format!("tools.{index}.");
         name(&tool["name"], &format!("{at}custom.name"), 128)?;
@@ -327,10 +245,25 @@ fn tools(model: &Model, body: &Value) -> Check {
         if tool["input_schema"]["type"] != "object" {
             return Err(format!("{at}custom.input_schema.type: Field required"));
         }
+        if tool["strict"] == true {
+            if !model.can(Can::Strict) {
+                return Err(format!("{at}custom.strict: Extra inputs are not permitted"));
+            }
+            schema::compiles(model, &tool["input_schema"])
+                .map_err(|why| format!("{at}custom.input_schema: {why}"))?;
+        }
     }
+    let strict = list(&body["tools"]).iter().filter(|tool| tool["strict"] == true);
+    schema::fits_together(model, strict.map(|tool| &tool["input_schema"]))?;
     let Some(choice) = body.get("tool_choice") else { return Ok(()) };
     let known = ["type", "name", "disable_parallel_tool_use"];
     only(choice.as_object().unwrap_or(&Map::new()), "tool_choice.", &known)?;
+    if choice.get("disable_parallel_tool_use").is_some_and(|disabled| !disabled.is_boolean()) {
+        return Err("tool_choice.disable_parallel_tool_use: Input should be a valid boolean".to_owned());
+    }
+    if names.is_empty() {
+        return Err("tool_choice may only be specified while providing tools.".to_owned());
+    }
     match choice["type"].as_str() {
         Some("auto" | "none") => Ok(()),
         Some("any" | "tool") if !model.can(Can::ForceAny) => {
@@ -350,8 +283,16 @@ fn output_format(model: &Model, config: &Value) -> Check {
     if let Some(members) = config.as_object() {
         only(members, "output_config.", &["effort", "format"])?;
     }
-    if config.get("format").is_some() && !model.can(Can::JsonSchema) {
+    let Some(format) = config.get("format").filter(|format| !format.is_null()) else { return Ok(()) };
+    if !model.can(Can::JsonSchema) {
         return Err("output_config.format: Extra inputs are not permitted".to_owned());
     }
-    schema::compiles(&config["format"]["schema"]).map_err(|why| format!("output_config.format.schema: {why}"))
+    let Some(members) = format.as_object() else {
+        return Err("output_config.format: Input should be an object".to_owned());
+    };
+    only(members, "output_config.format.", &["type", "schema"])?;
+    if format["type"] != "json_schema" {
+        return Err("output_config.format.type: Input should be 'json_schema'".to_owned());
+    }
+    schema::compiles(model, &format["schema"]).map_err(|why| format!("output_config.format.schema: {why}"))
 }

@@ -3,6 +3,8 @@
 use crate::simulator::models::{Model, Sampling, Thinking};
 use serde_json::Value;
 
+const EFFORTS: [&str; 5] = ["low", "medium", "high", "xhigh", "max"];
+
 /// The parameters that depend on each other, wherever they were found.
 #[derive(Debug, Default)]
 pub(super) struct Parameters<'a> {
@@ -16,8 +18,16 @@ pub(super) struct Parameters<'a> {
     pub(super) forced: bool,
     /// The assistant has the last word.
     pub(super) prefilled: bool,
-    /// Tokens of thinking may exceed those of the answer.
-    pub(super) interleaved: bool,
+    /// `anthropic_beta`.
+    pub(super) betas: Vec<String>,
+}
+
+impl Parameters<'_> {
+    /// Whether a beta of this name, without its date, is on: `effort-` is what Opus 4.5 wants for its effort, and with
+    /// `interleaved-thinking` the tokens of thinking may exceed those of the answer.
+    fn has_beta(&self, name: &str) -> bool {
+        self.betas.iter().any(|beta| beta.starts_with(name))
+    }
 }
 
 /// Checks them; the error is the model's own text.
@@ -42,17 +52,29 @@ pub(super) fn check(model: &Model, parameters: &Parameters<'_>) -> Result<(), St
             }
         }
     }
-    if let Some(effort) = parameters.effort
-        && !["low", "medium", "high", "xhigh", "max"].iter().any(|known| effort == known)
-    {
-        return Err(
-            "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'".to_owned()
-        );
+    if let Some(effort) = parameters.effort {
+        check_effort(model, effort, parameters)?;
     }
     match parameters.thinking {
         Some(thinking) => check_thinking(model, thinking, parameters),
         None => Ok(()),
     }
+}
+
+fn check_effort(model: &Model, effort: &Value, parameters: &Parameters<'_>) -> Result<(), String> {
+    let Some(effort) = effort.as_str().filter(|effort| EFFORTS.contains(effort)) else {
+        return Err(
+            "output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'".to_owned()
+        );
+    };
+    let known = model.efforts();
+    if known.is_empty() || (model.id.contains("opus-4-5") && !parameters.has_beta("effort-")) {
+        return Err("This model does not support the effort parameter.".to_owned());
+    }
+    if known.contains(&effort) {
+        return Ok(());
+    }
+    Err(format!("output_config.effort: '{effort}' is not supported by this model"))
 }
 
 fn check_thinking(model: &Model, thinking: &Value, parameters: &Parameters<'_>) -> Result<(), String> {
@@ -62,6 +84,16 @@ fn check_thinking(model: &Model, thinking: &Value, parameters: &Parameters<'_>) 
         members.keys().find(|key| !["type", "budget_tokens", "display"].contains(&key.as_str()))
     }) {
         return Err(format!("thinking.{extra}: Extra inputs are not permitted"));
+    }
+    if let Some(display) = thinking.get("display")
+        && display != "summarized"
+        && display != "omitted"
+    {
+        return Err("thinking.display: Input should be 'summarized' or 'omitted'".to_owned());
+    }
+    if thinking.get("budget_tokens").is_some() && thinking["type"] != "enabled" {
+        let kind = thinking["type"].as_str().unwrap_or_default();
+        return Err(format!("thinking.{kind}.budget_tokens: Extra inputs are not permitted"));
     }
     let budgeted = match thinking["type"].as_str() {
         Some("disabled") => {
@@ -106,7 +138,9 @@ fn check_thinking(model: &Model, thinking: &Value, parameters: &Parameters<'_>) 
                 "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024".to_owned()
             );
         }
-        if !parameters.interleaved && parameters.max_tokens.is_some_and(|limit| limit <= budget) {
+        if !parameters.has_beta("interleaved-thinking")
+            && parameters.max_tokens.is_some_and(|limit| limit <= budget)
+        {
             return Err("`max_tokens` must be greater than `thinking.budget_tokens`.".to_owned());
         }
         if parameters.forced {

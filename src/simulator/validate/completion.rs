@@ -1,8 +1,8 @@
-//! The small native formats: Llama, Titan Text, and what Nova's has beyond Converse's parts.
+//! The small native formats: prompts with few members, Titan Text, and what Nova's has beyond Converse's parts.
 
-use super::conversation;
+use super::{conversation, fields, tools};
 use crate::simulator::fault::Fault;
-use crate::simulator::models::{Can, Model};
+use crate::simulator::models::{Can, Format, Model};
 use crate::simulator::shape::{array, object, one_of, only, required, string, whole, within};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -66,6 +66,86 @@ pub(in crate::simulator) fn titan(model: &Model, body: &Value) -> Result<(), Fau
     Ok(())
 }
 
+/// A prompt, and what each family takes beside it.
+pub(in crate::simulator) fn prompt(model: &Model, form: Format, body: &Value) -> Result<(), Fault> {
+    let request = object(body, "")?;
+    let (known, limit_name): (&[&str], &str) = match form {
+        Format::ClaudeText => (
+            &[
+                "prompt",
+                "max_tokens_to_sample",
+                "temperature",
+                "top_p",
+                "top_k",
+                "stop_sequences",
+                "anthropic_version",
+            ],
+            "max_tokens_to_sample",
+        ),
+        Format::CohereCommand => (
+            &[
+                "prompt",
+                "max_tokens",
+                "temperature",
+                "p",
+                "k",
+                "stop_sequences",
+                "num_generations",
+                "stream",
+                "return_likelihoods",
+                "truncate",
+                "logit_bias",
+            ],
+            "max_tokens",
+        ),
+        Format::DeepSeekPrompt => (&["prompt", "max_tokens", "temperature", "top_p", "stop"], "max_tokens"),
+        _ if model.id.contains("large") => {
+            (&["prompt", "max_tokens", "temperature", "top_p", "stop"], "max_tokens")
+        }
+        _ => (&["prompt", "max_tokens", "temperature", "top_p", "top_k", "stop"], "max_tokens"),
+    };
+    only(request, "", known)?;
+    let text = string(required(request, "", "prompt")?, "/prompt")?;
+    if text.is_empty() {
+        return Err(Fault::malformed("/prompt", "expected minLength: 1, actual: 0"));
+    }
+    if form == Format::ClaudeText {
+        required(request, "", limit_name)?;
+        if !(text.contains("Human:") && text.contains("Assistant:")) {
+            return Err(Fault::validation(
+                "Invalid prompt: prompt must start with \"\\n\\nHuman:\" turn, prompt must end with \
+                 \"\\n\\nAssistant:\" turn",
+            ));
+        }
+    }
+    let hottest = if form == Format::CohereCommand { 5.0 } else { 1.0 };
+    let ranges = [
+        ("temperature", 0.0, hottest),
+        ("top_p", 0.0, 1.0),
+        ("p", 0.0, 1.0),
+        ("top_k", 0.0, 500.0),
+        ("k", 0.0, 500.0),
+        ("num_generations", 1.0, 5.0),
+    ];
+    for (name, low, high) in ranges {
+        if let Some(value) = request.get(name) {
+            within(value, &format!("/{name}"), low, high)?;
+        }
+    }
+    if let Some(count) = request.get(limit_name) {
+        limit(count, &format!("/{limit_name}"), model)?;
+    }
+    for name in ["stop", "stop_sequences"] {
+        let Some(stops) = request.get(name) else { continue };
+        let stops = array(stops, &format!("/{name}"))?;
+        if name == "stop" && stops.len() > 10 {
+            return Err(Fault::malformed("/stop", "expected maximum item count: 10"));
+        }
+        stops.iter().try_for_each(|stop| string(stop, &format!("/{name}")).map(|_| ()))?;
+    }
+    Ok(())
+}
+
 /// Nova's `messages-v1`.
 pub(in crate::simulator) fn nova(model: &Model, body: &Value, streaming: bool) -> Result<(), Fault> {
     let request = object(body, "")?;
@@ -99,11 +179,14 @@ pub(in crate::simulator) fn nova(model: &Model, body: &Value, streaming: bool) -
             conversation::stops(model, stops, "/inferenceConfig/stopSequences")?;
         }
     }
+    if let Some(config) = request.get("reasoningConfig") {
+        fields::nova_reasoning(config, &request.get("inferenceConfig").cloned().unwrap_or_default())?;
+    }
     if let Some(system) = request.get("system") {
         conversation::system(model, system)?;
     }
     conversation::messages(model, request.get("messages").unwrap_or(&Value::Null))?;
-    conversation::tools(model, body, streaming)
+    tools::tools(model, body, streaming)
 }
 
 fn limit(value: &Value, at: &str, model: &Model) -> Result<(), Fault> {

@@ -1,12 +1,12 @@
-//! Messages, system text and tools, in the blocks that Converse and Nova's native format share.
+//! Messages and system text, in the blocks that Converse and Nova's native format share.
 
-use super::{media, schema};
-use crate::simulator::answer::signature;
+use super::{cache_points, media};
+use crate::simulator::answer::{redacted, signature};
 use crate::simulator::converse::list;
 use crate::simulator::fault::Fault;
 use crate::simulator::models::{Can, Format, Model, Stop};
 use crate::simulator::shape::{array, named, object, one_of, only, required, string, union};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 const BLOCKS: [&str; 12] = [
     "text",
@@ -23,7 +23,7 @@ const BLOCKS: [&str; 12] = [
     "searchResult",
 ];
 const ID_MARKS: &str = "_.:-";
-const NAME_MARKS: &str = "_-";
+pub(super) const NAME_MARKS: &str = "_-";
 
 /// `system`: texts, guarded texts and cache points.
 pub(super) fn system(model: &Model, system: &Value) -> Result<(), Fault> {
@@ -44,7 +44,7 @@ pub(super) fn system(model: &Model, system: &Value) -> Result<(), Fault> {
                      text field, and try again."
                 )));
             }
-            "cachePoint" => cache_point(model, value, &at)?,
+            "cachePoint" => cache_points::point(model, value, &at)?,
             _ => {}
         }
     }
@@ -61,8 +61,12 @@ pub(super) fn messages(model: &Model, messages: &Value) -> Result<(), Fault> {
         let members = object(message, &at)?;
         only(members, &at, &["role", "content"])?;
         let role = required(members, &at, "role")?;
-        one_of(role, &format!("{at}/role"), &["user", "assistant"])?;
+        one_of(role, &format!("{at}/role"), &["user", "assistant", "system"])?;
         let role = string(role, &at)?;
+        if role == "system" {
+            system_turn(model, required(members, &at, "content")?, &at)?;
+            continue;
+        }
         if before.is_none() && role == "assistant" && !model.can(Can::AssistantFirst) {
             return Err(starts_with_user());
         }
@@ -97,6 +101,32 @@ pub(super) fn messages(model: &Model, messages: &Value) -> Result<(), Fault> {
     last_turn(model, messages)
 }
 
+/// System text in the middle of a conversation.
+fn system_turn(model: &Model, content: &Value, at: &str) -> Result<(), Fault> {
+    if !model.can(Can::SystemTurns) {
+        return Err(Fault::validation(
+            "This model doesn't support the system role in messages. Use the system field and try again.",
+        ));
+    }
+    for (index, block) in array(content, at)?.iter().enumerate() {
+        let at = format!("{at}/content/{index}");
+        let (kind, value) = union(block, &at, &["text", "cachePoint", "toolAddition", "toolRemoval"])?;
+        match kind {
+            "text" if string(value, &at)?.trim().is_empty() => return Err(blank(&at)),
+            "cachePoint" => cache_points::point(model, value, &at)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn blank(at: &str) -> Fault {
+    let place = at.trim_start_matches('/').replace('/', ".");
+    Fault::validation(format!(
+        "The text field in the ContentBlock object at {place} is blank. Add text to the text field, and try again."
+    ))
+}
+
 fn starts_with_user() -> Fault {
     Fault::validation(
         "A conversation must start with a user message. Try again with a conversation that starts with a user \
@@ -114,24 +144,24 @@ impl Place {
     fn pointer(&self) -> String {
         format!("/messages/{}/content/{}", self.message, self.block)
     }
-
-    fn dotted(&self) -> String {
-        format!("messages.{}.content.{}", self.message, self.block)
-    }
 }
 
 fn block(model: &Model, block: &Value, role: &str, place: &Place) -> Result<(), Fault> {
     let at = place.pointer();
     let (kind, value) = union(block, &at, &BLOCKS)?;
     match kind {
-        "text" if string(value, &at)?.trim().is_empty() => Err(Fault::validation(format!(
-            "The text field in the ContentBlock object at {} is blank. Add text to the text field, and try again.",
-            place.dotted()
-        ))),
+        "text" if string(value, &at)?.trim().is_empty() => Err(blank(&at)),
         "image" | "document" | "video" | "audio" => media::block(model, kind, value, role, &at),
+        "guardContent" => {
+            let (kind, value) = union(value, &at, &["text", "image"])?;
+            if kind == "text" {
+                string(required(object(value, &at)?, &at, "text")?, &at)?;
+            }
+            Ok(())
+        }
         "toolUse" => tool_use(value, role, &at),
         "toolResult" => tool_result(model, value, role, &at),
-        "cachePoint" => cache_point(model, value, &at),
+        "cachePoint" => cache_points::point(model, value, &at),
         "reasoningContent" => reasoning(model, value, role, place),
         "citationsContent" | "searchResult" if !model.can(Can::Citations) => {
             Err(Fault::validation("This model doesn't support citations."))
@@ -184,7 +214,13 @@ fn tool_result(model: &Model, value: &Value, role: &str, at: &str) -> Result<(),
                      field, and try again."
                 )));
             }
+            "image" | "document" | "video" if !model.can(Can::ResultMedia) => {
+                return Err(unsupported(&format!("{kind} content block that you provided in toolResult")));
+            }
             "image" | "document" | "video" => media::block(model, kind, value, role, &at)?,
+            "searchResult" if !model.can(Can::Citations) => {
+                return Err(Fault::validation("This model doesn't support citations."));
+            }
             _ => {}
         }
     }
@@ -201,7 +237,14 @@ fn reasoning(model: &Model, value: &Value, role: &str, place: &Place) -> Result<
     }
     let (kind, value) = union(value, &at, &["reasoningText", "redactedContent"])?;
     if kind == "redactedContent" {
-        return string(value, &at).map(|_| ());
+        let data = string(value, &at)?;
+        if model.facts.format == Format::Claude && data != redacted() {
+            let (message, block) = (place.message, place.block);
+            return Err(from_model(&format!(
+                "messages.{message}.content.{block}: Invalid `data` in `redacted_thinking` block"
+            )));
+        }
+        return Ok(());
     }
     let members = object(value, &at)?;
     only(members, &at, &["text", "signature"])?;
@@ -224,24 +267,6 @@ pub(super) fn signed(text: &str, given: Option<&str>, message: usize, block: usi
             Err(format!("messages.{message}.content.{block}: Invalid `signature` in `thinking` block"))
         }
     }
-}
-
-fn cache_point(model: &Model, value: &Value, at: &str) -> Result<(), Fault> {
-    let members = object(value, at)?;
-    only(members, at, &["type", "ttl"])?;
-    one_of(required(members, at, "type")?, at, &["default"])?;
-    if let Some(ttl) = members.get("ttl") {
-        one_of(ttl, at, &["5m", "1h"])?;
-    }
-    if model.can(Can::CachePoints) {
-        return Ok(());
-    }
-    Err(Fault::new(
-        403,
-        "AccessDeniedException",
-        "You invoked an unsupported model or your request did not allow prompt caching. See the documentation for \
-         more information.",
-    ))
 }
 
 /// Checks that a turn answers exactly the tool uses of the turn before it.
@@ -305,106 +330,6 @@ fn last_turn(model: &Model, messages: &[Value]) -> Result<(), Fault> {
         if text.ends_with(char::is_whitespace) {
             return Err(from_model("messages: final assistant content cannot end with trailing whitespace"));
         }
-    }
-    Ok(())
-}
-
-/// `toolConfig`: its shape, and whether the model takes it at all.
-pub(super) fn tools(model: &Model, body: &Value, streaming: bool) -> Result<(), Fault> {
-    let used = list(&body["messages"])
-        .iter()
-        .flat_map(|message| list(&message["content"]))
-        .any(|block| block.get("toolUse").is_some() || block.get("toolResult").is_some());
-    let Some(config) = body.get("toolConfig") else {
-        if used {
-            return Err(Fault::validation(
-                "The toolConfig field must be defined when using toolUse and toolResult content blocks.",
-            ));
-        }
-        return Ok(());
-    };
-    let config = object(config, "/toolConfig")?;
-    only(config, "/toolConfig", &["tools", "toolChoice"])?;
-    let tools = array(required(config, "/toolConfig", "tools")?, "/toolConfig/tools")?;
-    if tools.is_empty() {
-        return Err(Fault::validation(
-            "1 validation error detected: Value '[]' at 'toolConfig.tools' failed to satisfy constraint: Member \
-             must have length greater than or equal to 1",
-        ));
-    }
-    if !model.can(Can::Tools) {
-        return Err(Fault::validation("This model doesn't support tool use."));
-    }
-    if streaming && !model.can(Can::StreamTools) {
-        return Err(Fault::validation("This model doesn't support tool use in streaming mode."));
-    }
-    let mut names = Vec::new();
-    for (index, tool) in tools.iter().enumerate() {
-        let at = format!("/toolConfig/tools/{index}");
-        match union(tool, &at, &["toolSpec", "systemTool", "cachePoint"])? {
-            ("toolSpec", spec) => {
-                let name = tool_spec(model, object(spec, &at)?, &format!("{at}/toolSpec"))?;
-                if names.contains(&name) {
-                    return Err(from_model("tools: Tool names must be unique."));
-                }
-                names.push(name);
-            }
-            ("cachePoint", _) if model.facts.format == Format::Nova => {
-                return Err(unsupported("cachePoint field in toolConfig"));
-            }
-            ("cachePoint", point) => cache_point(model, point, &at)?,
-            _ => {}
-        }
-    }
-    match config.get("toolChoice") {
-        Some(choice) => tool_choice(model, choice, &names),
-        None => Ok(()),
-    }
-}
-
-fn tool_spec<'a>(model: &Model, spec: &'a Map<String, Value>, at: &str) -> Result<&'a str, Fault> {
-    only(spec, at, &["name", "description", "inputSchema", "strict"])?;
-    let name = named(required(spec, at, "name")?, &format!("{at}/name"), 64, NAME_MARKS)?;
-    if let Some(description) = spec.get("description")
-        && string(description, at)?.is_empty()
-    {
-        let path = at.trim_start_matches('/').replace('/', ".");
-        return Err(Fault::validation(format!(
-            "1 validation error detected: Value '' at '{path}.description' failed to satisfy constraint: Member \
-             must have length greater than or equal to 1"
-        )));
-    }
-    let (_, schema) = union(required(spec, at, "inputSchema")?, &format!("{at}/inputSchema"), &["json"])?;
-    if schema["type"] != "object" {
-        let path = at.trim_start_matches('/').replace('/', ".");
-        return Err(Fault::validation(format!(
-            "The value at {path}.inputSchema.json.type must be one of the following: object."
-        )));
-    }
-    if spec.get("strict") == Some(&Value::Bool(true)) {
-        if !model.can(Can::JsonSchema) {
-            return Err(unsupported("strict field in toolSpec"));
-        }
-        schema::compiles(schema).map_err(|why| from_model(&format!("tools.custom.input_schema: {why}")))?;
-    }
-    Ok(name)
-}
-
-fn tool_choice(model: &Model, choice: &Value, names: &[&str]) -> Result<(), Fault> {
-    let (kind, value) = union(choice, "/toolConfig/toolChoice", &["auto", "any", "tool"])?;
-    let refused = match kind {
-        "any" => !model.can(Can::ForceAny),
-        "tool" => !model.can(Can::ForceTool),
-        _ => false,
-    };
-    if refused {
-        return Err(Fault::validation(format!(
-            "This model doesn't support the toolConfig.toolChoice.{kind} field. Remove toolConfig.toolChoice.{kind} \
-             and try again."
-        )));
-    }
-    if kind == "tool" && !value["name"].as_str().is_some_and(|name| names.contains(&name)) {
-        return Err(from_model("tool_choice: Tool not found in provided tools"));
     }
     Ok(())
 }

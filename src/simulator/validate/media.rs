@@ -3,7 +3,7 @@
 use super::conversation::{from_model, unsupported};
 use crate::simulator::converse::list;
 use crate::simulator::fault::Fault;
-use crate::simulator::models::{Can, Model};
+use crate::simulator::models::{Can, Format, Model};
 use crate::simulator::shape::{object, one_of, only, required, string, union};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -12,6 +12,10 @@ use serde_json::{Map, Value};
 const IMAGES: [&str; 4] = ["png", "jpeg", "gif", "webp"];
 const DOCUMENTS: [&str; 9] = ["pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"];
 const VIDEOS: [&str; 9] = ["mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"];
+const AUDIO: [&str; 15] = [
+    "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm",
+    "webm",
+];
 /// Converse's limits in bytes.
 const IMAGE_LIMIT: usize = 3_932_160;
 const DOCUMENT_LIMIT: usize = 4_718_592;
@@ -22,6 +26,7 @@ pub(super) fn block(model: &Model, kind: &str, value: &Value, role: &str, at: &s
         "image" => model.can(Can::Images),
         "document" => model.can(Can::Documents),
         "video" => model.can(Can::Video),
+        "audio" => model.can(Can::Audio),
         _ => false,
     };
     if !can {
@@ -31,15 +36,45 @@ pub(super) fn block(model: &Model, kind: &str, value: &Value, role: &str, at: &s
         return Err(Fault::validation(format!("Assistant messages cannot contain {kind} content blocks.")));
     }
     let members = object(value, at)?;
+    if let Some(place) = value["source"].get("s3Location") {
+        s3_location(model, kind, place, &format!("{at}/source/s3Location"))?;
+    }
+    if let Some(citations) = members.get("citations")
+        && citations["enabled"] == true
+        && !model.can(Can::Citations)
+    {
+        return Err(Fault::validation("This model doesn't support citations."));
+    }
     match kind {
         "image" => image(members, at),
         "document" => document(members, at),
         _ => {
             only(members, at, &["format", "source"])?;
-            one_of(required(members, at, "format")?, &format!("{at}/{kind}/format"), &VIDEOS)?;
+            let formats: &[&str] = if kind == "audio" { &AUDIO } else { &VIDEOS };
+            one_of(required(members, at, "format")?, &format!("{at}/{kind}/format"), formats)?;
             bytes(required(members, at, "source")?, at, &["bytes", "s3Location"], usize::MAX).map(|_| ())
         }
     }
+}
+
+/// Claude fetches documents only.
+fn s3_location(model: &Model, kind: &str, place: &Value, at: &str) -> Result<(), Fault> {
+    let fetches = model.can(Can::S3) || (kind == "document" && model.facts.format == Format::Claude);
+    if !fetches {
+        return Err(Fault::validation(
+            "This model doesn't support the s3Uri field. Remove s3Uri and try again.",
+        ));
+    }
+    let members = object(place, at)?;
+    only(members, at, &["uri", "bucketOwner"])?;
+    let uri = string(required(members, at, "uri")?, at)?;
+    if uri.strip_prefix("s3://").is_none_or(|rest| rest.len() < 3) {
+        return Err(Fault::validation(format!(
+            "1 validation error detected: Value '{uri}' at 's3Location.uri' failed to satisfy constraint: Member \
+             must satisfy regular expression pattern: s3://[a-z0-9][\\.\\-a-z0-9]{{1,61}}[a-z0-9](/.*)?"
+        )));
+    }
+    Ok(())
 }
 
 fn image(members: &Map<String, Value>, at: &str) -> Result<(), Fault> {

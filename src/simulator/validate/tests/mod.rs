@@ -1,6 +1,11 @@
 //! What is refused, with which words, and what isn't.
 #![expect(clippy::needless_pass_by_value, reason = "`json!` reads better without a `&` before each")]
 
+mod bodies;
+mod caching;
+mod members;
+mod reasoning;
+
 use super::*;
 use crate::simulator::answer::signature;
 use crate::simulator::fault::Fault;
