@@ -229,7 +229,7 @@ fn with(key: KeyLimits) -> (Limits, Instant) {
 #[test]
 fn who_sends_fifty_times_as_much_waits_for_itself() {
     let mut line = Line::new(Some(10), 100, [None, None]);
-    let mut enter = |line: &mut Line<usize>, key| line.enter(key, || key);
+    let enter = |line: &mut Line<usize>, key| line.enter(key, || key);
     for _ in 0..110 {
         enter(&mut line, 0).unwrap();
     }
