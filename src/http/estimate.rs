@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_picture_counts_by_itself_and_not_by_its_bytes() {
-        let data = "A".repeat(100_000);
+        let data = format!("iVBORw0KGgoAAAANSUhEUgAA{}", "A".repeat(100_000));
         let body = format!(
             r#"{{"max_tokens":1,"messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{data}"}}}}]}}]}}"#
         );
