@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +24,7 @@ use crate::gateway::{
     ThoughtLimits,
 };
 use crate::http::{self, CredentialState, Edge, Health, Limits};
+use crate::limits;
 use crate::listener::{self, Closed, Listener, Observer, Shutdown, Workers};
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
@@ -90,6 +91,7 @@ impl App {
         let edge = Arc::new(Edge {
             gateway,
             keys: keys(config),
+            admission: admission(config),
             metrics,
             health: Health::new(aws.region().to_owned(), simulate),
             shutdown,
@@ -236,7 +238,6 @@ async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Part
 
 /// What may be fetched; `None`: nothing.
 fn fetch_settings(config: &config::Fetch) -> Option<fetch::Settings> {
-    let count = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
     config.enabled.then(|| fetch::Settings {
         http: config.http,
         ports: config.ports.clone(),
@@ -477,6 +478,37 @@ fn keys(config: &Config) -> Option<Keys> {
     }
 }
 
+/// What may be taken, by all and by each key.
+fn admission(config: &Config) -> limits::Limits {
+    let config::Limits { concurrency, body_bytes, queue_length, queue_wait, per_key, keys: own } =
+        &config.limits;
+    let settings = limits::Settings {
+        concurrency: concurrency.map(count),
+        queue_length: (*queue_length).into(),
+        queue_wait: *queue_wait,
+        body_bytes: Some(*body_bytes),
+    };
+    let limits_of = |id: &str| key_limits(own.get(id).unwrap_or(per_key));
+    let keys = match &config.auth {
+        Auth::Open => Vec::new(),
+        Auth::Keys(keys) => keys.iter().map(|key| (key.id.clone(), limits_of(&key.id))).collect(),
+    };
+    limits::Limits::new(settings, key_limits(per_key), keys, Instant::now())
+}
+
+fn key_limits(limits: &config::KeyLimits) -> limits::KeyLimits {
+    let config::KeyLimits { concurrency, requests_per_minute, tokens_per_minute } = *limits;
+    limits::KeyLimits {
+        concurrency: concurrency.map(count),
+        requests_per_minute: requests_per_minute.map(NonZeroU32::get),
+        tokens_per_minute: tokens_per_minute.map(NonZeroU32::get),
+    }
+}
+
+fn count(number: NonZeroU32) -> usize {
+    usize::try_from(number.get()).unwrap_or(usize::MAX)
+}
+
 fn listener_settings(config: &Config) -> listener::Settings {
     let server = &config.server;
     listener::Settings {
@@ -484,7 +516,7 @@ fn listener_settings(config: &Config) -> listener::Settings {
         idle_timeout: server.idle_timeout,
         body_timeout: server.body_timeout,
         write_stall_timeout: server.write_stall_timeout,
-        max_connections: usize::try_from(server.max_connections.get()).unwrap_or(usize::MAX),
+        max_connections: count(server.max_connections),
     }
 }
 

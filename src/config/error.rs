@@ -167,6 +167,10 @@ pub enum Problem {
     BackoffOrder,
     #[error("less than fetch.max_bytes")]
     TotalBelowOne,
+    #[error("less than server.body_limit: a request of that length could never be taken")]
+    BodiesBelowOne,
+    #[error("auth.keys has no key with this id{}", did_you_mean(nearest.as_deref()))]
+    NoSuchKey { nearest: Option<String> },
     #[error("an alias needs a target: `target: <model id or ARN>`")]
     NoTarget,
     #[error("{0:?} is another alias: name the model id or ARN that it stands for")]

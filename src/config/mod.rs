@@ -11,6 +11,7 @@ mod effective;
 mod env;
 mod error;
 mod fetch;
+mod limits;
 mod log;
 mod merge;
 mod models;
@@ -38,6 +39,7 @@ pub use aws::{Aws, Credentials};
 pub use env::{ProcessEnv, Vars};
 pub use error::{Error, Errors, Origin, Place, Problem};
 pub use fetch::Fetch;
+pub use limits::{KeyLimits, Limits};
 pub use log::{Log, LogFormat};
 pub use models::{
     Arns, Cache, Capabilities, Glob, Guardrail, Live, ModelEntry, ModelFormat, ModelList, Models,
@@ -59,6 +61,8 @@ pub struct Config {
     pub server: Server,
     /// Who may call.
     pub auth: Auth,
+    /// How much at once, and how much a minute.
+    pub limits: Limits,
     /// How to reach AWS.
     pub aws: Aws,
     /// The model for requests that name none: a key of [`Models::entries`], or an id. Deserves a warning where its
@@ -166,6 +170,8 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let server = Server::read(root.section("server"));
     let listen = tree.find("server").and_then(|server| server.find("listen"));
     let auth = Auth::read(root.section("auth"), listen);
+    let body_limit = server.as_ref().map(|server| server.body_limit);
+    let limits = Limits::read(root.section("limits"), auth.as_ref(), body_limit);
     let aws = Aws::read(root.section("aws"), vars);
     let models = Models::read(root.section("models"));
     let default_model = models::read_default(&mut root, models.as_ref());
@@ -183,6 +189,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     Some(Config {
         server: server?,
         auth: auth?,
+        limits: limits?,
         aws: aws?,
         default_model: default_model?,
         timeout: timeout?,

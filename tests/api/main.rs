@@ -18,6 +18,7 @@ mod models;
 mod native;
 mod operations;
 mod output;
+mod overload;
 #[cfg(unix)]
 mod process;
 mod reasoning;

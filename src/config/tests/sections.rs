@@ -260,3 +260,36 @@ fn hosts_to_fetch_from_are_names_or_domains() {
         ],
     );
 }
+
+#[test]
+fn limits_of_a_key_are_those_of_every_key_unless_it_has_its_own() {
+    let keys = format!("auth: {{keys: [{{id: ci, sha256: {HEX}}}]}}\n");
+    let yaml = format!(
+        "{keys}limits:
+  concurrency: 0
+  per_key: {{concurrency: 5, tokens_per_minute: 1000}}
+  keys: {{ci: {{concurrency: 0, requests_per_minute: 60}}}}
+"
+    );
+    let limits = from_yaml(&yaml).unwrap().limits;
+    assert_eq!(limits.concurrency, None);
+    let count = NonZeroU32::new;
+    let own = KeyLimits { concurrency: None, requests_per_minute: count(60), tokens_per_minute: count(1000) };
+    assert_eq!(limits.keys, [("ci".to_owned(), own)].into());
+    assert_eq!((limits.per_key.concurrency, limits.per_key.requests_per_minute), (count(5), None));
+    assert_errors(
+        &format!("{keys}limits:\n  keys:\n    co: {{}}\n    ci: {{requests: 1, concurrency: -1}}\n"),
+        &[
+            "4:5: limits.keys.co: auth.keys has no key with this id; did you mean ci?",
+            "5:10: limits.keys.ci.requests: unknown key",
+            "5:36: limits.keys.ci.concurrency: \"-1\" isn't a whole number",
+        ],
+    );
+    assert_errors(
+        "limits:\n  body_bytes: 1MiB\n  queue: {length: 10001}\n",
+        &[
+            "2:15: limits.body_bytes: less than server.body_limit",
+            "3:19: limits.queue.length: \"10001\" isn't a whole number from 0 to 10000",
+        ],
+    );
+}
