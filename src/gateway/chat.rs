@@ -37,7 +37,8 @@ impl Errand for Chat<'_> {
         let request = if stay.has_others { self.request.clone() } else { self.request.take() };
         let Some(request) = request else { return (Err(Fault::internal("a chat was given away twice")), 0) };
         let mut made = 0;
-        (self.ask(request, target, stay, trail, &mut made).await, made)
+        // The larger part of a call by far: it is put in its place once, and not moved from future to future.
+        (Box::pin(self.ask(request, target, stay, trail, &mut made)).await, made)
     }
 }
 

@@ -49,8 +49,11 @@ pub struct BudgetPolicy {
 pub(super) struct Upstreams {
     policy: UpstreamPolicy,
     metrics: Arc<Metrics>,
-    known: RwLock<HashMap<ModelId, Vec<(Box<str>, Arc<Upstream>)>>>,
+    known: RwLock<HashMap<ModelId, Places>>,
 }
+
+/// By region.
+type Places = Vec<(Box<str>, Arc<Upstream>)>;
 
 impl Upstreams {
     pub(super) fn new(policy: UpstreamPolicy, metrics: Arc<Metrics>) -> Self {
@@ -59,7 +62,7 @@ impl Upstreams {
 
     /// What is remembered of a target, called in `region`.
     pub(super) fn of(&self, target: &Target, region: &str) -> Arc<Upstream> {
-        let find = |known: &HashMap<ModelId, Vec<(Box<str>, Arc<Upstream>)>>| {
+        let find = |known: &HashMap<ModelId, Places>| {
             let places = known.get(&target.model)?;
             let (_, upstream) = places.iter().find(|(place, _)| **place == *region)?;
             (upstream.most == target.concurrency).then(|| Arc::clone(upstream))

@@ -16,6 +16,7 @@ use crate::formats::{self, ChatFormat};
 
 /// On which terms a request goes to a model.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a decision of its own")]
 pub struct Terms<'a> {
     /// Whose model.
     pub family: &'static dyn Family,
