@@ -13,6 +13,7 @@ mod choices;
 mod embeddings;
 mod errors;
 mod fallback;
+mod faults;
 mod healing;
 mod lifecycle;
 mod models;

@@ -96,6 +96,34 @@ impl Request {
     }
 }
 
+/// How a client leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// It closes the connection.
+    Close,
+    /// It resets the connection.
+    Reset,
+    /// It says that it sends no more, and keeps the connection.
+    HalfClose,
+}
+
+impl Leave {
+    /// Gives back what is still open.
+    async fn with(self, mut socket: TcpStream) -> Option<TcpStream> {
+        match self {
+            Self::Close => None,
+            Self::Reset => {
+                socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).unwrap();
+                None
+            }
+            Self::HalfClose => {
+                socket.shutdown().await.unwrap();
+                Some(socket)
+            }
+        }
+    }
+}
+
 /// A request whose answer nobody has looked at yet. Dropping it leaves.
 pub(crate) struct Sent {
     socket: TcpStream,
@@ -114,6 +142,10 @@ impl Sent {
             _ = async { reader.readable().await } => {}
         }
         Self { socket, to_head: request.method == "HEAD" }
+    }
+
+    pub(crate) async fn leave(self, how: Leave) -> Option<TcpStream> {
+        how.with(self.socket).await
     }
 
     pub(crate) async fn head(self) -> Live {
@@ -227,6 +259,10 @@ impl Live {
                 Some(chunk[line + 2..line + 2 + size].to_vec())
             }
         }
+    }
+
+    pub(crate) async fn leave(self, how: Leave) -> Option<TcpStream> {
+        how.with(self.socket).await
     }
 
     /// The whole answer.

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::client::Sent;
-use super::{Answer, Live, Request, Transcript};
+use super::{Answer, Live, Proxy, Request, Transcript};
 
 /// What a test wants its gateway to be.
 pub(crate) struct Setup {
@@ -72,9 +72,20 @@ impl Setup {
         Self { upstream: Some(url), ..self }
     }
 
+    /// With a proxy between the gateway and its simulator.
+    pub(crate) async fn start_behind_proxy(self) -> (TestGateway, Proxy) {
+        let simulator = Simulator::start(self.options.clone()).await.unwrap();
+        let proxy = Proxy::start(simulator.address()).await.unwrap();
+        (self.upstream(proxy.url()).start_over(simulator).await, proxy)
+    }
+
     pub(crate) async fn start(self) -> TestGateway {
-        let Self { keys, vars, options, upstream } = self;
-        let simulator = Simulator::start(options).await.unwrap();
+        let simulator = Simulator::start(self.options.clone()).await.unwrap();
+        self.start_over(simulator).await
+    }
+
+    async fn start_over(self, simulator: Simulator) -> TestGateway {
+        let Self { keys, vars, options: _, upstream } = self;
         let Credentials { access_key, secret_key, session_token: _ } = Credentials::default();
         let url = upstream.unwrap_or_else(|| simulator.url());
         let mut overrides = Overrides::default();

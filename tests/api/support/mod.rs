@@ -3,12 +3,14 @@
 mod client;
 mod control;
 mod gateway;
+mod proxy;
 mod script;
 mod sse;
 
-pub(crate) use client::{Answer, Ending, Live, Request};
+pub(crate) use client::{Answer, Ending, Leave, Live, Request};
 pub(crate) use control::{Control, Nobody};
 pub(crate) use gateway::{Setup, TestGateway, streamed};
+pub(crate) use proxy::{Deed, Door, Fault, Proxy, Way, Weather};
 pub(crate) use script::{claude_stream, converse_stream, exception, native_chunk};
 pub(crate) use sse::{SseEvent, Transcript, parse};
 
