@@ -43,11 +43,15 @@ deny:
 audit:
     cargo deny check --hide-inclusion-graph
 
-# Fuzz a decoder: frames, chat_request, converse_stream, messages_stream, native_stream or fetch_guard (nightly; cargo install --locked cargo-fuzz)
+# Fuzz one parser, such as `frames`; fuzz/fuzz_targets/ has them all (nightly; cargo install --locked cargo-fuzz)
 fuzz target seconds="600":
     mkdir -p fuzz/corpus/{{ target }}
     cd fuzz && cargo +nightly fuzz run {{ target }} corpus/{{ target }} seeds/{{ target }} -- \
       -dict=words.dict -max_len=16384 -max_total_time={{ seconds }}
+
+# Fuzz every parser for so long each; without nightly and cargo-fuzz it says so and is well
+fuzz-all seconds="30":
+    fuzz/all {{ seconds }}
 
 # The documentation of the code
 doc:
@@ -64,6 +68,10 @@ image-offline:
 # How fast it is, as ratios to the least work that can be done (bench/README.md)
 bench *flags:
     bench/run {{ flags }}
+
+# Hurt the release build: names of scenarios, --quick, --list (torture/README.md)
+torture *flags:
+    torture/run {{ flags }}
 
 # All that CI does
 ci:

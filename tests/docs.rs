@@ -149,6 +149,40 @@ fn links_between_the_documents_lead_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// What shows that a promise is kept has to exist: tests as `path.rs::name`, scenarios as "rig `name`", fuzz targets as
+/// "fuzz target `name`".
+#[test]
+fn what_the_page_on_reliability_names_exists() {
+    let text = read("docs/reliability.md");
+    let (promises, _) = text.split_once("## Measured").unwrap();
+    let mut missing = Vec::new();
+    let mut named = 0;
+    for (file, test) in code_spans(promises).filter_map(|span| span.split_once(".rs::")) {
+        named += 1;
+        let source = fs::read_to_string(format!("{file}.rs")).unwrap_or_default();
+        if !source.contains(&format!("fn {test}(")) {
+            missing.push(format!("{file}.rs::{test}"));
+        }
+    }
+    assert!(named > 60, "the page is read wrongly: {named} tests");
+    let scenarios = read("torture/src/scenarios/mod.rs");
+    for scenario in promises.split("rig `").skip(1).filter_map(|rest| rest.split('`').next()) {
+        if !scenarios.contains(&format!("(\"{scenario}\", ")) {
+            missing.push(format!("rig {scenario}"));
+        }
+    }
+    for list in promises.split("fuzz target").skip(1) {
+        // One, or several behind one another.
+        let list = list.split(['|', '\n']).next().unwrap();
+        for target in code_spans(list).filter(|target| !target.contains("::")) {
+            if !Path::new("fuzz/fuzz_targets").join(target).with_extension("rs").exists() {
+                missing.push(format!("fuzz target {target}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "docs/reliability.md names {missing:#?}");
+}
+
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }

@@ -83,6 +83,10 @@ fn main() -> Result<()> {
             write(&seeds, target, &name, &seed)?;
         }
     }
+    for (name, text) in texts(here)? {
+        let (target, name) = name.split_once('/').context("a target and a name")?;
+        write(&seeds, target, name, text.as_bytes())?;
+    }
     for (name, url) in URLS {
         write(&seeds, "fetch_guard", name, url.as_bytes())?;
     }
@@ -112,6 +116,37 @@ fn wire(frames: &[FrameLine]) -> Vec<u8> {
         ));
     }
     bytes
+}
+
+/// Seeds that are texts, by target and name.
+fn texts(here: &Path) -> Result<Vec<(&'static str, String)>> {
+    let config = |name: &str| fs::read_to_string(here.join("../config").join(name));
+    let mut texts =
+        vec![("config/default", config("default.yaml")?), ("config/example", config("example.yaml")?)];
+    let written = [
+        ("model_id/plain", "amazon.nova-lite-v1:0"),
+        ("model_id/profile", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ("model_id/arn", "arn:aws:bedrock:eu-west-1:111122223333:application-inference-profile/abc123"),
+        ("model_id/foundation", "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-opus-5"),
+        ("model_id/dots", "a/../b"),
+        ("model_id/escaped", "a%2f%2e%2e%2fb"),
+        ("retry_after/millis", "1500\n2"),
+        ("retry_after/seconds", "\n0.5"),
+        ("retry_after/date", "x\nWed, 21 Oct 2026 07:28:00 GMT"),
+        (
+            "embeddings_request/one",
+            r#"{"model":"amazon.titan-embed-text-v2:0","input":"hi","dimensions":256}"#,
+        ),
+        (
+            "embeddings_request/many",
+            r#"{"model":"cohere.embed-english-v3","input":["a","\u00e9"],"encoding_format":"base64","input_type":"search_query","truncate":"END","user":"u"}"#,
+        ),
+        ("embeddings_request/tokens", r#"{"model":"m","input":[[1,2],[3]]}"#),
+        ("chunks/text", "\x00\n\x01\n\x04one \n\x04two\n\x08\n\x09\n\x0a12"),
+        ("chunks/call", "\x00\n\x02\n\x05why\n\x06s\n\x08\n\x23f\n\x27{\"a\"\n\x27:1}\n\x28\n\x09"),
+    ];
+    texts.extend(written.map(|(name, text)| (name, text.to_owned())));
+    Ok(texts)
 }
 
 /// Streams that end badly.

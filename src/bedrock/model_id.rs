@@ -88,6 +88,25 @@ impl fmt::Display for ModelId {
     }
 }
 
+/// For the fuzzer: whatever the text is, an id that stays within its place in a path, or none. Gives it back.
+///
+/// # Panics
+/// If the promise is broken.
+pub fn fuzz_model_id(text: &str) -> Option<ModelId> {
+    let id = ModelId::parse(text).ok()?;
+    assert_eq!(id.as_str(), text, "an id is sent as it was given");
+    assert!(text.split('/').all(|segment| !segment.is_empty() && segment != "." && segment != ".."));
+    assert!(text.is_ascii() && !text.contains(['%', '?', '#', '\\', ' ']));
+    assert!(text.ends_with(id.base()) && id.public().len() <= text.len());
+    assert!(id.is_arn() || (id.region().is_none() && id.account().is_none() && !id.is_opaque()));
+    if let (Some(account), Some("arn")) = (id.account(), text.split(':').next())
+        && account.len() == 12
+    {
+        assert_ne!(id.public(), text, "a client sees an account");
+    }
+    Some(id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +177,12 @@ mod tests {
         for id in ["", "..", "a/../b", "a/./b", "a//b", "a b", "a?b", "a%2e", "a\nb", "é", &"a".repeat(2049)]
         {
             assert_eq!(ModelId::parse(id), Err(InvalidModelId), "{id}");
+        }
+    }
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_an_id_keeps_to_its_place(text in "(arn:aws[:.a-z0-9/%-]{0,40}|[ -~é]{0,24}|[./:a-z0-9-]{0,24})") {
+            fuzz_model_id(&text);
         }
     }
 }

@@ -522,6 +522,21 @@ fn retry_after(headers: &Headers) -> Option<Duration> {
     (0.0..=86_400.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
 }
 
+/// For the fuzzer: the first line is one header, the second the other one. Whatever they say, a time or none.
+///
+/// # Panics
+/// If it is more than a day, where seconds say it.
+pub fn fuzz_retry_after(text: &str) {
+    let (millis, seconds) = text.split_once('\n').unwrap_or(("", text));
+    let mut headers = Headers::new();
+    // What can't be a header never comes.
+    for (name, value) in [("x-amz-retry-after", millis), ("retry-after", seconds)] {
+        drop(headers.try_insert(name, value.to_owned()));
+    }
+    let after = retry_after(&headers);
+    assert!(after <= Some(Duration::from_hours(24)) || headers.get("x-amz-retry-after").is_some());
+}
+
 #[expect(clippy::disallowed_methods, reason = "a header that holds no number says nothing")]
 pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()

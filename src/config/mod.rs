@@ -141,23 +141,45 @@ impl Overrides {
 ///
 /// A later layer wins: defaults, shared variables (`AWS_REGION` …), file, `OUTCROP_` variables, `RUST_LOG`, overrides.
 pub fn load(sources: Sources<'_>) -> Result<Config, Errors> {
-    let one = |error| Errors(vec![error]);
-    let defaults = Node::parse(DEFAULT_YAML, &Origin::Default).map_err(one)?;
-    let file = sources.file.map(read_file).transpose().map_err(one)?;
+    let Sources { file, vars, overrides } = sources;
+    let file = file.map(read_file).transpose().map_err(|error| Errors(vec![error]))?;
+    layered(file, vars, overrides)
+}
 
+/// For the fuzzer: a file that holds this gives a configuration, or errors that are told; and what is in force can be
+/// read again.
+///
+/// # Panics
+/// If not.
+pub fn fuzz_load(text: &str) {
+    let origin = Origin::File("fuzz".into());
+    let vars = std::collections::BTreeMap::<String, String>::new();
+    let layered = Node::parse(text, &origin).map(|file| layered(Some(file), &vars, Overrides::default()));
+    match layered {
+        Ok(Ok(config)) => {
+            let shown = config.to_yaml_redacted();
+            assert!(Node::parse(&shown, &origin).is_ok(), "what is shown is no YAML: {shown}");
+        }
+        Ok(Err(errors)) => assert!(!errors.to_string().is_empty()),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+fn layered(file: Option<Node>, vars: &dyn Vars, overrides: Overrides) -> Result<Config, Errors> {
+    let defaults = Node::parse(DEFAULT_YAML, &Origin::Default).map_err(|error| Errors(vec![error]))?;
     let mut errors = Vec::new();
-    let mut layers = env::shared(sources.vars, &defaults, &mut errors);
+    let mut layers = env::shared(vars, &defaults, &mut errors);
     layers.extend(file);
-    layers.extend(env::own(sources.vars, &defaults, &mut errors));
-    layers.extend(sources.overrides.0);
+    layers.extend(env::own(vars, &defaults, &mut errors));
+    layers.extend(overrides.0);
     let mut tree = defaults;
     for layer in layers {
         merge::lay_over(&mut tree, layer, &mut errors);
     }
-    if let Some(key) = env::api_key(sources.vars, &mut errors) {
+    if let Some(key) = env::api_key(vars, &mut errors) {
         add_key(&mut tree, &key, &mut errors);
     }
-    match read(&tree, sources.vars, &mut errors) {
+    match read(&tree, vars, &mut errors) {
         Some(config) if errors.is_empty() => Ok(config),
         Some(_) | None => {
             // Found layer by layer and section by section; read from top to bottom.

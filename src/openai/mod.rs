@@ -12,17 +12,19 @@ mod embeddings;
 mod encode;
 mod error;
 mod finish;
+mod fuzz;
 mod models;
 
 pub use calls::CallForms;
 pub use chunk::{ChunkEncoder, StreamOptions};
 pub use decode::{
     Decision, Decoded, DecodedEmbeddings, EMBEDDING_PARAMETERS, PARAMETERS, Parameter, Shape, VectorEncoding,
-    decode, decode_embeddings, fuzz_decode,
+    decode, decode_embeddings, fuzz_decode, fuzz_decode_embeddings,
 };
 pub use embeddings::embeddings;
 pub use encode::{EncodeError, Head, Written, completion, sum};
 pub use error::{ErrorBody, error_body, error_event};
+pub use fuzz::fuzz_chunks;
 pub use models::{Lifecycle, Modalities, Model, ModelList, OtherTarget, Prices, Routing};
 
 #[cfg(test)]

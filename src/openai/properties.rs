@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{CallForms, ChunkEncoder, Head, StreamOptions, completion, decode, fuzz_decode};
+use super::{
+    CallForms, ChunkEncoder, Head, StreamOptions, completion, decode, fuzz_decode, fuzz_decode_embeddings,
+};
 use crate::chat::{Block, BlockIndex, BlockKind, Delta, Event, Response, StopReason, Text, Usage};
 
 const HEAD: Head<'static> = Head { id: "chatcmpl-1", created: 1, model: "m" };
@@ -185,6 +187,7 @@ proptest! {
     #[test]
     fn any_bytes_get_an_answer(bytes: Vec<u8>) {
         fuzz_decode(&bytes);
+        fuzz_decode_embeddings(&bytes);
     }
 
     #[test]

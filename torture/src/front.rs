@@ -222,10 +222,14 @@ impl Answer {
         self.count += bytes.len();
         if self.length.is_none() && !self.chunked {
             self.seen.extend_from_slice(bytes);
-            let Some(end) = self.seen.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
+            let Some(end) = self.seen.windows(4).position(|window| window == b"\r\n\r\n") else {
+                return false;
+            };
             let head = String::from_utf8_lossy(&self.seen[..end + 4]).into_owned();
             self.chunked = header(&head, "transfer-encoding").is_some();
-            self.length = header(&head, "content-length").and_then(|value| value.parse::<usize>().ok()).map(|body| end + 4 + body);
+            self.length = header(&head, "content-length")
+                .and_then(|value| value.parse::<usize>().ok())
+                .map(|body| end + 4 + body);
         }
         if self.chunked {
             self.seen.extend_from_slice(bytes);

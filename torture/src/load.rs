@@ -109,7 +109,10 @@ pub async fn closed(
                     },
                 };
                 let answer = open.ask(&request).await;
-                if answer.as_ref().is_ok_and(|answer| answer.whole && !answer.head.contains("connection: close")) {
+                if answer
+                    .as_ref()
+                    .is_ok_and(|answer| answer.whole && !answer.head.contains("connection: close"))
+                {
                     connection = Some(open);
                 }
                 add(&shared, answer);

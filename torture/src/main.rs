@@ -5,9 +5,6 @@ mod client;
 mod front;
 mod load;
 mod program;
-#[path = "../../tests/api/support/proxy.rs"]
-#[allow(dead_code, reason = "the tests use all of it")]
-mod proxy;
 mod scenarios;
 mod table;
 
@@ -75,7 +72,8 @@ async fn main() -> Result<ExitCode, Failure> {
         return Err(format!("no scenario {unknown}; --list lists them").into());
     }
     let binary = args.gateway.unwrap_or_else(|| {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
         target.join("release/outcrop")
     });
     let binary = binary.canonicalize().map_err(|error| format!("{}: {error}", binary.display()))?;
@@ -86,20 +84,27 @@ async fn main() -> Result<ExitCode, Failure> {
         soak: Duration::from_secs(args.soak.unwrap_or(if args.quick { 20 } else { 3600 })),
     };
     let mut rows = Vec::new();
-    for (name, _) in all.iter().filter(|(name, _)| args.names.is_empty() || args.names.iter().any(|n| n == name)) {
+    for (name, _) in
+        all.iter().filter(|(name, _)| args.names.is_empty() || args.names.iter().any(|n| n == name))
+    {
         let begun = Instant::now();
         let found = tokio::select! {
             found = scenarios::run(name, &context) => found,
             _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(130)),
         };
-        let found = found.unwrap_or_else(|error| vec![Row::new("–", "the scenario ran to its end", "–", error.to_string(), false)]);
+        let found = found.unwrap_or_else(|error| {
+            vec![Row::new("–", "the scenario ran to its end", "–", error.to_string(), false)]
+        });
         for row in &found {
             let verdict = match &row.verdict {
                 Verdict::Holds => "holds".to_owned(),
                 Verdict::Fails => "FAILS".to_owned(),
                 Verdict::Skipped(why) => format!("skipped: {why}"),
             };
-            eprintln!("{name}: {} {}: {} (threshold: {}): {verdict}", row.id, row.name, row.measured, row.threshold);
+            eprintln!(
+                "{name}: {} {}: {} (threshold: {}): {verdict}",
+                row.id, row.name, row.measured, row.threshold
+            );
         }
         eprintln!("{name}: {:.0} s", begun.elapsed().as_secs_f64());
         rows.extend(found.into_iter().map(|row| (*name, row)));
@@ -122,11 +127,15 @@ fn write(path: &std::path::Path, table: &str) -> Result<(), Failure> {
     let text = if path.exists() { std::fs::read_to_string(path)? } else { format!("{BEGIN}{END}\n") };
     let (before, rest) = text.split_once(BEGIN).ok_or("the file has no markers")?;
     let (old, after) = rest.split_once(END).ok_or("the file has no end marker")?;
-    let scenario = |row: &str| row.rsplit("just torture ").next().and_then(|end| end.split([' ', '`']).next()).map(str::to_owned);
+    let scenario = |row: &str| {
+        row.rsplit("just torture ").next().and_then(|end| end.split([' ', '`']).next()).map(str::to_owned)
+    };
     let fresh: Vec<_> = table.lines().skip(2).collect();
-    let mut kept: Vec<_> = old.lines().skip(2).filter(|row| !fresh.iter().any(|new| scenario(new) == scenario(row))).collect();
+    let mut kept: Vec<_> =
+        old.lines().skip(2).filter(|row| !fresh.iter().any(|new| scenario(new) == scenario(row))).collect();
     kept.extend(&fresh);
-    let order = |row: &str| scenarios::ALL.iter().position(|(name, _)| Some((*name).to_owned()) == scenario(row));
+    let order =
+        |row: &str| scenarios::ALL.iter().position(|(name, _)| Some((*name).to_owned()) == scenario(row));
     kept.sort_by_key(|row| order(row));
     let head: Vec<_> = table.lines().take(2).collect();
     let table = [head, kept].concat().join("\n");

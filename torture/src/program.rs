@@ -204,7 +204,8 @@ pub fn found(program: &str) -> bool {
 
 /// Runs a command to its end.
 pub async fn run(words: &[&str]) -> Result<String, Failure> {
-    let output = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).kill_on_drop(true).output().await?;
+    let output =
+        Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).kill_on_drop(true).output().await?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -34,18 +34,15 @@ impl Row {
 
     pub fn skipped(id: &'static str, name: &'static str, why: impl Into<String>) -> Self {
         Self {
-            id,
-            name,
-            threshold: "–".into(),
-            measured: "–".into(),
-            verdict: Verdict::Skipped(why.into()),
+            id, name, threshold: "–".into(), measured: "–".into(), verdict: Verdict::Skipped(why.into())
         }
     }
 }
 
 /// The table, `rows` with the scenario that each comes from.
 pub fn markdown(rows: &[(&str, Row)], quick: bool) -> String {
-    let mut text = "| | property | threshold | measured | verdict | command |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut text =
+        "| | property | threshold | measured | verdict | command |\n|---|---|---|---|---|---|\n".to_owned();
     for (scenario, Row { id, name, threshold, measured, verdict }) in rows {
         let verdict = match verdict {
             Verdict::Holds => "holds".to_owned(),

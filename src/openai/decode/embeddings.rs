@@ -139,6 +139,21 @@ fn truncation(word: &str) -> Result<Truncate, InvalidRequest> {
     }
 }
 
+/// For the fuzzer: whatever the bytes are, texts to embed or a short refusal.
+///
+/// # Panics
+///
+/// If a promise of [`DecodedEmbeddings`] or [`InvalidRequest`] is broken.
+pub fn fuzz_decode_embeddings(data: &[u8]) {
+    match decode_embeddings(data) {
+        Ok(decoded) => {
+            let texts = &decoded.request.texts;
+            assert!((1..=MOST_TEXTS).contains(&texts.len()) && !decoded.model.is_empty());
+        }
+        Err(error) => assert!(error.message.len() < 1_000, "a message repeats content at length"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};

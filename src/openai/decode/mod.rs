@@ -28,7 +28,9 @@ use ledger::Ledger;
 use object::Str;
 use path::Path;
 
-pub use embeddings::{DecodedEmbeddings, EMBEDDING_PARAMETERS, VectorEncoding, decode_embeddings};
+pub use embeddings::{
+    DecodedEmbeddings, EMBEDDING_PARAMETERS, VectorEncoding, decode_embeddings, fuzz_decode_embeddings,
+};
 pub use parameters::{Decision, PARAMETERS, Parameter, Shape};
 
 /// A chat request, and what concerns only the way its answer is delivered.

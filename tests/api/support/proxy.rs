@@ -1,7 +1,6 @@
 //! A TCP proxy that does what networks do: slow down, stall, cut, reset, half-close, change a byte, not answer.
 //!
-//! Between gateway and upstream or between client and gateway. It knows nothing of HTTP and of the gateway; the rig in
-//! `torture/` takes this file by its path.
+//! Between gateway and upstream or between client and gateway. It knows nothing of HTTP and of the gateway.
 
 use std::io;
 use std::net::SocketAddr;
@@ -229,7 +228,8 @@ async fn connect(front: TcpStream, behind: SocketAddr, shared: &Shared) -> io::R
     let (from_back, to_back) = back.into_split();
     let begun = orders.borrow().number;
     let position = Position { order: begun, at: 0 };
-    let mut up = Pump { way: Way::Up, from: from_front, to: to_back, orders: orders.clone(), position, begun };
+    let mut up =
+        Pump { way: Way::Up, from: from_front, to: to_back, orders: orders.clone(), position, begun };
     let mut down = Pump { way: Way::Down, from: from_back, to: to_front, orders, position, begun };
     let with_reset = {
         let (upwards, downwards) = (up.run(shared), down.run(shared));

@@ -21,7 +21,10 @@ async fn attackers(gateway: &Program) -> Result<f64, Failure> {
 }
 
 /// Asks `/livez` every 20 ms until `until` has come, each time over a new connection.
-async fn probe(address: SocketAddr, until: impl Future<Output = Result<(), Failure>>) -> Result<(Times, u64), Failure> {
+async fn probe(
+    address: SocketAddr,
+    until: impl Future<Output = Result<(), Failure>>,
+) -> Result<(Times, u64), Failure> {
     let (mut times, mut failed) = (Times::default(), 0);
     tokio::pin!(until);
     loop {
@@ -168,7 +171,10 @@ pub async fn bombs(context: &Context) -> Found {
         objects(r#"{"model":"amazon.nova-lite-v1:0","messages":["#, "]}"),
         objects(r#"{"model":"amazon.nova-lite-v1:0","messages":[{"role":"user","content":["#, "]}]}"),
         objects(tool, "]}}}}}]}"),
-        objects(r#"{"model":"amazon.nova-lite-v1:0","messages":[{"role":"user","content":"hi"}],"unknown":["#, "]}"),
+        objects(
+            r#"{"model":"amazon.nova-lite-v1:0","messages":[{"role":"user","content":"hi"}],"unknown":["#,
+            "]}",
+        ),
     ];
     let before = gateway.resident()?;
     gateway.forget_peak()?;
@@ -190,7 +196,10 @@ pub async fn bombs(context: &Context) -> Found {
         "A3",
         "JSON made to cost memory costs little",
         format!("{parallel} at once of {} MiB: 400, 413, 429 or 503 only; peak ≤ 512 MiB", size >> 20),
-        format!("{}; peak {peak:.0} MiB from {before:.0}; then it serves: {alive}", tally.faults().split('{').next().unwrap_or_default().trim()),
+        format!(
+            "{}; peak {peak:.0} MiB from {before:.0}; then it serves: {alive}",
+            tally.faults().split('{').next().unwrap_or_default().trim()
+        ),
         others == 0 && peak <= 512.0 && alive,
     )])
 }
@@ -261,7 +270,11 @@ pub async fn bad_keys(context: &Context) -> Found {
         "E2",
         "a wrong key costs next to nothing",
         "< 50 µs of processor each (20,000 a second on one core), nothing is called",
-        format!("{each:.0} µs, {:.0} a second, {} calls, status {status}", refused as f64 / took, front.seen().calls),
+        format!(
+            "{each:.0} µs, {:.0} a second, {} calls, status {status}",
+            refused as f64 / took,
+            front.seen().calls
+        ),
         each < 50.0 && front.seen().calls == 0 && refused == tally.sent,
     )])
 }

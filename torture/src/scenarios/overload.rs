@@ -27,7 +27,11 @@ pub async fn overload(context: &Context) -> Found {
             "E1",
             "goodput under ten times the load",
             "≥ 90 % of the peak, nothing broken",
-            format!("{goodput:.0} of {best:.0} a second, {} offered; {}", over.sent, over.faults().split('{').next().unwrap_or_default().trim()),
+            format!(
+                "{goodput:.0} of {best:.0} a second, {} offered; {}",
+                over.sent,
+                over.faults().split('{').next().unwrap_or_default().trim()
+            ),
             goodput >= best * 0.9 && over.broken == 0,
         ),
         Row::new(
@@ -53,17 +57,20 @@ pub async fn fairness(context: &Context) -> Found {
     let simulator = context.bench.simulator().await?;
     let ((loud, loud_entry), (calm, calm_entry)) = (key(context, "loud").await?, key(context, "calm").await?);
     let keys = format!("[{loud_entry}, {calm_entry}]");
-    let settings = [("limits.concurrency", "16"), ("auth.keys", keys.as_str()), ("limits.queue.length", "32")];
+    let settings =
+        [("limits.concurrency", "16"), ("auth.keys", keys.as_str()), ("limits.queue.length", "32")];
     let address = free_address()?;
     let gateway = context.bench.gateway_at(address, simulator.address, &settings, &[], &[]).await?;
     let lasting = Duration::from_secs(context.size(4, 30));
-    let ask = |key: &str| Request::chat_of(Some(key), NOVA, "hi [[delay:100ms]]", false);
-    let (of_calm, of_loud) = (ask(&calm), ask(&loud));
+    let ask = |key: &str, takes| Request::chat_of(Some(key), NOVA, &format!("hi [[delay:{takes}ms]]"), false);
+    let of_calm = ask(&calm, 100);
+    // Calls that all take the same time would all end together, and those who wait would wait for that.
+    let of_loud: Vec<_> = (0..40).map(|number| ask(&loud, 60 + number * 37 % 80)).collect();
     let mut alone = load::closed(gateway.address, 4, lasting, |_| of_calm.clone()).await;
     let rate = 50.0 * alone.goods() as f64 / lasting.as_secs_f64();
     let (mut beside, others) = tokio::join!(
         load::closed(gateway.address, 4, lasting, |_| of_calm.clone()),
-        load::open(gateway.address, rate, lasting, |_| of_loud.clone()),
+        load::open(gateway.address, rate, lasting, |number| of_loud[number % of_loud.len()].clone()),
     );
     let share = beside.goods() as f64 * 100.0 / alone.goods() as f64;
     let (p99, alone_p99) = (beside.good.at(0.99), alone.good.at(0.99));

@@ -35,7 +35,8 @@ pub async fn stalled_readers(context: &Context) -> Found {
             drop(connection);
         });
     }
-    tokio::time::sleep((begun + Duration::from_secs(limit / 2)).saturating_duration_since(Instant::now())).await;
+    tokio::time::sleep((begun + Duration::from_secs(limit / 2)).saturating_duration_since(Instant::now()))
+        .await;
     let (held, more, kernel) = (front.seen().open, gateway.resident()? - resident, socket_memory()? - kernel);
     let mut seen = front.watch();
     let all = seen.wait_for(|seen| seen.open == 0);
@@ -122,7 +123,8 @@ pub async fn disconnects(context: &Context) -> Found {
 
 pub async fn live(context: &Context) -> Found {
     let simulator = context.bench.simulator().await?;
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(20_000) as usize;
+    let files =
+        rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(20_000) as usize;
     // Each takes two of the gateway's, which keeps 256 for itself.
     let count = context.size(300, ((files.saturating_sub(600)) / 2).min(10_000));
     let seconds: u64 = context.size(8, 120);

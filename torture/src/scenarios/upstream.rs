@@ -104,7 +104,11 @@ pub async fn flapping(context: &Context) -> Found {
     let flap = async {
         for second in 0..seconds {
             front.order(|orders| {
-                if second % 2 == 0 { orders.failing.insert(MICRO) } else { orders.failing.remove(MICRO) };
+                if second % 2 == 0 {
+                    orders.failing.insert(MICRO)
+                } else {
+                    orders.failing.remove(MICRO)
+                };
             });
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -118,7 +122,12 @@ pub async fn flapping(context: &Context) -> Found {
         "D8",
         "a target that flaps is left alone and not tried all the time",
         format!("opened ≤ {most:.0} times in {seconds} s; ≥ 99.9 % answered"),
-        format!("{opened:.0} times; {:.2} % of {}; {} calls of it failed", tally.success(), tally.sent, front.seen().failed),
+        format!(
+            "{opened:.0} times; {:.2} % of {}; {} calls of it failed",
+            tally.success(),
+            tally.sent,
+            front.seen().failed
+        ),
         (1.0..=most).contains(&opened) && tally.success() >= 99.9,
     )])
 }
@@ -131,7 +140,9 @@ struct Namespace;
 
 impl Namespace {
     async fn make() -> Result<Self, Failure> {
-        let ip = |rest: &'static str| async move { run(&[&["ip"], &rest.split(' ').collect::<Vec<_>>()[..]].concat()).await };
+        let ip = |rest: &'static str| async move {
+            run(&[&["ip"], &rest.split(' ').collect::<Vec<_>>()[..]].concat()).await
+        };
         ip("netns add outcrop-torture").await?;
         let made = Self;
         ip("link add oc-here type veth peer name oc-there").await?;
@@ -165,7 +176,9 @@ pub async fn half_open(context: &Context) -> Found {
     }
     let namespace = match Namespace::make().await {
         Ok(namespace) => namespace,
-        Err(error) => return Ok(vec![Row::skipped(id, name, format!("no right to make a namespace: {error}"))]),
+        Err(error) => {
+            return Ok(vec![Row::skipped(id, name, format!("no right to make a namespace: {error}"))]);
+        }
     };
     let there: SocketAddr = format!("{THERE}:8081").parse()?;
     let simulator = context.bench.simulator_at(there, &["ip", "netns", "exec", NAMESPACE]).await?;
@@ -251,7 +264,9 @@ pub async fn credentials(context: &Context) -> Found {
             upstream.order(|orders| {
                 orders.ends.insert(key.clone(), end);
             });
-            let body = json!({"AccessKeyId": key, "SecretAccessKey": "s", "Token": "t", "Expiration": date(end)}).to_string();
+            let body =
+                json!({"AccessKeyId": key, "SecretAccessKey": "s", "Token": "t", "Expiration": date(end)})
+                    .to_string();
             let answer = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
                 body.len()
@@ -271,7 +286,12 @@ pub async fn credentials(context: &Context) -> Found {
         "G3",
         "credentials are renewed before they end",
         format!("{} s of credentials of {} s: 0 failures", lasting.as_secs(), lives.as_secs()),
-        format!("{} of {} failed, {refused} calls with old ones, {given} given; {}", tally.sent - tally.goods(), tally.sent, tally.faults()),
+        format!(
+            "{} of {} failed, {refused} calls with old ones, {given} given; {}",
+            tally.sent - tally.goods(),
+            tally.sent,
+            tally.faults()
+        ),
         tally.sent == tally.goods() && given >= 2,
     )])
 }
