@@ -94,6 +94,8 @@ pub struct Call {
     pub choices: u32,
     /// Who is asking: nothing that is remembered of one's calls gets into another's. Without keys all are one.
     pub principal: Option<Arc<str>>,
+    /// The client sends calls of tools back without their ids.
+    pub unnamed_calls: bool,
 }
 
 /// What is known of a call besides its content: for headers, logs and metrics. It exists for failed calls
@@ -197,7 +199,7 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Vec<attempt::Answered>, Fault> {
         let deadline = Instant::now() + self.deadlines.total;
-        let Call { model, mut request, notes, strict, choices, principal } = call;
+        let Call { model, mut request, notes, strict, choices, principal, unnamed_calls } = call;
         trail.notes = notes;
         if choices > self.bounds.choices {
             let message = format!("At most {} choices are made for one request here.", self.bounds.choices);
@@ -215,7 +217,10 @@ impl Gateway {
         target.label().clone_into(&mut trail.label);
         media::fetch(self.fetcher.as_ref(), &mut request, &self.deadlines, deadline).await?;
         let strict = strict || target.strict;
-        let owner = thoughts::Owner { principal, model: target.base.base().into() };
+        // Of several choices nobody could say which it was that came back.
+        let unnamed = (unnamed_calls && choices == 1 && self.thoughts.is_some())
+            .then(|| thoughts::Conversation::of(&request.messages));
+        let owner = thoughts::Owner { principal, model: target.base.base().into(), unnamed };
         let memory = self.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
         let mut ask = attempt::Ask { target: &target, streaming, memory, thoughts_complete: false };
         let Some((thoughts, owner)) = memory else {

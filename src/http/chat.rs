@@ -32,7 +32,8 @@ async fn answer(edge: Arc<Edge>, ledger: Ledger, strict: bool, body: Bytes) -> R
     let openai::Decoded { request, model, stream, include_usage, choices, forms, notes } =
         openai::decode(&body)?;
     drop(body);
-    let call = Call { model, request, notes, strict, choices, principal: ledger.key_id() };
+    let (principal, unnamed_calls) = (ledger.key_id(), forms.deprecated());
+    let call = Call { model, request, notes, strict, choices, principal, unnamed_calls };
     if stream {
         ledger.streams();
         let Answer { trail, outcome } = edge.gateway.chat_stream(call).await;
