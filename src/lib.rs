@@ -24,6 +24,7 @@ pub mod fetch;
 pub mod formats;
 pub mod gateway;
 pub mod http;
+pub mod limits;
 pub mod listener;
 pub mod openai;
 pub mod simulator;

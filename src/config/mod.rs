@@ -11,6 +11,7 @@ mod effective;
 mod env;
 mod error;
 mod fetch;
+mod limits;
 mod log;
 mod merge;
 mod models;
@@ -38,16 +39,17 @@ pub use aws::{Aws, Credentials};
 pub use env::{ProcessEnv, Vars};
 pub use error::{Error, Errors, Origin, Place, Problem};
 pub use fetch::Fetch;
+pub use limits::{KeyLimits, Limits};
 pub use log::{Log, LogFormat};
 pub use models::{
-    Arns, Cache, Capabilities, Glob, Guardrail, Live, ModelEntry, ModelFormat, ModelList, Models,
-    ProfileRule, SamplingRule,
+    Arns, Cache, Capabilities, EntryTimeout, Glob, Guardrail, Live, ModelEntry, ModelFormat, ModelList,
+    Models, ProfileRule, SamplingRule, TargetEntry,
 };
 pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::Server;
-pub use upstream::{Embeddings, Retry, Stream, Timeout};
+pub use upstream::{Breaker, Embeddings, Retry, RetryBudget, Stream, Timeout, UpstreamStreams};
 
 /// Every key with its default: the lowest layer, and the reference that `outcrop` can print.
 pub const DEFAULT_YAML: &str = include_str!("../../config/default.yaml");
@@ -59,6 +61,8 @@ pub struct Config {
     pub server: Server,
     /// Who may call.
     pub auth: Auth,
+    /// How much at once, and how much a minute.
+    pub limits: Limits,
     /// How to reach AWS.
     pub aws: Aws,
     /// The model for requests that name none: a key of [`Models::entries`], or an id. Deserves a warning where its
@@ -68,6 +72,8 @@ pub struct Config {
     pub timeout: Timeout,
     /// When to try again.
     pub retry: Retry,
+    /// When a target is left alone.
+    pub breaker: Breaker,
     /// What a streaming client gets besides events.
     pub stream: Stream,
     /// What is done about thoughts.
@@ -166,11 +172,14 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let server = Server::read(root.section("server"));
     let listen = tree.find("server").and_then(|server| server.find("listen"));
     let auth = Auth::read(root.section("auth"), listen);
+    let body_limit = server.as_ref().map(|server| server.body_limit);
+    let limits = Limits::read(root.section("limits"), auth.as_ref(), body_limit);
     let aws = Aws::read(root.section("aws"), vars);
     let models = Models::read(root.section("models"));
     let default_model = models::read_default(&mut root, models.as_ref());
     let timeout = Timeout::read(root.section("timeout"));
     let retry = Retry::read(root.section("retry"));
+    let breaker = Breaker::read(root.section("breaker"));
     let stream = Stream::read(root.section("stream"));
     let reasoning = Reasoning::read(root.section("reasoning"));
     let fetch = Fetch::read(root.section("fetch"));
@@ -183,10 +192,12 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     Some(Config {
         server: server?,
         auth: auth?,
+        limits: limits?,
         aws: aws?,
         default_model: default_model?,
         timeout: timeout?,
         retry: retry?,
+        breaker: breaker?,
         stream: stream?,
         reasoning: reasoning?,
         fetch: fetch?,

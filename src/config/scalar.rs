@@ -71,9 +71,24 @@ pub(super) fn count(node: &Node) -> Result<NonZeroU32, Problem> {
     }
 }
 
+/// A whole number, where 0 turns a bound off.
+pub(super) fn count_or_off(node: &Node) -> Result<Option<NonZeroU32>, Problem> {
+    bounded(node, "a whole number from 0 to 4294967295", |_: u32| true).map(NonZeroU32::new)
+}
+
+/// Places in a line that is looked through now and then.
+pub(super) fn places(node: &Node) -> Result<u16, Problem> {
+    bounded(node, "a whole number from 0 to 10000", |number| number <= 10_000)
+}
+
 /// A whole number from 0 to 10.
 pub(super) fn few(node: &Node) -> Result<u8, Problem> {
     bounded(node, "a whole number from 0 to 10", |number| number <= 10)
+}
+
+/// So many of a hundred.
+pub(super) fn percent(node: &Node) -> Result<u8, Problem> {
+    bounded(node, "a whole number from 0 to 100", |number| number <= 100)
 }
 
 /// A port that can be connected to.

@@ -10,6 +10,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::attempt::is_silent;
 use super::thoughts::Recorder;
+use super::upstream::Held;
 use super::{Fault, Phase};
 use crate::bedrock::FrameStream;
 use crate::chat::{Aliases, Event, JsonReply, StopCutter, Usage};
@@ -30,6 +31,8 @@ pub struct EventStream {
     /// A block has begun. Until then the model's stop waits for what comes with it, which may say that there was no turn.
     said: bool,
     usage: Option<Usage>,
+    /// What it takes of its target's room.
+    held: Option<Held>,
 }
 
 /// What is done to the events of a reply as a whole, each depending on those before it.
@@ -100,6 +103,7 @@ impl EventStream {
             committed: false,
             said: false,
             usage: None,
+            held: None,
         }
     }
 
@@ -115,6 +119,7 @@ impl EventStream {
             committed: false,
             said: true,
             usage: None,
+            held: None,
         };
         stream.hand_over();
         stream
@@ -126,6 +131,16 @@ impl EventStream {
             Source::Open { decoder, .. } => decoder.usage().or(self.usage),
             Source::Over => self.usage,
         }
+    }
+
+    /// Keeps what the attempt took until the reply is over.
+    pub(super) fn hold(&mut self, held: Held) {
+        self.held = Some(held);
+    }
+
+    /// Whether the JSON that was asked for has come. Yes, if none was.
+    pub(super) fn found_json(&self) -> bool {
+        self.filters.json.as_ref().is_none_or(JsonReply::found)
     }
 
     /// Waits for the first event without taking it: the commit point.
@@ -212,6 +227,9 @@ impl Stream for EventStream {
             Err(fault) => {
                 self.usage = self.usage();
                 self.source = Source::Over;
+                if let Some(held) = self.held.take() {
+                    held.broke(&fault);
+                }
                 Poll::Ready(Some(Err(fault)))
             }
         }

@@ -14,12 +14,13 @@ use super::record::Ledger;
 pub(super) async fn authenticate(
     State(edge): State<Arc<Edge>>,
     Extension(ledger): Extension<Ledger>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     if let Some(keys) = &edge.keys {
         let principal = keys.check(request.headers())?;
         ledger.principal(principal.key_id().as_str());
+        request.extensions_mut().insert(principal);
     }
     Ok(next.run(request).await)
 }

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 
+use super::admit::Admission;
 use super::answer::{described, json};
 use super::error::ApiError;
+use super::extract::Whole;
+use super::headers::Wishes;
 use super::record::Ledger;
-use super::{Edge, apart, extract, headers, ids, sse};
+use super::{Edge, apart, estimate, extract, headers, ids, sse};
 use crate::gateway::{Answer, Call};
 use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
 
@@ -20,20 +23,30 @@ use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
 pub(super) async fn completions(
     State(edge): State<Arc<Edge>>,
     Extension(ledger): Extension<Ledger>,
+    Extension(admission): Extension<Admission>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let strict = headers::strict(request.headers());
-    let body = extract::body(request, &edge.limits).await?;
+    let wishes = headers::wishes(request.headers())?;
+    let body = extract::body(request, &edge).await?;
     let apart = edge.apart.clone();
-    apart::run(&apart, body.len(), answer(edge, ledger, strict, body)).await
+    apart::run(&apart, body.bytes.len(), answer(edge, ledger, admission, wishes, body)).await
 }
 
-async fn answer(edge: Arc<Edge>, ledger: Ledger, strict: bool, body: Bytes) -> Result<Response, ApiError> {
+async fn answer(
+    edge: Arc<Edge>,
+    ledger: Ledger,
+    admission: Admission,
+    wishes: Wishes,
+    body: Whole,
+) -> Result<Response, ApiError> {
+    let Wishes { strict, timeout } = wishes;
+    let Whole { bytes: body, share: _held } = body;
     let openai::Decoded { request, model, stream, include_usage, choices, forms, notes } =
         openai::decode(&body)?;
     drop(body);
+    admission.enter(estimate::tokens(&request, choices)).await?;
     let (principal, unnamed_calls) = (ledger.key_id(), forms.deprecated());
-    let call = Call { model, request, notes, strict, choices, principal, unnamed_calls };
+    let call = Call { model, request, notes, strict, choices, timeout, principal, unnamed_calls };
     if stream {
         ledger.streams();
         let Answer { trail, outcome } = edge.gateway.chat_stream(call).await;

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 
+use super::admit::Admission;
 use super::answer::{described, json};
 use super::error::ApiError;
+use super::extract::Whole;
+use super::headers::Wishes;
 use super::record::Ledger;
-use super::{Edge, apart, extract, headers};
+use super::{Edge, apart, estimate, extract, headers};
 use crate::chat::Usage;
 use crate::gateway::{Answer, EmbedCall};
 use crate::openai::{self, DecodedEmbeddings};
@@ -18,19 +20,29 @@ use crate::openai::{self, DecodedEmbeddings};
 pub(super) async fn create(
     State(edge): State<Arc<Edge>>,
     Extension(ledger): Extension<Ledger>,
+    Extension(admission): Extension<Admission>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let strict = headers::strict(request.headers());
-    let body = extract::body(request, &edge.limits).await?;
+    let wishes = headers::wishes(request.headers())?;
+    let body = extract::body(request, &edge).await?;
     let apart = edge.apart.clone();
-    apart::run(&apart, body.len(), answer(edge, ledger, strict, body)).await
+    apart::run(&apart, body.bytes.len(), answer(edge, ledger, admission, wishes, body)).await
 }
 
-async fn answer(edge: Arc<Edge>, ledger: Ledger, strict: bool, body: Bytes) -> Result<Response, ApiError> {
+async fn answer(
+    edge: Arc<Edge>,
+    ledger: Ledger,
+    admission: Admission,
+    wishes: Wishes,
+    body: Whole,
+) -> Result<Response, ApiError> {
+    let Wishes { strict, timeout } = wishes;
+    let Whole { bytes: body, share: _held } = body;
     let DecodedEmbeddings { request, model, encoding, notes } = openai::decode_embeddings(&body)?;
     drop(body);
+    admission.enter(estimate::texts(&request)).await?;
     let Answer { trail, outcome } =
-        edge.gateway.embeddings(EmbedCall { model, request, notes, strict }).await;
+        edge.gateway.embeddings(EmbedCall { model, request, notes, strict, timeout }).await;
     let answer = outcome.map_err(ApiError::from).and_then(|response| {
         ledger.replied(None, response.input_tokens.map(|input| Usage { input, ..Usage::default() }));
         Ok(json(openai::embeddings(&trail.requested, encoding, &response)?))

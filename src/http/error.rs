@@ -14,11 +14,15 @@ use crate::chat::InvalidRequest;
 use crate::gateway::{ErrorKind, Fault, ResolveError, Retry};
 use crate::listener;
 use crate::openai::{EncodeError, ErrorBody, error_body};
+use crate::telemetry::TurnedAway;
 
 /// OpenAI's SDKs obey it before any status.
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// As `retry-after`, in milliseconds; the SDKs read it first.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+
+const RATE_LIMIT: &str = "rate_limit_error";
+const SERVER: &str = "server_error";
 
 /// An answer that is an error.
 #[derive(Debug, Clone)]
@@ -81,6 +85,11 @@ impl ApiError {
         error
     }
 
+    /// A header that says what it can't.
+    pub(super) fn bad_header(message: &'static str) -> Self {
+        Self::client(StatusCode::BAD_REQUEST, "invalid_value", message)
+    }
+
     /// A body beyond the limit.
     pub(super) fn too_large(limit: usize) -> Self {
         let message = format!("The request body is larger than this gateway accepts ({limit} bytes).");
@@ -116,14 +125,39 @@ impl ApiError {
         error
     }
 
+    /// No room now, or no more of a key's own. Nothing was called, so the client may come again, after `wait`.
+    pub(super) fn turned_away(why: TurnedAway, wait: Duration) -> Self {
+        const LIMIT: (StatusCode, &str, Option<&str>) =
+            (StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, Some("rate_limit_exceeded"));
+        const BUSY: (StatusCode, &str, Option<&str>) =
+            (StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("overloaded"));
+        let ((status, kind, code), message) = match why {
+            TurnedAway::Concurrency => {
+                (BUSY, "The gateway is at its limit of concurrent requests: try again in a moment.")
+            }
+            TurnedAway::BodyBytes => {
+                (BUSY, "The gateway holds as many request bodies as it can: try again in a moment.")
+            }
+            TurnedAway::KeyConcurrency => (LIMIT, "This API key is at its limit of concurrent requests."),
+            TurnedAway::KeyRequests => (LIMIT, "This API key is at its limit of requests per minute."),
+            TurnedAway::KeyTokens => (LIMIT, "This API key is at its limit of tokens per minute."),
+        };
+        let mut error = Self::new(status, kind, code, message);
+        error.label = why.as_str();
+        error.retryable = true;
+        error.retry_after = Some(wait);
+        error
+    }
+
     /// No such model in the list.
     pub(super) fn no_model(error: ResolveError) -> Self {
         Self { status: StatusCode::NOT_FOUND, ..error.into() }
     }
 
-    /// How often the gateway has called the upstream before it gave up.
-    pub(super) fn after(self, attempts: u32) -> Self {
-        Self { attempts, ..self }
+    /// How often the gateway has called the upstream before it gave up. `spent`: it would have gone on, if that weren't too
+    /// much for the upstream, and so it would be from anybody else.
+    pub(super) fn after(self, attempts: u32, spent: bool) -> Self {
+        Self { attempts, retryable: self.retryable && !spent, ..self }
     }
 
     /// A handler panicked.
@@ -241,7 +275,6 @@ fn sentence(clause: &str) -> String {
 /// Bedrock's failures. Statuses of 5xx blame the gateway's side, 4xx the request.
 fn upstream(kind: ErrorKind, message: String) -> ApiError {
     const INVALID: &str = "invalid_request_error";
-    const SERVER: &str = "server_error";
     let (status, type_, code, retry_after) = match kind {
         ErrorKind::Validation => (400, INVALID, Some("invalid_value"), None),
         ErrorKind::ContextLength => (400, INVALID, Some("context_length_exceeded"), None),
@@ -254,7 +287,7 @@ fn upstream(kind: ErrorKind, message: String) -> ApiError {
         ErrorKind::QuotaExceeded | ErrorKind::DailyQuota => {
             (429, "insufficient_quota", Some("insufficient_quota"), None)
         }
-        ErrorKind::Throttled => (429, "rate_limit_error", Some("rate_limit_exceeded"), Some(5)),
+        ErrorKind::Throttled => (429, RATE_LIMIT, Some("rate_limit_exceeded"), Some(5)),
         ErrorKind::NoCredentials | ErrorKind::CredentialsRefused | ErrorKind::ClockSkew => {
             (500, SERVER, Some("upstream_auth_error"), None)
         }

@@ -2,36 +2,78 @@
 
 use std::error::Error;
 
-use axum::body::{Bytes, HttpBody as _};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
 
-use super::Limits;
+use super::Edge;
+use super::admit::no_room;
 use super::error::ApiError;
+use crate::limits::Share;
 use crate::listener::BodyError;
 
-/// The whole body, if it is complete in time and not too long. An announced length that is too long is
-/// refused before anything is read (hyper gives it as the body's size).
-pub(super) async fn body(request: Request, limits: &Limits) -> Result<Bytes, ApiError> {
+/// A body, and its share of the memory that bodies may take. Keep the share for as long as what was made of the
+/// body is kept.
+pub(super) struct Whole {
+    pub(super) bytes: Bytes,
+    pub(super) share: Share,
+}
+
+/// The whole body, if it is complete in time, not too long, and there is room for it. An announced length that is too
+/// long, or longer than the room there is, is refused before anything is read (hyper gives it as the body's size).
+pub(super) async fn body(request: Request, edge: &Edge) -> Result<Whole, ApiError> {
+    let limits = &edge.limits;
     let body = request.into_body();
-    if body.size_hint().lower() > limits.body as u64 {
+    let announced = body.size_hint().lower();
+    if announced > limits.body as u64 {
         return Err(ApiError::too_large(limits.body));
     }
-    let collected = tokio::time::timeout(limits.body_time, Limited::new(body, limits.body).collect());
-    match collected.await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) => Err(why(&*error, limits)),
+    if !edge.admission.has_room(announced) {
+        return Err(no_room(edge));
+    }
+    match tokio::time::timeout(limits.body_time, read(body, edge)).await {
+        Ok(whole) => whole,
         Err(_elapsed) => Err(ApiError::body_too_slow(limits.body_time)),
     }
 }
 
+/// Room is taken as bytes come: a length that is announced and never sent takes none from others.
+async fn read(mut body: Body, edge: &Edge) -> Result<Whole, ApiError> {
+    let limits = &edge.limits;
+    let mut share = edge.admission.share();
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(limits.body);
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| why(&error))?;
+        // Trailers say nothing that we would know.
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len().max(joined.len()) + data.len() > limits.body {
+            return Err(ApiError::too_large(limits.body));
+        }
+        if !share.grow(data.len()) {
+            return Err(no_room(edge));
+        }
+        if first.is_empty() && joined.is_empty() {
+            // Most come in one piece, which needn't be copied.
+            first = data;
+            continue;
+        }
+        if joined.is_empty() {
+            joined.reserve(announced.max(first.len() + data.len()));
+            joined.extend_from_slice(&std::mem::take(&mut first));
+        }
+        joined.extend_from_slice(&data);
+    }
+    let bytes = if joined.is_empty() { first } else { joined.freeze() };
+    Ok(Whole { bytes, share })
+}
+
 /// The listener's error comes wrapped by axum's body.
-fn why(error: &(dyn Error + 'static), limits: &Limits) -> ApiError {
+fn why(error: &(dyn Error + 'static)) -> ApiError {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if error.is::<LengthLimitError>() {
-            return ApiError::too_large(limits.body);
-        }
         if let Some(error) = error.downcast_ref::<BodyError>() {
             return ApiError::body(error);
         }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::Edge;
+use super::admit::admit;
 use super::authenticate::authenticate;
 use super::error::ApiError;
 use super::record::record;
@@ -29,6 +30,12 @@ pub(super) fn everything(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router 
 /// For the paths under /v1. Body limits come after it, in `extract`: nothing of a stranger's body is read.
 pub(super) fn authenticated(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router<Arc<Edge>> {
     router.layer(from_fn_with_state(Arc::clone(edge), authenticate)).layer(from_fn(api_headers))
+}
+
+/// For the paths that call a model. Inside `authenticated`, for limits are a key's; before the body, for a refusal that comes
+/// early is cheap. The permit itself is taken by the handler, late.
+pub(super) fn admitted(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router<Arc<Edge>> {
+    router.layer(from_fn_with_state(Arc::clone(edge), admit))
 }
 
 /// Nothing under /v1 may be kept by a cache on the way.

@@ -2,12 +2,14 @@
 //!
 //! Handlers decode, call the gateway, encode. No AWS here and no model formats.
 
+mod admit;
 mod answer;
 mod apart;
 mod authenticate;
 mod chat;
 mod embeddings;
 mod error;
+mod estimate;
 mod extract;
 mod headers;
 mod health;
@@ -29,6 +31,7 @@ pub use health::{CredentialState, Health};
 
 use crate::auth::Keys;
 use crate::gateway::Gateway;
+use crate::limits;
 use crate::listener::Shutdown;
 use crate::telemetry::Metrics;
 
@@ -38,6 +41,8 @@ pub struct Edge {
     pub gateway: Gateway,
     /// Who may come in; `None` lets everybody.
     pub keys: Option<Keys>,
+    /// How much at once.
+    pub admission: limits::Limits,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What probes and operators are told.
@@ -63,9 +68,11 @@ pub struct Limits {
 
 /// Everything a client can ask. With `admin` apart, what is only for operators is not here.
 pub fn public(edge: &Arc<Edge>, admin_apart: bool) -> Router {
-    let api = Router::new()
+    // What calls a model is admitted; the rest is answered from memory.
+    let calls = Router::new()
         .route("/v1/chat/completions", post(chat::completions).fallback(layers::post_only))
-        .route("/v1/embeddings", post(embeddings::create).fallback(layers::post_only))
+        .route("/v1/embeddings", post(embeddings::create).fallback(layers::post_only));
+    let api = layers::admitted(calls, edge)
         .route("/v1/models", get(models::list).fallback(layers::get_only))
         .route("/v1/models/{*id}", get(models::retrieve).fallback(layers::get_only));
     let api = layers::authenticated(api, edge);

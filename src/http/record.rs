@@ -23,6 +23,7 @@ use super::error::{ApiError, Failed};
 use super::{Edge, ids};
 use crate::chat::{Note, Usage};
 use crate::gateway::{ModelId, Trail};
+use crate::limits::{Permit, Reservation};
 use crate::listener::refuse_ambiguous;
 use crate::openai::{EMBEDDING_PARAMETERS, PARAMETERS};
 use crate::telemetry::{
@@ -86,6 +87,8 @@ pub(super) struct Ledger(Arc<Mutex<Entry>>);
 struct Entry {
     metrics: Arc<Metrics>,
     in_flight: Option<InFlight>,
+    permit: Option<(Permit, InFlight)>,
+    reservation: Option<Reservation>,
     started: Instant,
     id: Box<str>,
     method: Method,
@@ -113,6 +116,8 @@ impl Ledger {
         Self(Arc::new(Mutex::new(Entry {
             metrics: Arc::clone(metrics),
             in_flight: Some(metrics.request_begun()),
+            permit: None,
+            reservation: None,
             started: Instant::now(),
             id: id.into(),
             method: request.method().clone(),
@@ -141,6 +146,16 @@ impl Ledger {
     /// Whose key it is, where keys are asked for.
     pub(super) fn key_id(&self) -> Option<Arc<str>> {
         self.lock().key_id.clone()
+    }
+
+    /// The call is under way until the answer has ended.
+    pub(super) fn hold(&self, permit: Permit, under_way: InFlight) {
+        self.lock().permit = Some((permit, under_way));
+    }
+
+    /// Tokens that the call may come to.
+    pub(super) fn reserve(&self, reservation: Reservation) {
+        self.lock().reservation = Some(reservation);
     }
 
     /// The answer is a stream.
@@ -201,6 +216,8 @@ impl Entry {
         // Taken once: what was settled stays settled.
         let Some(in_flight) = self.in_flight.take() else { return };
         drop(in_flight);
+        drop(self.permit.take());
+        self.settle_tokens();
         let outcome = match status {
             _ if self.interrupted => Outcome::Interrupted,
             Some(_) if !ended => Outcome::Abandoned,
@@ -237,6 +254,18 @@ impl Entry {
             error: self.error,
         }
         .emit(if self.routine(shown) { Level::DEBUG } else { Level::INFO });
+    }
+
+    /// What the model counted, without what its cache saved; nothing for a call that failed before its answer. Of one that
+    /// was left, and not counted yet, the estimate stands.
+    fn settle_tokens(&mut self) {
+        let Some(reservation) = self.reservation.take() else { return };
+        let used = match self.usage {
+            Some(Usage { input, output, cache_write, .. }) => input + output + cache_write,
+            None if self.error.is_some() && !self.interrupted => 0,
+            None => return,
+        };
+        reservation.settle(used, std::time::Instant::now());
     }
 
     /// A probe or a scrape that went well: thousands a day, and no news.

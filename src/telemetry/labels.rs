@@ -138,3 +138,53 @@ impl Disconnect {
         }
     }
 }
+
+/// Why a request was turned away before anything was called for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TurnedAway {
+    /// As many calls as may be are under way, and the line is full or too slow.
+    Concurrency,
+    /// The same, of one key's.
+    KeyConcurrency,
+    /// A key's requests of the minute.
+    KeyRequests,
+    /// A key's tokens of the minute.
+    KeyTokens,
+    /// Request bodies fill the memory that is theirs.
+    BodyBytes,
+}
+
+impl TurnedAway {
+    /// The label; also the error's kind.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Concurrency => "concurrency",
+            Self::KeyConcurrency => "key_concurrency",
+            Self::KeyRequests => "key_requests",
+            Self::KeyTokens => "key_tokens",
+            Self::BodyBytes => "body_bytes",
+        }
+    }
+}
+
+/// How waiting in the line ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueueOutcome {
+    /// With a permit.
+    Admitted,
+    /// It took too long, or another needed the place more.
+    Refused,
+    /// The client left.
+    Abandoned,
+}
+
+impl QueueOutcome {
+    /// The label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Refused => "refused",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}

@@ -6,21 +6,25 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use http::Method;
 use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
-use super::by_model::{ByModel, ModelMetrics};
-use super::labels::{Disconnect, Endpoint, Label, Outcome};
+use super::by_model::{BreakerMetrics, ByModel, ModelMetrics};
+use super::labels::{Disconnect, Endpoint, Label, Outcome, QueueOutcome, TurnedAway};
 use super::process;
 
 /// Distinct model labels; further ones share [`OTHER_MODEL`]. A hundred or so series hang on each.
 const MAX_MODELS: usize = 200;
 const OTHER_MODEL: &str = "other";
+
+/// Seconds in the line, whose default bound is half of one.
+const QUEUE_WAITS: &[f64] = &[0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
 
 /// The process's metrics, in a registry of their own. One for the whole process, behind an `Arc`.
 #[derive(Debug)]
@@ -31,7 +35,12 @@ pub struct Metrics {
     errors: IntCounterVec,
     requests_in_flight: IntGauge,
     streams_in_flight: IntGauge,
+    calls_in_flight: IntGauge,
+    turned_away: IntCounterVec,
+    queue_length: IntGauge,
+    queue_wait: HistogramVec,
     retries: IntCounterVec,
+    retries_refused: IntCounter,
     notes: IntCounterVec,
     fetches: IntCounterVec,
     disconnects: IntCounterVec,
@@ -68,10 +77,30 @@ impl Metrics {
             )),
             streams_in_flight: make
                 .gauge(Opts::new("outcrop_streams_in_flight", "Streamed answers being written.")),
+            calls_in_flight: make
+                .gauge(Opts::new("outcrop_calls_in_flight", "Permits held: admitted and not over.")),
+            turned_away: make.counters(
+                "outcrop_turned_away_total",
+                "Requests refused before anything was called for them, by what was used up.",
+                &["reason"],
+            ),
+            queue_length: make.gauge(Opts::new("outcrop_queue_length", "Requests waiting for a permit.")),
+            queue_wait: make.histograms(
+                HistogramOpts::new(
+                    "outcrop_queue_wait_seconds",
+                    "Time in the line of those that had to wait, by how it ended.",
+                )
+                .buckets(QUEUE_WAITS.into()),
+                &["outcome"],
+            ),
             retries: make.counters(
                 "outcrop_upstream_retries_total",
                 "Attempts that followed a failed one on the same target, by why it failed.",
                 &["reason"],
+            ),
+            retries_refused: make.counter(
+                "outcrop_upstream_retries_refused_total",
+                "Attempts that weren't repeated because their target had been asked again often enough.",
             ),
             notes: make.counters(
                 "outcrop_notes_total",
@@ -114,6 +143,28 @@ impl Metrics {
         InFlight::new(&self.streams_in_flight)
     }
 
+    /// A call was admitted; as [`Metrics::request_begun`].
+    #[must_use = "the call is in flight for as long as the guard lives"]
+    pub fn call_begun(&self) -> InFlight {
+        InFlight::new(&self.calls_in_flight)
+    }
+
+    /// A request waits for a permit, until the guard drops.
+    #[must_use = "the request waits for as long as the guard lives"]
+    pub fn queued(&self) -> Queued {
+        Queued {
+            _in_line: InFlight::new(&self.queue_length),
+            since: Instant::now(),
+            waits: self.queue_wait.clone(),
+            outcome: QueueOutcome::Abandoned,
+        }
+    }
+
+    /// A request was refused before anything was called for it.
+    pub fn turned_away(&self, why: TurnedAway) {
+        self.turned_away.with_label_values(&[why.as_str()]).inc();
+    }
+
     /// A request has ended, with the status its client saw (or would have: 499 for one that left).
     pub fn request_ended(
         &self,
@@ -135,6 +186,18 @@ impl Metrics {
     /// An attempt is repeated because the one before failed with `reason`.
     pub fn retry(&self, reason: Label) {
         self.retries.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// An attempt wasn't repeated because its target has been asked again often enough.
+    pub fn retry_refused(&self) {
+        self.retries_refused.inc();
+    }
+
+    /// The breaker of a target, which is in a region that config names.
+    pub fn breaker(&self, model: &str, region: &str) -> BreakerMetrics {
+        // Bounded as those of the models are.
+        let name = &self.model(model);
+        self.by_model.breaker(name.name(), region)
     }
 
     /// A parameter wasn't passed on as it came.
@@ -212,6 +275,29 @@ impl Drop for InFlight {
     }
 }
 
+/// A wait in the line. Unless it is told how that ended, it was left.
+#[derive(Debug)]
+pub struct Queued {
+    _in_line: InFlight,
+    since: Instant,
+    waits: HistogramVec,
+    outcome: QueueOutcome,
+}
+
+impl Queued {
+    /// It ended so.
+    pub fn ended(&mut self, outcome: QueueOutcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        let waited = self.since.elapsed().as_secs_f64();
+        self.waits.with_label_values(&[self.outcome.as_str()]).observe(waited);
+    }
+}
+
 /// Methods are free text to HTTP, so only those we route by are told apart.
 fn method_label(method: &Method) -> &'static str {
     match *method {
@@ -236,6 +322,10 @@ impl Maker {
 
     fn gauge(&self, opts: Opts) -> IntGauge {
         self.register(IntGauge::with_opts(opts))
+    }
+
+    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.register(IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
     pub(super) fn histograms(&self, opts: HistogramOpts, labels: &[&str]) -> HistogramVec {
@@ -353,6 +443,10 @@ mod tests {
         metrics.retry(why);
         metrics.note(Label::new("top_k"), Label::new("dropped"));
         metrics.fetch(why);
+        metrics.turned_away(TurnedAway::KeyTokens);
+        metrics.queued().ended(QueueOutcome::Admitted);
+        drop(metrics.queued());
+        let (_queued, _call) = (metrics.queued(), metrics.call_begun());
         metrics.client_left(Disconnect::MidAnswer);
         metrics.connection_opened();
         metrics.connection_opened();
@@ -367,6 +461,11 @@ mod tests {
             r#"outcrop_upstream_retries_total{reason="why"} 1"#,
             r#"outcrop_notes_total{action="dropped",param="top_k"} 1"#,
             r#"outcrop_fetches_total{outcome="why"} 1"#,
+            r#"outcrop_turned_away_total{reason="key_tokens"} 1"#,
+            r#"outcrop_queue_wait_seconds_count{outcome="admitted"} 1"#,
+            r#"outcrop_queue_wait_seconds_count{outcome="abandoned"} 1"#,
+            "outcrop_queue_length 1",
+            "outcrop_calls_in_flight 1",
             r#"outcrop_client_disconnects_total{when="mid_answer"} 1"#,
             "outcrop_connections_total 2",
             "outcrop_connections_open 1",

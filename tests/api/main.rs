@@ -12,12 +12,14 @@ mod chat;
 mod choices;
 mod embeddings;
 mod errors;
+mod fallback;
 mod healing;
 mod lifecycle;
 mod models;
 mod native;
 mod operations;
 mod output;
+mod overload;
 #[cfg(unix)]
 mod process;
 mod reasoning;

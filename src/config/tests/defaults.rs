@@ -13,6 +13,15 @@ fn the_defaults_are_as_documented() {
     assert_eq!((server.body_timeout, server.write_stall_timeout), (seconds(60), seconds(30)));
     assert_eq!((server.drain_delay, server.grace), (seconds(0), seconds(110)));
     assert_eq!(config.auth, Auth::Open);
+    let limits = Limits {
+        concurrency: NonZeroU32::new(2000),
+        body_bytes: 256 << 20,
+        queue_length: 100,
+        queue_wait: Duration::from_millis(500),
+        per_key: KeyLimits::default(),
+        keys: BTreeMap::new(),
+    };
+    assert_eq!(config.limits, limits);
     assert_eq!(config.aws.region, Sourced { value: "us-east-1".to_owned(), origin: Origin::Default });
     assert!(
         config.aws.profile.is_none() && config.aws.credentials.is_none() && config.aws.bearer_token.is_none()

@@ -122,17 +122,20 @@ models:
   house: {target: 'arn:aws:bedrock:us-east-1:123456789012:imported-model/abc', family: llama}
 ";
     let models = from_yaml(yaml).unwrap().models.entries;
-    assert_eq!(models["gpt-4o"].target, "us.anthropic.claude-x-v1:0");
-    assert_eq!(models["on"].target, "amazon.nova-lite-v1:0");
+    assert_eq!(models["gpt-4o"].targets[0].target, "us.anthropic.claude-x-v1:0");
+    assert_eq!(models["on"].targets[0].target, "amazon.nova-lite-v1:0");
     let turbo = &models["gpt-3.5-turbo"];
-    assert_eq!((turbo.region.as_deref(), turbo.format), (Some("eu-west-1"), Some(ModelFormat::Converse)));
-    assert_eq!((turbo.strict, turbo.max_tokens.map(NonZeroU32::get)), (Some(true), Some(9)));
+    assert_eq!(
+        (turbo.targets[0].region.as_deref(), turbo.targets[0].format),
+        (Some("eu-west-1"), Some(ModelFormat::Converse))
+    );
+    assert_eq!((turbo.strict, turbo.targets[0].max_tokens.map(NonZeroU32::get)), (Some(true), Some(9)));
     let itself = &models["meta.llama3-8b-instruct-v1:0"];
     assert_eq!(
-        (itself.target.as_str(), itself.format),
+        (itself.targets[0].target.as_str(), itself.targets[0].format),
         ("meta.llama3-8b-instruct-v1:0", Some(ModelFormat::Native))
     );
-    assert_eq!(models["house"].family.as_deref(), Some("llama"));
+    assert_eq!(models["house"].targets[0].family.as_deref(), Some("llama"));
 }
 
 #[test]
@@ -203,14 +206,17 @@ models:
     assert_eq!(models.arn.regions, Some(vec!["eu-west-1".to_owned()]));
     assert_eq!(models.arn.accounts.map(|accounts| accounts.len()), Some(2));
     let fast = &models.entries["fast"];
-    assert_eq!((fast.profile, fast.successor.as_deref()), (Some(ProfileRule::Off), Some("amazon.newer")));
+    assert_eq!(
+        (fast.targets[0].profile, fast.successor.as_deref()),
+        (Some(ProfileRule::Off), Some("amazon.newer"))
+    );
     let capabilities = Capabilities {
         tools: Some(false),
         sampling: Some(SamplingRule::Either),
         max_output_tokens: NonZeroU32::new(9),
         ..Capabilities::default()
     };
-    assert_eq!(fast.capabilities, capabilities);
+    assert_eq!(fast.targets[0].capabilities, capabilities);
     assert_eq!(models.entries.len(), 2, "Bedrock is asked what is behind an ARN");
 }
 
@@ -257,6 +263,39 @@ fn hosts_to_fetch_from_are_names_or_domains() {
         &[
             "3:20: fetch.max_total_bytes: less than fetch.max_bytes",
             "4:11: fetch.ports[0]: \"0\" isn't a port",
+        ],
+    );
+}
+
+#[test]
+fn limits_of_a_key_are_those_of_every_key_unless_it_has_its_own() {
+    let keys = format!("auth: {{keys: [{{id: ci, sha256: {HEX}}}]}}\n");
+    let yaml = format!(
+        "{keys}limits:
+  concurrency: 0
+  per_key: {{concurrency: 5, tokens_per_minute: 1000}}
+  keys: {{ci: {{concurrency: 0, requests_per_minute: 60}}}}
+"
+    );
+    let limits = from_yaml(&yaml).unwrap().limits;
+    assert_eq!(limits.concurrency, None);
+    let count = NonZeroU32::new;
+    let own = KeyLimits { concurrency: None, requests_per_minute: count(60), tokens_per_minute: count(1000) };
+    assert_eq!(limits.keys, [("ci".to_owned(), own)].into());
+    assert_eq!((limits.per_key.concurrency, limits.per_key.requests_per_minute), (count(5), None));
+    assert_errors(
+        &format!("{keys}limits:\n  keys:\n    co: {{}}\n    ci: {{requests: 1, concurrency: -1}}\n"),
+        &[
+            "4:5: limits.keys.co: auth.keys has no key with this id; did you mean ci?",
+            "5:10: limits.keys.ci.requests: unknown key",
+            "5:36: limits.keys.ci.concurrency: \"-1\" isn't a whole number",
+        ],
+    );
+    assert_errors(
+        "limits:\n  body_bytes: 1MiB\n  queue: {length: 10001}\n",
+        &[
+            "2:15: limits.body_bytes: less than server.body_limit",
+            "3:19: limits.queue.length: \"10001\" isn't a whole number from 0 to 10000",
         ],
     );
 }

@@ -7,6 +7,7 @@
 //! Nothing is left out in silence: a member that is not known here, or that has no equivalent, becomes a
 //! note; what would change the meaning of the answer is refused with the path of the offending member.
 
+mod bounds;
 mod embeddings;
 mod extensions;
 mod ledger;
@@ -56,6 +57,8 @@ const MAX_DEPTH: usize = 64;
 /// Reads the body of `POST /v1/chat/completions`. Every error is the client's and names the member it is
 /// about; malformed JSON is reported with its line and column.
 pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
+    let text = utf8(body)?;
+    bounds::values(text)?;
     let wire::Body {
         model,
         messages,
@@ -94,7 +97,7 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
         prompt_cache_options,
         bedrock,
         rest,
-    } = parse::body(utf8(body)?)?;
+    } = parse::body(text)?;
     let root = Path::Root;
     let mut ledger = Ledger::new();
 

@@ -87,6 +87,9 @@ fn depth_never_recurses() {
     ] {
         assert!(decode(body.as_bytes()).is_err());
     }
+    // What is passed over may nest as it likes: nobody goes down there.
+    let unknown = with(&format!(r#""unknown":{}1{}"#, "[".repeat(90_000), "]".repeat(90_000)));
+    assert_eq!(read(&unknown).notes.iter().count(), 1);
     let schema = |depth: usize| {
         let (open, close) = ("{\"a\":".repeat(depth), "}".repeat(depth));
         with(&format!(
@@ -104,6 +107,17 @@ fn counts_are_bounded_so_that_small_bytes_do_not_become_large_memory() {
     let keys: Vec<String> = (0..10_000).map(|n| format!("\"k{n}\":1")).collect();
     let decoded = read(&with(&keys.join(",")));
     assert_eq!(decoded.notes.iter().count(), 17);
+    let parts = vec![r#"{"type":"text","text":""}"#; 70_000].join(",");
+    let error = refusal(&talk(&format!(r#"{{"role":"user","content":[{parts}]}}"#)));
+    assert_eq!((error.param, error.code), (None, "invalid_value"));
+    let tool = |length: usize| {
+        let description = "d".repeat(length);
+        with(&format!(
+            r#""tools":[{{"type":"function","function":{{"name":"f","description":"{description}"}}}}]"#
+        ))
+    };
+    read(&tool(1_000_000));
+    assert_refused(&tool(1 << 20), "tools", "invalid_value");
     let named = vec![r#"{"role":"user","content":"a","name":"n"}"#; 1_000].join(",");
     assert_eq!(read(&talk(&named)).notes.iter().count(), 65);
 }

@@ -6,7 +6,7 @@ use super::super::calls::CallForms;
 use super::ledger::Ledger;
 use super::object::{Array, Str};
 use super::path::Path;
-use super::{MAX_DEPTH, extensions, invalid, missing, not_one_of, parse, wire};
+use super::{MAX_DEPTH, bounds, extensions, invalid, missing, not_one_of, parse, wire};
 use crate::chat::{Action, InvalidRequest, Json, Text, Tool, ToolChoice, ToolUse};
 
 /// Schema of the one-string function that stands for a custom tool.
@@ -38,6 +38,7 @@ pub(super) fn tools(
     for (index, wire) in functions.into_iter().enumerate() {
         read.push(function(wire, &list.item(index), ledger)?);
     }
+    bounds::tools(&read)?;
     Ok((read, forms))
 }
 

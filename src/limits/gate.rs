@@ -1,0 +1,129 @@
+//! The line, where tasks stand in it.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use super::line::{Entrance, Line, Refusal, Ticket};
+
+/// Tells a waiter: a slot is its own, or its place is another's. Sent under the lock and while the waiter is in the
+/// line, so that it always arrives.
+type Waiter = oneshot::Sender<Result<(), Refusal>>;
+
+/// Gives permits.
+#[derive(Clone)]
+pub(super) struct Gate(Arc<Mutex<Line<Waiter>>>);
+
+/// What becomes of somebody at the gate.
+pub enum Entry {
+    /// Goes on.
+    Permit(Permit),
+    /// Waits.
+    Waiting(Waiting),
+}
+
+/// A call under way. It is over when this drops.
+#[must_use = "the call is under way for as long as its permit lives"]
+pub struct Permit {
+    gate: Gate,
+    key: usize,
+}
+
+/// A place in the line: a future of the permit. Dropping it leaves.
+#[must_use = "the place is kept for as long as this lives"]
+pub struct Waiting {
+    gate: Gate,
+    key: usize,
+    ticket: Ticket,
+    told: oneshot::Receiver<Result<(), Refusal>>,
+    /// The answer was taken.
+    done: bool,
+}
+
+impl Gate {
+    pub(super) fn new(
+        slots: Option<usize>,
+        places: usize,
+        keys: impl IntoIterator<Item = Option<usize>>,
+    ) -> Self {
+        Self(Arc::new(Mutex::new(Line::new(slots, places, keys))))
+    }
+
+    pub(super) fn refuses(&self, key: usize) -> Option<Refusal> {
+        self.lock().refuses(key)
+    }
+
+    pub(super) fn enter(&self, key: usize) -> Result<Entry, Refusal> {
+        let (tell, told) = oneshot::channel();
+        let mut line = self.lock();
+        match line.enter(key, || tell)? {
+            Entrance::Holds => Ok(Entry::Permit(Permit { gate: self.clone(), key })),
+            Entrance::Waits(ticket, displaced) => {
+                if let Some(displaced) = displaced {
+                    // Whoever is in the line listens.
+                    let _heard = displaced.send(Err(Refusal::Busy));
+                }
+                Ok(Entry::Waiting(Waiting { gate: self.clone(), key, ticket, told, done: false }))
+            }
+        }
+    }
+
+    fn leave(&self, key: usize) {
+        let mut line = self.lock();
+        if let Some(next) = line.leave(key) {
+            let _heard = next.send(Ok(()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line<Waiter>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Gate {
+    /// Slots held and places taken, by key.
+    pub(super) fn counts(&self) -> Vec<(usize, usize)> {
+        self.lock().counts()
+    }
+}
+
+impl Waiting {
+    /// What it still waits for.
+    pub fn obstacle(&self) -> Refusal {
+        self.gate.lock().obstacle(self.key)
+    }
+}
+
+impl Future for Waiting {
+    type Output = Result<Permit, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let told = std::task::ready!(Pin::new(&mut self.told).poll(cx));
+        self.done = true;
+        // Nobody is dropped from the line untold.
+        Poll::Ready(
+            told.unwrap_or(Err(Refusal::Busy)).map(|()| Permit { gate: self.gate.clone(), key: self.key }),
+        )
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.done || self.gate.lock().withdraw(self.key, self.ticket) {
+            return;
+        }
+        // It was told in the meantime, and didn't hear it.
+        if let Ok(Ok(())) = self.told.try_recv() {
+            self.gate.leave(self.key);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.gate.leave(self.key);
+    }
+}

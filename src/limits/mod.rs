@@ -1,0 +1,206 @@
+//! HOW MUCH AT ONCE: who may go on, who waits, who is turned away.
+//!
+//! Three bounds. *Permits* bound the calls under way, in all and for each key, with a short line before them
+//! (`line`, pure; `gate`, where tasks wait). *Rates* bound requests and tokens a minute for each key (`bucket`). The
+//! *budget* bounds the bytes of request bodies in memory. What is taken is given back on drop, so it can ride in an
+//! answer's body. The clock is passed in, and nothing here knows HTTP or what a request says. It names nothing else in the
+//! crate; `http` and `app` may name it.
+
+mod bucket;
+mod budget;
+mod gate;
+mod line;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bucket::Bucket;
+use budget::Budget;
+use gate::Gate;
+
+pub use bucket::Level;
+pub use budget::Share;
+pub use gate::{Entry, Permit, Waiting};
+pub use line::Refusal;
+
+/// What is bounded. `None` bounds nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Calls under way at once.
+    pub concurrency: Option<usize>,
+    /// Calls that may wait for a permit.
+    pub queue_length: usize,
+    /// How long each may wait.
+    pub queue_wait: Duration,
+    /// Bytes of request bodies in memory at once.
+    pub body_bytes: Option<usize>,
+}
+
+/// The bounds of one key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyLimits {
+    /// Its calls under way at once.
+    pub concurrency: Option<usize>,
+    /// Its requests a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Its tokens a minute.
+    pub tokens_per_minute: Option<u32>,
+}
+
+/// All bounds and what is taken of them. Clones are the same.
+#[derive(Clone)]
+pub struct Limits(Arc<Inner>);
+
+struct Inner {
+    queue_wait: Duration,
+    gate: Gate,
+    budget: Budget,
+    keys: HashMap<Box<str>, Key>,
+    /// Who shows no key, where none is needed: all of them together.
+    nobody: Key,
+}
+
+/// A key among the others. There are as many as the configuration names: a stranger's makes no entry.
+#[derive(Clone)]
+pub struct Key {
+    /// Its place in the line.
+    index: usize,
+    rates: Arc<Mutex<Rates>>,
+}
+
+struct Rates {
+    requests: Option<Bucket>,
+    tokens: Option<Bucket>,
+}
+
+/// A minute's allowance is used up. Come back when there is enough again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exhausted {
+    /// How long that takes.
+    pub wait: Duration,
+}
+
+/// What is left of a key's minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// Of requests, if they are bounded.
+    pub requests: Option<Level>,
+    /// Of tokens, if they are bounded.
+    pub tokens: Option<Level>,
+}
+
+impl Limits {
+    /// Nothing taken. `keys` are all that can ever come in, `nobody` who comes in without.
+    pub fn new(settings: &Settings, nobody: KeyLimits, keys: Vec<(String, KeyLimits)>, now: Instant) -> Self {
+        let Settings { concurrency, queue_length, queue_wait, body_bytes } = *settings;
+        let each: Vec<_> = [nobody].into_iter().chain(keys.iter().map(|(_, limits)| *limits)).collect();
+        let gate = Gate::new(concurrency, queue_length, each.iter().map(|limits| limits.concurrency));
+        let keys = keys
+            .into_iter()
+            .zip(1..)
+            .map(|((name, limits), index)| (name.into_boxed_str(), Key::new(index, limits, now)))
+            .collect();
+        let nobody = Key::new(0, nobody, now);
+        Self(Arc::new(Inner { queue_wait, gate, budget: Budget::new(body_bytes), keys, nobody }))
+    }
+
+    /// The key of a name; one that nobody configured has nobody's.
+    pub fn key(&self, name: Option<&str>) -> &Key {
+        name.and_then(|name| self.0.keys.get(name)).unwrap_or(&self.0.nobody)
+    }
+
+    /// Whether [`Self::enter`] would turn this key away if it came now. Takes nothing.
+    pub fn refuses(&self, key: &Key) -> Option<Refusal> {
+        self.0.gate.refuses(key.index)
+    }
+
+    /// A permit, a place in the line for one, or neither.
+    pub fn enter(&self, key: &Key) -> Result<Entry, Refusal> {
+        self.0.gate.enter(key.index)
+    }
+
+    /// How long one may stand in the line.
+    pub fn queue_wait(&self) -> Duration {
+        self.0.queue_wait
+    }
+
+    /// Whether so many bytes of a body could be held now. Takes nothing.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.0.budget.has_room(bytes)
+    }
+
+    /// A share of the bytes that may be held, empty at first.
+    pub fn share(&self) -> Share {
+        self.0.budget.share()
+    }
+}
+
+impl Key {
+    fn new(index: usize, limits: KeyLimits, now: Instant) -> Self {
+        let KeyLimits { concurrency: _, requests_per_minute, tokens_per_minute } = limits;
+        let bucket = |limit: Option<u32>| limit.map(|limit| Bucket::full(limit, now));
+        let rates = Rates { requests: bucket(requests_per_minute), tokens: bucket(tokens_per_minute) };
+        Self { index, rates: Arc::new(Mutex::new(rates)) }
+    }
+
+    fn rates(&self) -> MutexGuard<'_, Rates> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One request of this minute's.
+    pub fn take_request(&self, now: Instant) -> Result<(), Exhausted> {
+        self.rates().requests.as_mut().map_or(Ok(()), |bucket| bucket.take(1, now))
+    }
+
+    /// Gives a request back that came to nothing through no fault of its own.
+    pub fn return_request(&self, now: Instant) {
+        if let Some(bucket) = &mut self.rates().requests {
+            bucket.refund(1, now);
+        }
+    }
+
+    /// So many tokens of this minute's, until it is known how many it were. More than a whole minute's count as that.
+    pub fn reserve(&self, estimate: u64, now: Instant) -> Result<Reservation, Exhausted> {
+        let mut rates = self.rates();
+        let taken = match &mut rates.tokens {
+            Some(bucket) => {
+                let estimate = bucket.most(estimate);
+                bucket.take(estimate, now)?;
+                estimate
+            }
+            None => 0,
+        };
+        Ok(Reservation { key: self.clone(), taken })
+    }
+
+    /// What is left.
+    pub fn levels(&self, now: Instant) -> Levels {
+        let rates = self.rates();
+        let level = |bucket: &Option<Bucket>| bucket.as_ref().map(|bucket| bucket.level(now));
+        Levels { requests: level(&rates.requests), tokens: level(&rates.tokens) }
+    }
+}
+
+/// Tokens that are taken but not counted yet. Dropped without [`Self::settle`], it stays taken.
+#[must_use = "it stands until it is settled"]
+pub struct Reservation {
+    key: Key,
+    taken: u64,
+}
+
+impl Reservation {
+    /// So many it were: the rest goes back, or what is missing is taken as well, into debt if need be.
+    pub fn settle(self, used: u64, now: Instant) {
+        if let Some(bucket) = &mut self.key.rates().tokens {
+            if used < self.taken {
+                bucket.refund(self.taken - used, now);
+            } else {
+                bucket.charge(used - self.taken, now);
+            }
+        }
+    }
+}

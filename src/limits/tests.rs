@@ -1,0 +1,334 @@
+//! The line against a naive model of it, the gate's promises to tasks, and buckets against the clock.
+
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::bucket::Bucket;
+use super::budget::Budget;
+use super::gate::{Entry, Gate, Permit, Waiting};
+use super::line::{Entrance, Line, Refusal, Ticket};
+use super::*;
+
+const KEYS: usize = 4;
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Enter(usize),
+    /// One of those that hold a slot.
+    Leave(usize),
+    /// One of those that wait.
+    Withdraw(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..KEYS).prop_map(Step::Enter),
+        // The first key sends more than the rest.
+        2 => Just(Step::Enter(0)),
+        4 => (0..64_usize).prop_map(Step::Leave),
+        1 => (0..64_usize).prop_map(Step::Withdraw),
+    ]
+}
+
+/// Everybody at the line, by number.
+struct Model {
+    slots: usize,
+    places: usize,
+    limits: Vec<usize>,
+    holding: Vec<(usize, usize)>,
+    waiting: Vec<(usize, usize, Ticket)>,
+}
+
+impl Model {
+    fn held(&self, key: usize) -> usize {
+        self.holding.iter().filter(|(holder, _)| *holder == key).count()
+    }
+
+    fn waits(&self, key: usize) -> usize {
+        self.waiting.iter().filter(|(waiter, ..)| *waiter == key).count()
+    }
+
+    fn may_hold(&self, key: usize) -> bool {
+        self.holding.len() < self.slots && self.held(key) < self.limits[key]
+    }
+
+    /// What must be true at any time.
+    fn check(&self, line: &Line<usize>) {
+        let counts: Vec<_> = (0..KEYS).map(|key| (self.held(key), self.waits(key))).collect();
+        assert_eq!(line.counts(), counts);
+        assert!(self.holding.len() <= self.slots, "never over capacity");
+        assert!(self.waiting.len() <= self.places);
+        for key in 0..KEYS {
+            assert!(self.held(key) <= self.limits[key], "no key over its own");
+            assert!(
+                self.waits(key) == 0 || !self.may_hold(key),
+                "no slot is free while somebody may have it"
+            );
+        }
+    }
+
+    /// A slot went to `next`.
+    fn admitted(&mut self, next: usize) {
+        let place = self.waiting.iter().position(|(_, waiter, _)| *waiter == next).unwrap();
+        let (key, ..) = self.waiting.remove(place);
+        let first =
+            self.waiting.iter().filter(|(other, ..)| *other == key).all(|(_, waiter, _)| *waiter > next);
+        assert!(first, "a key's own are served in their order");
+        for other in (0..KEYS).filter(|other| self.waits(*other) > 0 && self.may_hold(*other)) {
+            assert!(
+                self.held(key) <= self.held(other),
+                "key {key} was preferred to {other}, which holds fewer"
+            );
+        }
+        self.holding.push((key, next));
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_line_keeps_its_bounds_and_is_fair(
+        slots in 1..6_usize,
+        places in 0..8_usize,
+        limits in vec(1..6_usize, KEYS),
+        steps in vec(step(), 0..200),
+    ) {
+        let mut line = Line::new(Some(slots), places, limits.iter().map(|limit| Some(*limit)));
+        let mut model = Model { slots, places, limits, holding: Vec::new(), waiting: Vec::new() };
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Enter(key) => {
+                    let foretold = line.refuses(key);
+                    match line.enter(key, || number) {
+                        Ok(Entrance::Holds) => {
+                            prop_assert!(model.may_hold(key));
+                            model.holding.push((key, number));
+                        }
+                        Ok(Entrance::Waits(ticket, displaced)) => {
+                            prop_assert!(!model.may_hold(key));
+                            prop_assert_eq!(displaced.is_some(), model.waiting.len() == model.places);
+                            if let Some(displaced) = displaced {
+                                let place = model.waiting.iter().position(|(_, waiter, _)| *waiter == displaced);
+                                let (loser, ..) = model.waiting.remove(place.unwrap());
+                                prop_assert!(model.waits(loser) > model.waits(key), "who had the most made room");
+                            }
+                            model.waiting.push((key, number, ticket));
+                        }
+                        Err(refusal) => {
+                            prop_assert_eq!(foretold, Some(refusal));
+                            prop_assert_eq!(model.waiting.len(), model.places);
+                            prop_assert!(!model.may_hold(key));
+                            prop_assert!((0..KEYS).all(|other| model.waits(other) <= model.waits(key) + 1));
+                            prop_assert_eq!(refusal == Refusal::KeyBusy, model.held(key) == model.limits[key]);
+                            continue;
+                        }
+                    }
+                    prop_assert_eq!(foretold, None);
+                }
+                Step::Leave(which) if !model.holding.is_empty() => {
+                    let (key, _) = model.holding.remove(which % model.holding.len());
+                    if let Some(next) = line.leave(key) {
+                        model.admitted(next);
+                    }
+                }
+                Step::Withdraw(which) if !model.waiting.is_empty() => {
+                    let (key, _, ticket) = model.waiting.remove(which % model.waiting.len());
+                    prop_assert!(line.withdraw(key, ticket));
+                    prop_assert!(!line.withdraw(key, ticket), "once");
+                }
+                Step::Leave(_) | Step::Withdraw(_) => {}
+            }
+            model.check(&line);
+        }
+        while let Some((key, _)) = model.holding.pop() {
+            if let Some(next) = line.leave(key) {
+                model.admitted(next);
+            }
+            model.check(&line);
+        }
+        prop_assert!(model.waiting.is_empty(), "everybody had a turn");
+    }
+
+    #[test]
+    fn permits_out_are_permits_in_whoever_leaves_and_when(
+        steps in vec((0..5_usize, 0..KEYS, 0..64_usize), 0..200),
+    ) {
+        let gate = Gate::new(Some(3), 4, [None, Some(2), None, Some(1)]);
+        let mut permits: Vec<Permit> = Vec::new();
+        let mut waiting: Vec<Waiting> = Vec::new();
+        for (what, key, which) in steps {
+            match what {
+                0 | 1 => match gate.enter(key) {
+                    Ok(Entry::Permit(permit)) => permits.push(permit),
+                    Ok(Entry::Waiting(place)) => waiting.push(place),
+                    Err(_) => {}
+                },
+                2 if !permits.is_empty() => drop(permits.remove(which % permits.len())),
+                // Told or not: it may have been given a slot that it never hears of.
+                3 if !waiting.is_empty() => drop(waiting.remove(which % waiting.len())),
+                4 if !waiting.is_empty() => {
+                    let place = which % waiting.len();
+                    if let Some(told) = (&mut waiting[place]).now_or_never() {
+                        permits.extend(told);
+                        drop(waiting.remove(place));
+                    }
+                }
+                _ => {}
+            }
+            let held: usize = gate.counts().iter().map(|(held, _)| held).sum();
+            prop_assert!(permits.len() <= held && held <= 3);
+        }
+        drop((permits, waiting));
+        prop_assert_eq!(gate.counts(), vec![(0, 0); KEYS]);
+    }
+
+    #[test]
+    fn a_bucket_gives_no_more_than_its_rate_at_any_step_of_the_clock(
+        limit in 1..100_000_u32,
+        steps in vec((0..20_000_u64, 0..200_u64, any::<bool>()), 1..100),
+    ) {
+        let start = Instant::now();
+        let mut bucket = Bucket::full(limit, start);
+        let (mut millis, mut given) = (0, 0);
+        for (pause, percent, back) in steps {
+            millis += pause;
+            // Another thread may have read the clock earlier and come later.
+            let now = start + Duration::from_millis(if back { millis.saturating_sub(50) } else { millis });
+            let count = u64::from(limit) * percent / 100;
+            let level = bucket.level(now);
+            let taken = bucket.take(count, now);
+            prop_assert!(level.remaining <= limit);
+            match taken {
+                Ok(()) => given += count,
+                Err(Exhausted { wait }) => {
+                    prop_assert!(count >= u64::from(level.remaining));
+                    if count <= u64::from(limit) {
+                        let mut later = Bucket::full(limit, start);
+                        std::mem::swap(&mut later, &mut bucket);
+                        prop_assert!(later.take(count, now + wait).is_ok(), "it is there when it was said to be");
+                        later.refund(count, now + wait);
+                        bucket = later;
+                    }
+                }
+            }
+            let most = u64::from(limit) + u64::from(limit) * millis / 60_000 + 1;
+            prop_assert!(given <= most, "{given} of {most}");
+        }
+    }
+}
+
+fn with(key: KeyLimits) -> (Limits, Instant) {
+    let settings =
+        Settings { concurrency: Some(1), queue_length: 1, queue_wait: Duration::ZERO, body_bytes: Some(10) };
+    let now = Instant::now();
+    (Limits::new(&settings, KeyLimits::default(), vec![("a".to_owned(), key)], now), now)
+}
+
+#[test]
+fn who_sends_fifty_times_as_much_waits_for_itself() {
+    let mut line = Line::new(Some(10), 100, [None, None]);
+    let enter = |line: &mut Line<usize>, key| line.enter(key, || key);
+    for _ in 0..110 {
+        enter(&mut line, 0).unwrap();
+    }
+    assert_eq!(line.refuses(0), Some(Refusal::Busy), "no hope for more");
+    for _ in 0..5 {
+        // The line is full, and still the other key gets in, and the next five slots.
+        assert!(matches!(enter(&mut line, 1), Ok(Entrance::Waits(_, Some(0)))));
+    }
+    let turns: Vec<_> = (0..6).map(|_| line.leave(0).unwrap()).collect();
+    assert_eq!(turns, [1, 1, 1, 1, 1, 0]);
+    assert_eq!(line.counts(), [(5, 94), (5, 0)]);
+}
+
+#[test]
+fn keys_that_hold_as_much_take_turns() {
+    let mut line = Line::new(Some(1), 9, [None, None, None, None]);
+    line.enter(3, || 3).unwrap();
+    for key in [0, 0, 0, 1, 1, 2] {
+        line.enter(key, || key).unwrap();
+    }
+    // Nobody else holds any, so each has its turn once its last is the longest ago.
+    let (mut leaver, mut turns) = (3, Vec::new());
+    while let Some(next) = line.leave(leaver) {
+        turns.push(next);
+        leaver = next;
+    }
+    assert_eq!(turns, [0, 1, 2, 0, 1, 0]);
+}
+
+#[test]
+fn a_place_tells_what_it_waits_for() {
+    let (limits, _) = with(KeyLimits { concurrency: Some(1), ..KeyLimits::default() });
+    let (a, nobody) = (limits.key(Some("a")), limits.key(None));
+    let Ok(Entry::Permit(permit)) = limits.enter(a) else { panic!("the first is free") };
+    let Ok(Entry::Waiting(waiting)) = limits.enter(a) else { panic!("the second waits") };
+    assert_eq!(waiting.obstacle(), Refusal::KeyBusy);
+    assert_eq!(limits.refuses(nobody), Some(Refusal::Busy), "the line is full");
+    drop(waiting);
+    let Ok(Entry::Waiting(mut waiting)) = limits.enter(nobody) else { panic!("there is a place again") };
+    assert_eq!(waiting.obstacle(), Refusal::Busy);
+    assert!((&mut waiting).now_or_never().is_none());
+    drop(permit);
+    assert!(matches!((&mut waiting).now_or_never(), Some(Ok(_))));
+}
+
+#[test]
+fn a_key_that_is_not_configured_has_nobodys_limits() {
+    let (limits, now) = with(KeyLimits { requests_per_minute: Some(1), ..KeyLimits::default() });
+    assert!(limits.key(Some("a")).levels(now).requests.is_some());
+    assert!(limits.key(Some("b")).levels(now).requests.is_none());
+}
+
+#[test]
+fn a_minutes_requests_come_back_one_by_one() {
+    let (limits, now) = with(KeyLimits { requests_per_minute: Some(3), ..KeyLimits::default() });
+    let key = limits.key(Some("a"));
+    for remaining in [2, 1, 0] {
+        key.take_request(now).unwrap();
+        assert_eq!(key.levels(now).requests.unwrap().remaining, remaining);
+    }
+    assert_eq!(key.take_request(now), Err(Exhausted { wait: Duration::from_secs(20) }));
+    assert_eq!(key.levels(now).requests.unwrap().reset, Duration::from_mins(1));
+    key.take_request(now + Duration::from_secs(20)).unwrap();
+    key.return_request(now + Duration::from_secs(20));
+    key.take_request(now + Duration::from_secs(20)).unwrap();
+    assert!(key.take_request(now + Duration::from_secs(39)).is_err());
+}
+
+#[test]
+fn tokens_are_reserved_and_put_right() {
+    let (limits, now) = with(KeyLimits { tokens_per_minute: Some(600), ..KeyLimits::default() });
+    let key = limits.key(Some("a"));
+    let remaining = || key.levels(now).tokens.unwrap().remaining;
+    let reservation = key.reserve(100, now).unwrap();
+    assert_eq!(remaining(), 500);
+    reservation.settle(40, now);
+    assert_eq!(remaining(), 560);
+    key.reserve(60, now).unwrap().settle(1_160, now);
+    assert_eq!(remaining(), 0);
+    // 600 in debt: a minute until there is anything, and a little more for one.
+    let Err(Exhausted { wait }) = key.reserve(1, now) else { panic!("nothing is left") };
+    assert_eq!(wait, Duration::from_millis(60_100));
+    let later = now + Duration::from_mins(2);
+    drop(key.reserve(u64::MAX, later).unwrap());
+    assert_eq!(
+        key.levels(later).tokens.unwrap().remaining,
+        0,
+        "more than there can be counts as all there is"
+    );
+}
+
+#[test]
+fn shares_stay_within_the_budget_and_go_back() {
+    let budget = Budget::new(Some(10));
+    let (mut one, mut other) = (budget.share(), budget.share());
+    assert!(one.grow(6) && other.grow(4));
+    assert!(!budget.has_room(1) && !one.grow(1) && !one.grow(usize::MAX));
+    drop(one);
+    assert!(budget.has_room(6) && !budget.has_room(7) && other.grow(6));
+    drop(other);
+    assert!(budget.has_room(10));
+}
