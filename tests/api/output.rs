@@ -3,7 +3,7 @@
 use outcrop::simulator::{Frame, Reply, Step};
 use serde_json::{Value, json};
 
-use crate::support::{CLAUDE, LLAMA, NOVA, Request, TITAN, TestGateway, chat, streamed, tool, with};
+use crate::support::{CLAUDE, LLAMA, NOVA, Request, Setup, TITAN, TestGateway, chat, streamed, tool, with};
 
 const MISTRAL: &str = "mistral.mistral-large-2402-v1:0";
 const QWEN: &str = "qwen.qwen3-32b-v1:0";
@@ -104,7 +104,7 @@ async fn a_cut_reply_and_a_refusal_stay_what_they_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_model_says_before_a_forced_tool_is_not_its_json() {
-    let gateway = TestGateway::start().await;
+    let gateway = Setup::new().unfolded().start().await;
     let usage = json!({"inputTokens": 3, "outputTokens": 9, "totalTokens": 12});
     let whole = Reply::json(
         200,
