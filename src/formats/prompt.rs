@@ -206,7 +206,7 @@ impl Guard {
         let begins =
             self.opens.is_none_or(|[one, other]| memchr::memchr2(one, other, json.as_bytes()).is_some());
         let hinted = |hint: &&str| memchr::memmem::find(json.as_bytes(), hint.as_bytes()).is_some();
-        if !(begins && self.hints.iter().any(hinted)) && !self.may_hide_hints(json) {
+        if !(self.may_hide_hints(json) || begins && self.hints.iter().any(hinted)) {
             return None;
         }
         let plain: Cow<'_, str> = text.decode();

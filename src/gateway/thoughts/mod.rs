@@ -47,13 +47,15 @@ pub(super) struct Conversation(Sha256);
 impl Conversation {
     pub(super) fn of(messages: &[Message]) -> Self {
         let mut conversation = Self::default();
-        messages.iter().for_each(|message| conversation.add(message));
+        for message in messages {
+            conversation.add(message);
+        }
         conversation
     }
 
     fn add(&mut self, message: &Message) {
         // Writing into a digest can't fail.
-        let _always_written = write!(self, "{message:?}\n");
+        let _always_written = writeln!(self, "{message:?}");
     }
 }
 

@@ -52,7 +52,7 @@ fn named(word: &str, path: &Path<'_>) -> Result<Effort, InvalidRequest> {
     known.map(|(_, effort)| *effort).ok_or_else(|| not_one_of(path, &WORDS.map(|(name, _)| name)))
 }
 
-/// OpenRouter's object, whose `effort` is also OpenAI's in the Responses API.
+/// The object of `OpenRouter`, whose `effort` is also OpenAI's in the Responses API.
 fn openrouters(
     wire: wire::Reasoning<'_>,
     path: &Path<'_>,

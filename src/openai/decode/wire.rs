@@ -50,7 +50,7 @@ object! {
 }
 
 object! {
-    /// OpenRouter's.
+    /// Of `OpenRouter`.
     struct Reasoning<'a> {
         "effort" => effort: Str<'a>,
         "max_tokens" => max_tokens: i64,
