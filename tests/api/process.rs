@@ -124,11 +124,11 @@ async fn credentials_that_expire_are_fetched_once_for_all_calls() {
     let keys = Credentials { session_token: Some("passing".to_owned()), ..Credentials::default() };
     let options = Options { credentials: keys.clone(), ..Options::default() };
     let simulator = Simulator::start(options).await.unwrap();
-    let issued = json!({
+    let token = json!({
         "AccessKeyId": keys.access_key, "SecretAccessKey": keys.secret_key, "Token": keys.session_token,
         "Expiration": "2099-01-01T00:00:00Z",
     });
-    let issuer = Control::start(move |_| Some((200, issued.clone()))).await;
+    let issuer = Control::start(move |_| Some((200, token.clone()))).await;
     let endpoint = format!("aws.endpoint_url={}", simulator.url());
     let mut command =
         outcrop(&["serve", "--listen", "127.0.0.1:0", "--set", &endpoint, "--set", "models.live.interval=0"]);
