@@ -11,7 +11,10 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::{KeyId, Keys};
-use crate::bedrock::{Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials};
+use crate::bedrock::{
+    AccountSource, Aws, CredentialsState, CredentialsUnavailable, Identity, ModelId, Role, Settings,
+    SetupError, StaticCredentials,
+};
 use crate::chat::{Guardrail, GuardrailTrace};
 use crate::config::{
     self, Auth, Cache, Capabilities, Config, ModelEntry, ModelFormat, Origin, ProfileRule, SamplingRule,
@@ -29,12 +32,6 @@ use crate::listener::{self, Closed, Listener, Observer, Shutdown, Workers};
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
 
-/// How often credentials are asked for while there are none.
-const CREDENTIALS_AGAIN: Duration = Duration::from_secs(5);
-
-/// How often they are looked at once they are there: the SDK renews them by itself.
-const CREDENTIALS_LOOK: Duration = Duration::from_mins(1);
-
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -44,6 +41,9 @@ pub enum StartError {
     /// The simulator found no port.
     #[error("cannot start the simulator: {0}")]
     Simulator(#[source] std::io::Error),
+    /// The way to AWS can't be made.
+    #[error("{0}")]
+    Aws(#[from] SetupError),
     /// A successor that leads nowhere.
     #[error("the successor `{name}`: {problem}")]
     Successor {
@@ -93,7 +93,7 @@ impl App {
             keys: keys(config),
             admission: admission(config),
             metrics,
-            health: Health::new(aws.region().to_owned(), simulate),
+            health: Health::new(aws.region().to_owned(), simulate, aws.accounts()),
             shutdown,
             limits: Limits {
                 body: config.server.body_limit,
@@ -128,7 +128,7 @@ impl App {
 
     /// Asks the chain of sources for credentials.
     pub async fn credentials(&self) -> Result<Identity, CredentialsUnavailable> {
-        self.aws.probe().await
+        self.aws.probe(None).await
     }
 
     /// Where clients come in: the real port, also when 0 was asked for.
@@ -169,7 +169,7 @@ impl App {
         let connections: Arc<dyn Observer> = Arc::new(Connections(Arc::clone(&edge.metrics)));
         let public = http::public(&edge, admin.is_some());
         let operators = http::admin(&edge);
-        let watch = tokio::spawn(watch_credentials(aws, Arc::clone(&edge)));
+        let watch = tokio::spawn(watch_aws(aws, Arc::clone(&edge)));
         let informed = Arc::clone(&edge);
         let asking = tokio::spawn(async move { informed.gateway.stay_informed().await });
         let admin = async {
@@ -226,7 +226,7 @@ pub struct Parts {
 }
 
 async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Parts, StartError> {
-    let aws = Aws::load(aws_settings(config, simulator)).await;
+    let aws = Aws::load(aws_settings(config, simulator)).await?;
     let revision = option_env!("OUTCROP_REVISION").unwrap_or("unknown");
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
     let fetcher = fetch_settings(&config.fetch)
@@ -259,14 +259,17 @@ fn aws_settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
         // What nobody has chosen, an AWS profile may know better.
         region: (aws.region.origin != Origin::Default).then(|| aws.region.value.clone()),
         profile: aws.profile.as_ref().map(|profile| profile.value.clone()),
-        credentials: aws.credentials.as_ref().map(|keys| StaticCredentials {
-            access_key_id: keys.value.access_key_id.expose().to_owned(),
-            secret_access_key: keys.value.secret_access_key.expose().to_owned(),
-            session_token: keys.value.session_token.as_ref().map(|token| token.expose().to_owned()),
-        }),
+        credentials: aws.credentials.as_ref().map(|keys| static_credentials(&keys.value)),
         bearer_token: aws.bearer_token.as_ref().map(|token| token.value.expose().to_owned()),
         endpoint_url: aws.endpoint_url.as_ref().map(|url| url.value.clone()),
         control_endpoint_url: aws.control_endpoint_url.as_ref().map(|url| url.value.clone()),
+        sts_endpoint_url: aws.sts_endpoint_url.as_ref().map(|url| url.value.clone()),
+        ca_bundle: aws.ca_bundle.clone(),
+        accounts: config
+            .accounts
+            .iter()
+            .map(|(name, account)| (name.clone(), account_source(account)))
+            .collect(),
         use_fips: aws.use_fips,
         use_dual_stack: aws.use_dual_stack,
         connect_timeout: Some(config.timeout.connect),
@@ -275,21 +278,52 @@ fn aws_settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
     if let Some(simulator) = simulator {
         // The simulator checks signatures against keys of its own; nothing real ever goes to it.
         let keys = simulator::Credentials::default();
+        let keys = StaticCredentials {
+            access_key_id: keys.access_key,
+            secret_access_key: keys.secret_key,
+            session_token: keys.session_token,
+        };
+        let its_own = |name: String| (name, AccountSource::Keys(keys.clone()));
         settings = Settings {
             region: settings.region,
             connect_timeout: settings.connect_timeout,
             endpoint_url: Some(simulator.url()),
             control_endpoint_url: Some(simulator.url()),
-            credentials: Some(StaticCredentials {
-                access_key_id: keys.access_key,
-                secret_access_key: keys.secret_key,
-                session_token: keys.session_token,
-            }),
+            accounts: settings.accounts.into_keys().map(its_own).collect(),
+            credentials: Some(keys),
             credentials_source: "Simulator",
             ..Settings::default()
         };
     }
     settings
+}
+
+fn static_credentials(keys: &config::Credentials) -> StaticCredentials {
+    let config::Credentials { access_key_id, secret_access_key, session_token } = keys;
+    StaticCredentials {
+        access_key_id: access_key_id.expose().to_owned(),
+        secret_access_key: secret_access_key.expose().to_owned(),
+        session_token: session_token.as_ref().map(|token| token.expose().to_owned()),
+    }
+}
+
+fn account_source(account: &config::Account) -> AccountSource {
+    match account {
+        config::Account::Profile(name) => AccountSource::Profile(name.clone()),
+        config::Account::Credentials(keys) => AccountSource::Keys(static_credentials(keys)),
+        config::Account::BearerToken(token) => AccountSource::BearerToken(token.expose().to_owned()),
+        config::Account::Role(role) => {
+            let config::Role { arn, external_id, session_name, tags, duration, source } = role;
+            AccountSource::Role(Role {
+                arn: arn.clone(),
+                external_id: external_id.as_ref().map(|id| id.expose().to_owned()),
+                session_name: session_name.clone().unwrap_or_else(|| "outcrop".to_owned()),
+                tags: tags.clone().into_iter().collect(),
+                duration: *duration,
+                source: source.clone(),
+            })
+        }
+    }
 }
 
 fn gateway(
@@ -316,8 +350,17 @@ fn gateway(
         lookup_wait: models.live.lookup_wait,
         regions: [aws.region()].into_iter().chain(regions.iter().copied()).map(str::to_owned).collect(),
     };
-    let transports =
-        regions.iter().map(|region| ((*region).to_owned(), aws.transport(Some(region)))).collect();
+    // In each account of an alias, every Region: a successor may lead to another.
+    let accounts: BTreeSet<_> = aliases.values().filter_map(|alias| alias.account.as_deref()).collect();
+    let places = std::iter::once(None).chain(accounts.into_iter().map(Some)).flat_map(|account| {
+        let regions = std::iter::once(None).chain(regions.iter().copied().map(Some));
+        regions.map(move |region| (account, region))
+    });
+    let transports = places.map(|(account, region)| {
+        let place = (account.map(str::to_owned), region.unwrap_or(aws.region()).to_owned());
+        (place, aws.transport(account, region))
+    });
+    let transports = transports.collect();
     let rules = Rules {
         strict: config.strict,
         cache: config.cache == Cache::Auto,
@@ -330,7 +373,6 @@ fn gateway(
     let routes = Routes::new(
         aliases,
         config.default_model.value.clone(),
-        aws.transport(None),
         aws.region().to_owned(),
         transports,
         rules,
@@ -374,6 +416,7 @@ fn alias(entry: &ModelEntry) -> Result<Alias, String> {
     let ModelEntry {
         target,
         region,
+        account,
         family,
         format,
         strict,
@@ -413,6 +456,7 @@ fn alias(entry: &ModelEntry) -> Result<Alias, String> {
     Ok(Alias {
         model,
         region: region.clone(),
+        account: account.clone(),
         family,
         embeddings,
         format,
@@ -520,30 +564,43 @@ fn listener_settings(config: &Config) -> listener::Settings {
     }
 }
 
-/// Asks the chain for credentials in the background and tells `/readyz` what it says.
-async fn watch_credentials(aws: Aws, edge: Arc<Edge>) {
-    let mut told = false;
-    loop {
-        let pause = match aws.probe().await {
-            Ok(identity) => {
-                if !told {
-                    tracing::info!(source = %identity.source, "credentials resolved");
-                    told = true;
+/// Renews credentials in the background, and tells operators of them and of the clock. Never ends.
+async fn watch_aws(aws: Aws, edge: Arc<Edge>) {
+    let accounts = std::iter::once(None).chain(aws.accounts().map(Some));
+    let states = accounts.filter_map(|account| Some((account, aws.state(account)?)));
+    let tellers = states.map(|(account, mut state)| {
+        let health = &edge.health;
+        async move {
+            loop {
+                health.credentials(account, credential_state(&state.borrow_and_update()));
+                if state.changed().await.is_err() {
+                    // A Bedrock API key: it is what it is.
+                    return;
                 }
-                let since_epoch =
-                    identity.expires.map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default());
-                let expires = since_epoch.map(|since| since.as_secs());
-                edge.health.credentials(CredentialState::Resolved { source: identity.source, expires });
-                CREDENTIALS_LOOK
             }
-            Err(unavailable) => {
-                tracing::warn!(reason = %unavailable, "no AWS credentials; `outcrop doctor` says more");
-                told = false;
-                edge.health.credentials(CredentialState::Unavailable);
-                CREDENTIALS_AGAIN
+        }
+    });
+    let mut skew = aws.skew();
+    let clock = async {
+        while skew.changed().await.is_ok() {
+            if let Some(skew) = *skew.borrow_and_update() {
+                edge.metrics.clock_skew(skew.seconds());
+                edge.health.clock(skew.seconds(), skew.corrected);
             }
-        };
-        tokio::time::sleep(pause).await;
+        }
+    };
+    tokio::join!(aws.stay_fresh(), futures_util::future::join_all(tellers), clock);
+}
+
+fn credential_state(state: &CredentialsState) -> CredentialState {
+    match state {
+        CredentialsState::Resolving => CredentialState::Resolving,
+        CredentialsState::Resolved(Identity { source, expires }) => CredentialState::Resolved {
+            source: source.clone(),
+            expires: expires.map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()),
+        },
+        // What was tried may name files and accounts; it is in the log.
+        CredentialsState::Unavailable(_) => CredentialState::Unavailable,
     }
 }
 

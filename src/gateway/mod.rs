@@ -34,7 +34,7 @@ pub use fault::{Fault, Phase};
 pub use models::{Dates, Listing, ModelFacts};
 pub use profile::ProfileChoice;
 pub use retry::RetryPolicy;
-pub use route::{Alias, ResolveError, Routes, Rules, Target};
+pub use route::{Alias, ResolveError, Routes, Rules, Target, Transports};
 pub use thoughts::ThoughtLimits;
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};

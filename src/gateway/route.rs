@@ -26,6 +26,8 @@ pub struct Target {
     pub base: ModelId,
     /// The region, if it isn't the default one.
     pub region: Option<String>,
+    /// The account that is called, if it isn't the base one.
+    pub account: Option<String>,
     /// The way there.
     pub transport: Arc<dyn Transport>,
     /// What its vendor's models accept.
@@ -89,6 +91,8 @@ pub struct Alias {
     pub model: ModelId,
     /// The region, if it isn't the default one.
     pub region: Option<String>,
+    /// The account, if it isn't the base one.
+    pub account: Option<String>,
     /// Whose model it is, if the id doesn't say.
     pub family: Option<&'static dyn Family>,
     /// The same for embedding models. An id has one of the two.
@@ -115,6 +119,7 @@ impl Alias {
         Self {
             model,
             region: None,
+            account: None,
             family: None,
             embeddings: None,
             format: None,
@@ -146,13 +151,14 @@ pub struct Rules {
     pub accounts: Option<HashSet<String>>,
 }
 
+/// The ways to every account and region that may be called; no account is the base one.
+pub type Transports = HashMap<(Option<String>, String), Arc<dyn Transport>>;
+
 /// Every configured name, and what any other name means.
 pub struct Routes {
     aliases: HashMap<String, Alias>,
     default_model: String,
-    /// One for every region that may be called, the default one among them.
-    transports: HashMap<String, Arc<dyn Transport>>,
-    fallback: Arc<dyn Transport>,
+    transports: Transports,
     region: String,
     rules: Rules,
     directory: Arc<Directory>,
@@ -197,17 +203,17 @@ pub enum ResolveError {
 
 impl Routes {
     /// `default_model` is itself resolved like a client's word; without a region of its own a call goes to `region`.
-    /// `transports` are the ways to all regions that may be called, which an alias's always is.
+    /// `transports` are the ways to all regions that may be called, which an alias's always is, in every account of an
+    /// alias.
     pub fn new(
         aliases: HashMap<String, Alias>,
         default_model: String,
-        fallback: Arc<dyn Transport>,
         region: String,
-        transports: HashMap<String, Arc<dyn Transport>>,
+        transports: Transports,
         rules: Rules,
         directory: Arc<Directory>,
     ) -> Self {
-        Self { aliases, default_model, transports, fallback, region, rules, directory }
+        Self { aliases, default_model, transports, region, rules, directory }
     }
 
     /// The region that a target is called in.
@@ -301,6 +307,13 @@ impl Routes {
             if let Some(guardrail) = self.aliases.get(name).and_then(|alias| alias.guardrail.clone()) {
                 target.guardrail = Some(guardrail);
             }
+            // And what is called in an account stays there, unless the successor says where it is called itself.
+            if let Some(account) = self.aliases.get(name).and_then(|alias| alias.account.clone())
+                && target.account.is_none()
+            {
+                target.transport = self.transport(Some(&account), self.region(&target))?;
+                target.account = Some(account);
+            }
         }
         Ok(target)
     }
@@ -332,6 +345,7 @@ impl Routes {
         let Alias {
             model,
             region,
+            account,
             family,
             embeddings,
             format,
@@ -342,7 +356,7 @@ impl Routes {
             profiles,
             successor,
         } = alias;
-        let (region, transport) = self.way(&model, region, configured)?;
+        let (region, transport) = self.way(&model, account.as_deref(), region, configured)?;
         let live = self.directory.snapshot(region.as_deref().unwrap_or(&self.region));
         let (base, found) = self.base(&model, &live);
         // Every Bedrock id is `vendor.model`; `gpt-4o` is somebody's alias that isn't configured here.
@@ -400,6 +414,7 @@ impl Routes {
             profile,
             base,
             region,
+            account,
             transport,
             format,
             overrides,
@@ -414,6 +429,7 @@ impl Routes {
     fn way(
         &self,
         model: &ModelId,
+        account: Option<&str>,
         region: Option<String>,
         configured: bool,
     ) -> Result<(Option<String>, Arc<dyn Transport>), ResolveError> {
@@ -424,13 +440,14 @@ impl Routes {
             return Err(ResolveError::Account);
         }
         let region = region.or_else(|| model.region().map(str::to_owned)).filter(|own| *own != self.region);
-        match region {
-            None => Ok((None, Arc::clone(&self.fallback))),
-            Some(region) => match self.transports.get(&region) {
-                Some(transport) => Ok((Some(region), Arc::clone(transport))),
-                None => Err(ResolveError::Region(shortened(&region))),
-            },
-        }
+        let transport = self.transport(account, region.as_deref().unwrap_or(&self.region))?;
+        Ok((region, transport))
+    }
+
+    fn transport(&self, account: Option<&str>, region: &str) -> Result<Arc<dyn Transport>, ResolveError> {
+        let place = (account.map(str::to_owned), region.to_owned());
+        let transport = self.transports.get(&place).map(Arc::clone);
+        transport.ok_or_else(|| ResolveError::Region(shortened(region)))
     }
 
     /// The foundation model behind an id, or itself, and the family of imported weights.

@@ -15,6 +15,8 @@ pub struct ModelEntry {
     pub target: String,
     /// The Region to call it in, if not `aws.region`.
     pub region: Option<String>,
+    /// The account to call it in, if not that of `aws`: one of `accounts`.
+    pub account: Option<String>,
     /// The family it behaves as, by name. Always there for an ARN that hides its model, unless Bedrock is asked.
     pub family: Option<String>,
     /// The format to speak, if the family shouldn't choose.
@@ -133,9 +135,10 @@ pub enum ModelFormat {
 
 /// Reads an entry. `asked`: Bedrock is asked what is behind an ARN, so config needn't say.
 pub(super) fn read(section: &mut Section<'_>, name: &str, asked: bool) -> Option<ModelEntry> {
-    const KEYS: [&str; 11] = [
+    const KEYS: [&str; 12] = [
         "target",
         "region",
+        "account",
         "family",
         "format",
         "strict",
@@ -150,6 +153,7 @@ pub(super) fn read(section: &mut Section<'_>, name: &str, asked: bool) -> Option
         let entry = section.read_here(model_id).map(|target| ModelEntry {
             target,
             region: None,
+            account: None,
             family: None,
             format: None,
             strict: None,
@@ -169,6 +173,7 @@ pub(super) fn read(section: &mut Section<'_>, name: &str, asked: bool) -> Option
     section.only(&KEYS, &[]);
     let target = section.optional("target", model_id);
     let region = section.optional("region", scalar::region);
+    let account = section.optional("account", scalar::text);
     let family = section.optional("family", family);
     let format = section.optional("format", |node| {
         scalar::choice(node, &[("native", ModelFormat::Native), ("converse", ModelFormat::Converse)])
@@ -191,6 +196,7 @@ pub(super) fn read(section: &mut Section<'_>, name: &str, asked: bool) -> Option
     let entry = ModelEntry {
         target,
         region: region?,
+        account: account?,
         family: family?,
         format: format?,
         strict: strict?,
