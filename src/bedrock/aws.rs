@@ -16,7 +16,9 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::origin::Origin;
@@ -28,7 +30,7 @@ use super::connector::Connections;
 use super::keeper::{CredentialsState, Identity, Keeper, Source};
 use super::pool::{self, Pool};
 use super::sdk::{Sdk, Terms};
-use super::{BedrockError, ControlPlane, Reply, Transport};
+use super::{BedrockError, ControlPlane, ErrorKind, Reply, Transport};
 
 /// What of the configuration concerns AWS. Everything absent is found by the SDK's own chain.
 #[derive(Clone)]
@@ -149,10 +151,12 @@ pub(super) enum Way {
 
 impl Way {
     /// See [`Keeper::era`].
-    pub(super) fn era(&self) -> u64 {
+    pub(super) async fn era(&self) -> Result<u64, BedrockError> {
         match self {
-            Self::Keys(keeper) => keeper.era(),
-            Self::Token(_) => 0,
+            Self::Keys(keeper) => {
+                keeper.era().await.map_err(|reason| BedrockError::new(ErrorKind::NoCredentials, reason))
+            }
+            Self::Token(_) => Ok(0),
         }
     }
 
@@ -444,10 +448,45 @@ impl Begin {
                 provider = provider.session_length(duration);
             }
             let source = source.clone();
-            Box::pin(
-                async move { SharedCredentialsProvider::new(provider.build_from_provider(source).await) },
-            )
+            Box::pin(async move {
+                let provider = provider.build_from_provider(source.clone()).await;
+                SharedCredentialsProvider::new(Assuming { provider, source })
+            })
         })
+    }
+}
+
+/// Assumes a role, once more with newer credentials if STS refuses those that it is asked with.
+#[derive(Debug)]
+struct Assuming {
+    provider: AssumeRoleProvider,
+    source: Keeper,
+}
+
+impl Assuming {
+    async fn assume(&self) -> provider::Result {
+        let era = self.source.era().await.map_err(CredentialsError::not_loaded)?;
+        let outcome = self.provider.provide_credentials().await;
+        let refused = outcome.as_ref().err().is_some_and(|error| {
+            let words = super::error::chain(error);
+            ["ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch"]
+                .iter()
+                .any(|code| words.contains(code))
+        });
+        if !refused {
+            return outcome;
+        }
+        self.source.refused(era);
+        self.provider.provide_credentials().await
+    }
+}
+
+impl ProvideCredentials for Assuming {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.assume())
     }
 }
 
@@ -458,8 +497,6 @@ fn fixed(keys: &StaticCredentials, source: &'static str) -> Credentials {
 
 /// A source that never gives anything.
 fn nothing() -> SharedCredentialsProvider {
-    use aws_credential_types::credential_fn::provide_credentials_fn;
-    use aws_credential_types::provider::error::CredentialsError;
     SharedCredentialsProvider::new(provide_credentials_fn(|| async {
         Err(CredentialsError::not_loaded("no credential source is configured"))
     }))

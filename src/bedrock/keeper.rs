@@ -150,9 +150,10 @@ impl Keeper {
         self.0.state.subscribe()
     }
 
-    /// What is signed in one era must not be used in the next.
-    pub(super) fn era(&self) -> u64 {
-        self.0.held().era
+    /// What is signed in one era must not be used in the next. Waits for credentials if there are none.
+    pub(super) async fn era(&self) -> Result<u64, String> {
+        self.credentials().await?;
+        Ok(self.0.held().era)
     }
 
     /// AWS has refused what was signed in this era: the next call looks for other credentials.
@@ -470,17 +471,17 @@ mod tests {
     async fn refused_credentials_are_replaced_once_and_their_source_is_made_anew() {
         let (keeper, fake, _) = keeper(0);
         assert_eq!(keeper.credentials().await.unwrap().access_key_id(), "AKID0");
-        let era = keeper.era();
+        let era = keeper.era().await.unwrap();
         keeper.refused(era);
         // Somebody else has noticed.
         keeper.refused(era);
         assert_eq!(keeper.credentials().await.unwrap().access_key_id(), "AKID1");
         assert_eq!(fake.made.load(Ordering::Relaxed), 2);
         // The new ones are no better.
-        keeper.refused(keeper.era());
+        keeper.refused(keeper.era().await.unwrap());
         assert_eq!(keeper.credentials().await.unwrap().access_key_id(), "AKID1");
         tokio::time::sleep(HEED).await;
-        keeper.refused(keeper.era());
+        keeper.refused(keeper.era().await.unwrap());
         // Those that were refused are still there if the source isn't.
         fake.down.store(true, Ordering::Relaxed);
         assert_eq!(keeper.credentials().await.unwrap().access_key_id(), "AKID1");

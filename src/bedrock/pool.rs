@@ -474,6 +474,23 @@ mod tests {
         assert!(shelf.take().is_none());
     }
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_peer_that_is_gone_is_found_out() {
+        use hyper_rustls::MaybeHttpsStream;
+        use socket2::SockRef;
+
+        let (server, pool) = (Server::start().await, Pool::new(None));
+        let opened = pool.connector.clone().call(origin(&server).uri().unwrap()).await.unwrap();
+        let MaybeHttpsStream::Http(stream) = &opened else { panic!("there is no TLS") };
+        let socket = SockRef::from(stream.inner());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), PROBE);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+    }
+
     #[tokio::test]
     async fn a_server_that_is_not_there_is_told_apart_from_one_that_hangs_up() {
         let (server, pool) = (Server::start().await, Pool::new(None));

@@ -124,8 +124,9 @@ impl Sdk {
 
     /// A GET of this path.
     pub(super) async fn read(&self, path: &str) -> Result<Reply, BedrockError> {
+        let era = self.way.era().await?;
         let answered = self.invoke_model("-", Request::Get(path.to_owned())).await;
-        let ((head, body), _) = self.heed(self.way.era(), answered)?;
+        let ((head, body), _) = self.heed(era, answered)?;
         Ok(Reply { head, body: whole(body).await? })
     }
 
@@ -165,7 +166,7 @@ type Called = Result<(Answered, Option<Pass>), BedrockError>;
 impl Sdk {
     /// Makes the call; what comes back is the answer's head and its body, unread.
     async fn send(&self, call: Invocation) -> Result<Answered, BedrockError> {
-        let era = self.way.era();
+        let era = self.way.era().await?;
         self.heed(era, self.sent(call, era).await)
     }
 

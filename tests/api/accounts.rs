@@ -177,6 +177,40 @@ async fn credentials_that_aws_refuses_are_replaced_and_the_call_is_made_once_mor
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_whose_credentials_sts_refuses_is_asked_anew() {
+    let first = AtomicU64::new(0);
+    let issuer = Issuer::start(move |asked| {
+        let minted = |key: String| Minted { key, secret: "s".into(), token: "t".into() };
+        let given = match (asked.field("RoleArn").unwrap().as_str(), asked.signer()) {
+            ("arn:aws:iam::210987654321:role/first", _) => {
+                minted(format!("ASIAFIRST{}", first.fetch_add(1, Ordering::Relaxed)))
+            }
+            // The first ones have ended before their time.
+            (_, Some("ASIAFIRST1")) => minted("ASIASECOND".into()),
+            (_, _) => {
+                let expired = "<ErrorResponse><Error><Code>ExpiredTokenException</Code><Message>m</Message></Error></ErrorResponse>";
+                return (403, expired.to_owned());
+            }
+        };
+        (200, sts("AssumeRole", &given))
+    })
+    .await;
+    let gateway = Setup::new()
+        .set("models", &format!("{{live: {{interval: 0}}, a: {{target: '{CLAUDE}', account: second}}}}"))
+        .set("aws.sts_endpoint_url", &issuer.url)
+        .set(
+            "accounts",
+            "{first: {role_arn: 'arn:aws:iam::210987654321:role/first'}, \
+              second: {role_arn: 'arn:aws:iam::123456789012:role/second', source: first}}",
+        )
+        .simulator(|options| options.signatures = Signatures::Ignored)
+        .start()
+        .await;
+    assert_answered(&gateway.chat(&chat("a", "hi")).await, "1");
+    assert_eq!(signer(&gateway), "ASIASECOND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_without_credentials_fails_its_own_calls_and_leaves_the_rest_ready() {
     let issuer = Issuer::start(|_| {
         let denied =

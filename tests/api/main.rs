@@ -29,6 +29,7 @@ mod reasoning;
 mod requests;
 mod retries;
 mod routing;
+mod sockets;
 mod streaming;
 mod support;
 mod tools;

@@ -6,6 +6,7 @@ mod gateway;
 mod issuer;
 #[cfg(unix)]
 mod process;
+mod relay;
 mod script;
 mod sse;
 
@@ -15,6 +16,7 @@ pub(crate) use gateway::{Setup, TestGateway, streamed};
 pub(crate) use issuer::{Issuer, Minted, sts};
 #[cfg(unix)]
 pub(crate) use process::{Server, outcrop};
+pub(crate) use relay::{Relay, pem};
 pub(crate) use script::{claude_stream, converse_stream, exception, native_chunk};
 pub(crate) use sse::{SseEvent, Transcript, parse};
 
