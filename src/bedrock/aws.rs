@@ -298,7 +298,7 @@ impl Aws {
         }
         futures_util::future::join_all(keepers.into_iter().map(Keeper::run)).await;
         // Nothing to renew.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -123,10 +123,8 @@ impl fmt::Debug for Clock {
 /// What a header `Date` says; nothing where it says nothing that can be read.
 pub(super) fn date(text: &str) -> Option<SystemTime> {
     let Ok(date) = DateTime::from_str(text, Format::HttpDate) else { return None };
-    match SystemTime::try_from(date) {
-        Ok(time) => Some(time),
-        Err(_out_of_range) => None,
-    }
+    let Ok(time) = SystemTime::try_from(date) else { return None };
+    Some(time)
 }
 
 fn shifted(time: SystemTime, millis: i64) -> SystemTime {

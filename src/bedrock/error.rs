@@ -136,9 +136,12 @@ impl ErrorKind {
             | Self::Internal
             | Self::Unavailable
             | Self::Unreachable => Retry::Yes,
-            // With credentials asked for anew, and by AWS's own time.
-            Self::CredentialsRefused | Self::ClockSkew => Retry::Once,
-            Self::ModelTimeout | Self::Timeout | Self::Malformed => Retry::Once,
+            // The first two with credentials asked for anew, and by AWS's own time.
+            Self::CredentialsRefused
+            | Self::ClockSkew
+            | Self::ModelTimeout
+            | Self::Timeout
+            | Self::Malformed => Retry::Once,
             Self::NoCredentials
             | Self::AccessDenied
             | Self::AccessPending

@@ -267,21 +267,17 @@ impl Inner {
                 });
                 held.due = Some(now + left.map_or(AGAIN, |left| short_pause(left, fastrand::f64())));
                 held.failure = Some(reason.clone());
-                match left {
-                    Some(left) => {
-                        if is_news {
-                            let left_s = left.as_secs();
-                            tracing::warn!(account = self.account, %reason, left_s, "credentials can't be renewed; the old ones are used until they end");
-                        }
-                        return;
+                if let Some(left) = left {
+                    if is_news {
+                        let left_s = left.as_secs();
+                        tracing::warn!(account = self.account, %reason, left_s, "credentials can't be renewed; the old ones are used until they end");
                     }
-                    None => {
-                        if is_news {
-                            tracing::warn!(account = self.account, %reason, "no AWS credentials; `outcrop doctor` says more");
-                        }
-                        CredentialsState::Unavailable(reason)
-                    }
+                    return;
                 }
+                if is_news {
+                    tracing::warn!(account = self.account, %reason, "no AWS credentials; `outcrop doctor` says more");
+                }
+                CredentialsState::Unavailable(reason)
             }
         };
         self.state.send_if_modified(|told| {
@@ -299,7 +295,7 @@ fn pause_until_due(found: &Credentials, now: SystemTime, jitter: f64) -> Duratio
     let ahead = AHEAD.min(life / 2);
     // A source may give the same ones until shortly before their end: then what is left is a life of its own, and is
     // halved again and again.
-    (life - ahead + (ahead / 5).mul_f64(jitter)).max(Duration::from_secs(1))
+    (life.saturating_sub(ahead) + (ahead / 5).mul_f64(jitter)).max(Duration::from_secs(1))
 }
 
 fn short_pause(left: Duration, jitter: f64) -> Duration {

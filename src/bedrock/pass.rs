@@ -62,6 +62,8 @@ pub(super) struct Pass {
     region: String,
     service: String,
     until: Instant,
+    /// Of the credentials.
+    era: u64,
 }
 
 impl Pass {
@@ -101,7 +103,8 @@ impl Pass {
         let (Ok(method), Ok(uri)) = (request.method().parse(), request.uri().parse()) else { return None };
         let address = request.uri().to_owned();
         let until = Instant::now() + valid;
-        let pass = Self { method, uri, address, headers, identity: identity.clone(), region, service, until };
+        let identity = identity.clone();
+        let pass = Self { method, uri, address, headers, identity, region, service, until, era: 0 };
         // The SDK's signature names its second, which may be the one before.
         let proven = (0..=SKEW.as_secs()).any(|ago| {
             let time = now - Duration::from_secs(ago);
@@ -110,6 +113,11 @@ impl Pass {
             })
         });
         proven.then_some(pass)
+    }
+
+    /// The same, as one that ends with this era.
+    pub(super) fn of_era(self, era: u64) -> Self {
+        Self { era, ..self }
     }
 
     /// A request with this body and these headers besides, signed at this time.
@@ -151,31 +159,31 @@ impl Pass {
     }
 }
 
-/// The passes of one client, each with the era of credentials that it is of.
+/// The passes of one client.
 #[derive(Debug, Default)]
-pub(super) struct Passes(Mutex<HashMap<Operation, HashMap<ModelId, (Arc<Pass>, u64)>>>);
+pub(super) struct Passes(Mutex<HashMap<Operation, HashMap<ModelId, Arc<Pass>>>>);
 
 impl Passes {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Operation, HashMap<ModelId, (Arc<Pass>, u64)>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Operation, HashMap<ModelId, Arc<Pass>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One that still holds.
     pub(super) fn find(&self, operation: Operation, model: &ModelId, era: u64) -> Option<Arc<Pass>> {
         let passes = self.lock();
-        let (pass, of) = passes.get(&operation)?.get(model)?;
-        (*of == era && Instant::now() < pass.until).then(|| Arc::clone(pass))
+        let pass = passes.get(&operation)?.get(model)?;
+        (pass.era == era && Instant::now() < pass.until).then(|| Arc::clone(pass))
     }
 
-    pub(super) fn keep(&self, operation: Operation, model: ModelId, pass: Pass, era: u64) {
+    pub(super) fn keep(&self, operation: Operation, model: ModelId, pass: Pass) {
         let mut passes = self.lock();
         let passes = passes.entry(operation).or_default();
         if passes.len() >= MOST {
             let now = Instant::now();
-            passes.retain(|_, (pass, of)| *of == era && now < pass.until);
+            passes.retain(|_, pass| now < pass.until);
         }
         if passes.len() < MOST {
-            passes.insert(model, (Arc::new(pass), era));
+            passes.insert(model, Arc::new(pass));
         }
     }
 

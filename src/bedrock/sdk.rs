@@ -132,10 +132,13 @@ impl Sdk {
 
     /// What a refusal says of credentials and clock is said to those who keep them.
     fn heed<T>(&self, era: u64, outcome: Result<T, BedrockError>) -> Result<T, BedrockError> {
-        outcome.inspect_err(|error| match error.kind {
-            ErrorKind::CredentialsRefused => self.way.refused(era),
-            ErrorKind::ClockSkew => self.clock.refused(error.date),
-            _ => {}
+        outcome.inspect_err(|error| {
+            if error.kind == ErrorKind::CredentialsRefused {
+                self.way.refused(era);
+            }
+            if error.kind == ErrorKind::ClockSkew {
+                self.clock.refused(error.date);
+            }
         })
     }
 }
@@ -188,7 +191,7 @@ impl Sdk {
         }
         let (answered, pass) = self.call(operation, &model, Request::Body { headers, body }).await?;
         if let Some(pass) = pass {
-            self.passes.keep(operation, model, pass, era);
+            self.passes.keep(operation, model, pass.of_era(era));
         }
         Ok(answered)
     }

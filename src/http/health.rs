@@ -140,7 +140,8 @@ struct Upstream {
 pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
     let (credentials, accounts, clock) = {
         let Told { credentials, accounts, clock } = &*edge.health.told();
-        let accounts = accounts.iter().map(|(name, state)| (name.clone(), Credentials::of(state))).collect();
+        let accounts: BTreeMap<_, _> =
+            accounts.iter().map(|(name, state)| (name.clone(), Credentials::of(state))).collect();
         (Credentials::of(credentials), accounts, *clock)
     };
     let last = edge.gateway.health().last();
@@ -156,7 +157,7 @@ pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
     };
     let status = if edge.shutdown.is_leaving() {
         "draining"
-    } else if credentials.state == "unavailable" {
+    } else if credentials.state == "unavailable" && accounts.values().all(|of| of.state != "resolved") {
         "no_credentials"
     } else {
         "ok"

@@ -42,7 +42,7 @@ async fn ask(server: &Server) -> Answer {
 
 /// A call is made with these credentials; then the server ends, and has told where they are from but not what they are.
 async fn assert_from(command: Command, simulator: &Simulator, minted: &Minted, source: &str) {
-    let server = Server::of(command);
+    let server = Server::started(command);
     ask(&server).await.completion();
     assert_called_by(simulator, minted);
     assert_told(server, &[minted], source).await;
@@ -185,7 +185,7 @@ async fn from_a_web_identity_whose_token_is_rotated() {
         .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/irsa")
         .env("AWS_ROLE_SESSION_NAME", "pod")
         .env("AWS_ENDPOINT_URL_STS", &issuer.url);
-    let server = Server::of(command);
+    let server = Server::started(command);
     ask(&server).await.completion();
     assert_called_by(&simulator, &first);
     rotated(&simulator, &server, Path::new(&token), "canary-jwt-2", [&first, &second]).await;
@@ -221,7 +221,7 @@ async fn from_a_pods_agent_whose_token_is_rotated() {
     command
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/v1/credentials", agent.url))
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token);
-    let server = Server::of(command);
+    let server = Server::started(command);
     ask(&server).await.completion();
     assert_called_by(&simulator, &first);
     rotated(&simulator, &server, Path::new(&token), "canary-pod-2", [&first, &second]).await;
@@ -260,7 +260,7 @@ async fn from_a_bedrock_api_key() {
     let simulator = Simulator::start(options).await.unwrap();
     let mut command = command(&simulator);
     command.env("AWS_BEARER_TOKEN_BEDROCK", "canary-api-key");
-    let server = Server::of(command);
+    let server = Server::started(command);
     ask(&server).await.completion();
     let call = simulator.requests().pop().unwrap();
     assert_eq!(call.headers["authorization"], "Bearer canary-api-key");
@@ -279,7 +279,7 @@ async fn a_source_that_is_silent_holds_up_neither_start_nor_health() {
     command
         .env_remove("AWS_EC2_METADATA_DISABLED")
         .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{}", silent.local_addr().unwrap()));
-    let server = Server::of(command);
+    let server = Server::started(command);
     let get = async |path: &str| Request::get(path).send(server.address).await;
     assert_eq!(get("/livez").await.status, 200);
     let ready = get("/readyz").await;
@@ -296,7 +296,7 @@ async fn where_ec2_is_said_to_be_absent_its_metadata_is_not_asked() {
     let metadata = Issuer::start(|_| (404, String::new())).await;
     let mut command = command(&simulator);
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url);
-    let server = Server::of(command);
+    let server = Server::started(command);
     assert_eq!(ask(&server).await.status, 500);
     assert!(metadata.asked().is_empty());
 }

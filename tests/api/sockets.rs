@@ -67,7 +67,7 @@ async fn the_variables_of_other_programs_name_the_authority_too() {
             .env("OUTCROP_MODELS__LIVE__INTERVAL", "0")
             .env("OUTCROP_RETRY__MAX_ATTEMPTS", "1")
             .env(variable, pem(bundle));
-        let server = Server::of(command);
+        let server = Server::started(command);
         Request::chat(&chat(CLAUDE, "hi")).send(server.address).await.status
     };
     for variable in ["SSL_CERT_FILE", "AWS_CA_BUNDLE"] {

@@ -32,10 +32,10 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it and waits until it says where it listens.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::of(outcrop(arguments))
+        Self::started(outcrop(arguments))
     }
 
-    pub(crate) fn of(mut command: Command) -> Self {
+    pub(crate) fn started(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let said = Arc::new(Mutex::new(String::new()));

@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A file for tests of TLS. The certificate of `server.pem` is for `localhost`, by `ca.pem`.
 pub(crate) fn pem(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/tls").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/certificates").join(name)
 }
 
 /// What has become of the connections.
