@@ -324,7 +324,8 @@ impl Routes {
         if rounds.wait_for(|rounds| *rounds > 0).await.is_err() {
             return;
         }
-        for alias in self.aliases.values().filter(|alias| alias.model.is_opaque()) {
+        let asked = |alias: &&Alias| alias.model.is_opaque() && alias.account.is_none();
+        for alias in self.aliases.values().filter(asked) {
             self.directory.behind(&alias.model);
         }
     }
@@ -358,7 +359,7 @@ impl Routes {
         } = alias;
         let (region, transport) = self.way(&model, account.as_deref(), region, configured)?;
         let live = self.directory.snapshot(region.as_deref().unwrap_or(&self.region));
-        let (base, found) = self.base(&model, &live);
+        let (base, found) = self.base(&model, account.is_none(), &live);
         // Every Bedrock id is `vendor.model`; `gpt-4o` is somebody's alias that isn't configured here.
         if !configured && !model.is_opaque() && !base.as_str().contains('.') {
             return Err(ResolveError::Unknown(shortened(name)));
@@ -450,8 +451,12 @@ impl Routes {
         transport.ok_or_else(|| ResolveError::Region(shortened(region)))
     }
 
-    /// The foundation model behind an id, or itself, and the family of imported weights.
-    fn base(&self, model: &ModelId, live: &Live) -> (ModelId, Option<&'static dyn Family>) {
+    /// The foundation model behind an id, or itself, and the family of imported weights. `asks`: Bedrock may be asked,
+    /// which it is in the base account only.
+    fn base(&self, model: &ModelId, asks: bool, live: &Live) -> (ModelId, Option<&'static dyn Family>) {
+        if model.is_opaque() && !asks {
+            return (model.clone(), None);
+        }
         if model.is_opaque() {
             return match self.directory.behind(model) {
                 Some(Base::Model(base)) => (base, None),

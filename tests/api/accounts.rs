@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use outcrop::simulator::{Credentials, Signatures};
 
-use crate::support::{Answer, CLAUDE, Issuer, Minted, NOVA, Setup, TestGateway, chat, sts};
+use crate::support::{Answer, CLAUDE, Control, Issuer, Minted, NOVA, Setup, TestGateway, chat, sts};
 
 /// The access key that the latest call was signed with.
 fn signer(gateway: &TestGateway) -> String {
@@ -256,4 +256,24 @@ async fn a_successor_is_called_in_the_account_of_what_it_succeeds() {
         assert_eq!(answer.header("x-outcrop-model"), Some(CLAUDE));
         assert_eq!(signer(&gateway), key);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_behind_an_arn_of_another_account_is_not_asked_in_this_one() {
+    let control = Control::denying().await;
+    let arn = "arn:aws:bedrock:us-east-1:210987654321:application-inference-profile/abc123";
+    let gateway = Setup::new()
+        .control(&control.url)
+        .set("models", &format!("{{theirs: {{target: '{arn}', account: keys, family: anthropic}}}}"))
+        .set("accounts", "{keys: {access_key_id: AKIDKEYS, secret_access_key: x}}")
+        .simulator(|options| {
+            options.signatures = Signatures::Ignored;
+            options.application_profiles = vec![(arn.to_owned(), CLAUDE.to_owned())];
+        })
+        .start()
+        .await;
+    gateway.informed().await;
+    assert_answered(&gateway.chat(&chat("theirs", "hi")).await, "1");
+    assert_eq!(signer(&gateway), "AKIDKEYS");
+    assert!(!control.asked().iter().any(|path| path.contains("abc123")), "{:?}", control.asked());
 }

@@ -270,6 +270,44 @@ async fn from_a_bedrock_api_key() {
     assert!(said.contains("credentials  Bedrock API key") && !said.contains("canary-api-key"), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_says_no_gives_away_nothing_that_it_was_asked_with() {
+    let (simulator, folder) = (simulator().await, TempDir::new().unwrap());
+    let denied =
+        "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
+    let issuer = Issuer::start(move |_| (403, denied.to_owned())).await;
+    let token = file(&folder, "token", "canary-token");
+    // What it prints as an error is the operator's to see, what it prints as credentials isn't.
+    let config = "[profile failing]\ncredential_process=/bin/sh -c 'echo canary-output; echo the reason >&2; exit 1'\n";
+    let config = file(&folder, "config", config);
+    let web = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.clone()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/irsa".to_owned()),
+        ("AWS_ENDPOINT_URL_STS", issuer.url.clone()),
+    ];
+    let pod = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/v1/credentials", issuer.url)),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.clone()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+    ];
+    let process = [
+        ("AWS_CONFIG_FILE", config),
+        ("AWS_PROFILE", "failing".to_owned()),
+        ("PATH", "/bin:/usr/bin".to_owned()),
+    ];
+    for variables in [web, pod, process] {
+        let mut command = command(&simulator);
+        command.envs(variables.clone());
+        let server = Server::started(command);
+        let refused = ask(&server).await;
+        assert_eq!(refused.verdict(), (500, "server_error".into(), Some("upstream_auth_error".into())));
+        let health = Request::get("/health").send(server.address).await;
+        let said = server.last_words() + refused.text() + health.text();
+        assert!(said.contains("no AWS credentials"), "{said}");
+        assert!(!said.contains("canary"), "{variables:?}: {said}");
+    }
+}
+
 /// It listens and takes connections, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_silent_holds_up_neither_start_nor_health() {

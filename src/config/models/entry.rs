@@ -207,6 +207,8 @@ pub(super) fn read(section: &mut Section<'_>, name: &str, asked: bool) -> Option
         successor: successor?,
         capabilities: capabilities?,
     };
+    // It is asked in the account of `aws`, which knows nothing of another's ARNs.
+    let asked = asked && entry.account.is_none();
     (asked || is_clear(section, &entry)).then_some(entry)
 }
 

@@ -115,6 +115,17 @@ fn a_model_names_an_account_that_there_is() {
 }
 
 #[test]
+fn an_arn_of_another_account_needs_a_family_because_only_one_account_is_asked() {
+    let hidden = "'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/x'";
+    let models = |more: &str| {
+        format!("accounts: {{b: {{profile: x}}}}\nmodels:\n  a: {{target: {hidden}, account: b{more}}}\n")
+    };
+    let found = errors_of(from_yaml(&models("")));
+    assert!(found[0].contains("models.a.target: the ARN") && found.len() == 1, "{found:?}");
+    from_yaml(&models(", family: llama")).unwrap();
+}
+
+#[test]
 fn an_account_of_the_environment_replaces_the_files_whole() {
     let environment = "{a: {bearer_token: env-hush}}";
     let yaml = format!("accounts: {{a: {{role_arn: '{ARN}'}}, b: {{profile: x}}}}");
