@@ -89,18 +89,6 @@ pub(super) fn read(mut section: Section<'_>) -> Option<BTreeMap<String, Account>
     complete.then_some(accounts)
 }
 
-/// Records a mistake if an entry of `models` names an account that there isn't.
-pub(super) fn check_name(
-    models: &mut Section<'_>,
-    name: &str,
-    account: &str,
-    accounts: &BTreeMap<String, Account>,
-) {
-    if !accounts.contains_key(account) {
-        models.section(name).fail("account", Problem::UnknownAccount(account.to_owned()));
-    }
-}
-
 fn follow(accounts: &BTreeMap<String, Account>, name: &str) -> Result<(), Problem> {
     let source_of = |name: &str| match accounts.get(name) {
         Some(Account::Role(role)) => role.source.as_deref(),

@@ -179,6 +179,8 @@ pub enum Problem {
     CircularSource(String),
     #[error("less than retry.base_delay")]
     BackoffOrder,
+    #[error("less than breaker.open")]
+    BreakerOrder,
     #[error("less than fetch.max_bytes")]
     TotalBelowOne,
     #[error("less than server.body_limit: a request of that length could never be taken")]
@@ -187,6 +189,10 @@ pub enum Problem {
     NoSuchKey { nearest: Option<String> },
     #[error("an alias needs a target: `target: <model id or ARN>`")]
     NoTarget,
+    #[error("there is a list of `targets`; `target` belongs into it")]
+    TargetAndTargets,
+    #[error("a list of targets has at least one and at most {0}")]
+    TargetCount(usize),
     #[error("{0:?} is another alias: name the model id or ARN that it stands for")]
     AliasOfAlias(String),
     #[error(

@@ -45,14 +45,14 @@ pub use fetch::Fetch;
 pub use limits::{KeyLimits, Limits};
 pub use log::{Log, LogFormat};
 pub use models::{
-    Arns, Cache, Capabilities, Glob, Guardrail, Live, ModelEntry, ModelFormat, ModelList, Models,
-    ProfileRule, SamplingRule,
+    Arns, Cache, Capabilities, EntryTimeout, Glob, Guardrail, Live, ModelEntry, ModelFormat, ModelList,
+    Models, ProfileRule, SamplingRule, TargetEntry,
 };
 pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::Server;
-pub use upstream::{Embeddings, Retry, Stream, Timeout};
+pub use upstream::{Breaker, Embeddings, Retry, RetryBudget, Stream, Timeout, UpstreamStreams};
 
 /// Every key with its default: the lowest layer, and the reference that `outcrop` can print.
 pub const DEFAULT_YAML: &str = include_str!("../../config/default.yaml");
@@ -77,6 +77,8 @@ pub struct Config {
     pub timeout: Timeout,
     /// When to try again.
     pub retry: Retry,
+    /// When a target is left alone.
+    pub breaker: Breaker,
     /// What a streaming client gets besides events.
     pub stream: Stream,
     /// What is done about thoughts.
@@ -179,18 +181,11 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let limits = Limits::read(root.section("limits"), auth.as_ref(), body_limit);
     let aws = Aws::read(root.section("aws"), vars);
     let accounts = accounts::read(root.section("accounts"));
-    let models = Models::read(root.section("models"));
-    if let (Some(accounts), Some(models)) = (&accounts, &models) {
-        let mut section = root.section("models");
-        for (name, entry) in &models.entries {
-            if let Some(account) = &entry.account {
-                accounts::check_name(&mut section, name, account, accounts);
-            }
-        }
-    }
+    let models = Models::read(root.section("models"), accounts.as_ref());
     let default_model = models::read_default(&mut root, models.as_ref());
     let timeout = Timeout::read(root.section("timeout"));
     let retry = Retry::read(root.section("retry"));
+    let breaker = Breaker::read(root.section("breaker"));
     let stream = Stream::read(root.section("stream"));
     let reasoning = Reasoning::read(root.section("reasoning"));
     let fetch = Fetch::read(root.section("fetch"));
@@ -209,6 +204,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         default_model: default_model?,
         timeout: timeout?,
         retry: retry?,
+        breaker: breaker?,
         stream: stream?,
         reasoning: reasoning?,
         fetch: fetch?,

@@ -277,3 +277,52 @@ async fn what_is_behind_an_arn_of_another_account_is_not_asked_in_this_one() {
     assert_eq!(signer(&gateway), "AKIDKEYS");
     assert!(!control.asked().iter().any(|path| path.contains("abc123")), "{:?}", control.asked());
 }
+
+/// Two targets that differ by nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_stand_in_for_each_other_and_share_a_names_calls() {
+    let start = async |targets: &str| {
+        let keys = |name: &str| Credentials {
+            access_key: name.to_owned(),
+            secret_key: "x".to_owned(),
+            session_token: None,
+        };
+        let gateway = Setup::new()
+            .set("models", &format!("{{live: {{interval: 0}}, m: {{target: null, targets: {targets}, sticky: false}}}}"))
+            .set(
+                "accounts",
+                "{a: {access_key_id: AKIDA, secret_access_key: x}, b: {access_key_id: AKIDB, secret_access_key: x}}",
+            )
+            .start()
+            .await;
+        gateway.simulator.accept(keys("AKIDA"));
+        gateway.simulator.accept(keys("AKIDB"));
+        gateway
+    };
+    let target = |account: &str, weight: &str| format!("{{target: '{CLAUDE}', account: {account}{weight}}}");
+
+    let gateway = start(&format!("[{}, {}]", target("a", ""), target("b", ""))).await;
+    assert_answered(&gateway.chat(&chat("m", "hi")).await, "1");
+    assert_eq!(signer(&gateway), "AKIDA");
+    gateway.simulator.expire("AKIDA");
+    for _ in 0..20 {
+        gateway.chat(&chat("m", "hi")).await.completion();
+        assert_eq!(signer(&gateway), "AKIDB");
+    }
+    // The one's breaker is not the other's: by now the first isn't tried any more.
+    assert_answered(&gateway.chat(&chat("m", "hi")).await, "1");
+
+    let gateway = start(&format!("[{}, {}]", target("a", ", weight: 1"), target("b", ", weight: 1"))).await;
+    for _ in 0..60 {
+        assert_answered(&gateway.chat(&chat("m", "hi")).await, "1");
+    }
+    let calls = gateway.calls();
+    let of = |key: &str| {
+        let signed = |call: &&outcrop::simulator::Recorded| {
+            call.headers["authorization"].to_str().unwrap().contains(key)
+        };
+        calls.iter().filter(signed).count()
+    };
+    // All sixty in one half: once in 2^59.
+    assert!(of("AKIDA") > 0 && of("AKIDB") > 0 && of("AKIDA") + of("AKIDB") == 60);
+}

@@ -16,6 +16,7 @@ mod clock;
 mod credentials;
 mod embeddings;
 mod errors;
+mod fallback;
 mod healing;
 mod lifecycle;
 mod models;

@@ -36,7 +36,7 @@ models:
     assert_eq!(role.session_name.as_deref(), Some("gateway@eu"));
     assert_eq!(role.tags["cost-center"], "007");
     assert_eq!((role.duration, role.source.as_deref()), (Some(Duration::from_hours(1)), Some("plain")));
-    assert_eq!(config.models.entries["a"].account.as_deref(), Some("chained"));
+    assert_eq!(config.models.entries["a"].targets[0].account.as_deref(), Some("chained"));
     assert!(!format!("{:?}", config.accounts).contains("hush"));
     let shown = config.to_yaml_redacted();
     assert!(!shown.contains("hush") && !shown.contains("AKIA"), "{shown}");
@@ -111,6 +111,10 @@ fn a_model_names_an_account_that_there_is() {
     assert_errors(
         "models:\n  a: {target: amazon.nova-lite-v1:0, account: b}\n",
         &["2:47: models.a.account: there is no account \"b\" in accounts"],
+    );
+    assert_errors(
+        "accounts: {c: {profile: x}}\nmodels:\n  a:\n    account: c\n    targets: [amazon.nova-lite-v1:0, {target: amazon.nova-pro-v1:0, account: b}]\n",
+        &["5:78: models.a.targets[1].account: there is no account \"b\" in accounts"],
     );
 }
 
