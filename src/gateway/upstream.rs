@@ -49,8 +49,11 @@ pub struct BudgetPolicy {
 pub(super) struct Upstreams {
     policy: UpstreamPolicy,
     metrics: Arc<Metrics>,
-    known: RwLock<HashMap<ModelId, Vec<(Box<str>, Arc<Upstream>)>>>,
+    known: RwLock<HashMap<ModelId, Sites>>,
 }
+
+/// By site.
+type Sites = Vec<(Box<str>, Arc<Upstream>)>;
 
 impl Upstreams {
     pub(super) fn new(policy: UpstreamPolicy, metrics: Arc<Metrics>) -> Self {
@@ -59,7 +62,7 @@ impl Upstreams {
 
     /// What is remembered of a target, called at `site`: [`super::Routes::site`].
     pub(super) fn of(&self, target: &Target, site: &str) -> Arc<Upstream> {
-        let find = |known: &HashMap<ModelId, Vec<(Box<str>, Arc<Upstream>)>>| {
+        let find = |known: &HashMap<ModelId, Sites>| {
             let sites = known.get(&target.model)?;
             let (_, upstream) = sites.iter().find(|(known, _)| **known == *site)?;
             (upstream.most == target.concurrency).then(|| Arc::clone(upstream))

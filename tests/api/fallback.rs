@@ -377,6 +377,31 @@ async fn a_whole_answer_is_streamed_from_bedrock_and_says_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_short_answer_is_asked_for_whole_and_has_the_time_of_a_first_event() {
+    // Ten tokens a second for three seconds.
+    let gateway = Setup::new().set("timeout.first_event", "3").start().await;
+    for (most, verb) in [(30, "invoke"), (31, "invoke-with-response-stream")] {
+        gateway.chat(&with(chat(CLAUDE, "hi"), json!({"max_tokens": most}))).await.completion();
+        assert!(gateway.last_call().0.ends_with(&format!("/{verb}")), "{most}");
+    }
+    let gateway = Setup::new()
+        .set("models", &json!({"quick": {"target": CLAUDE, "timeout": {"first_event": 0.2}}}).to_string())
+        .set("stream.upstream", "auto")
+        .start()
+        .await;
+    let longer = with(chat("quick", "hi"), json!({"max_tokens": 1}));
+    gateway.chat(&longer).await.completion();
+    assert!(gateway.last_call().0.ends_with("-stream"), "a fraction of a second is enough for no token");
+    let gateway = Setup::new().set("timeout.first_event", "1").set("retry.max_attempts", "1").start().await;
+    let answer = gateway.chat(&with(chat(CLAUDE, "hi [[stall]]"), json!({"max_tokens": 5}))).await;
+    assert!(answer.text().contains("no end of the reply within 1 s"), "{}", answer.text());
+    assert!(gateway.last_call().0.ends_with("/invoke"));
+    let gateway = Setup::new().set("stream.upstream", "always").start().await;
+    gateway.chat(&with(chat(CLAUDE, "hi"), json!({"max_tokens": 5}))).await.completion();
+    assert!(gateway.last_call().0.ends_with("-stream"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_whole_answer_that_breaks_on_the_way_is_asked_for_again() {
     let gateway = TestGateway::start().await;
     let half = claude_stream().into_iter().take(4).chain([Step::Cut]);
