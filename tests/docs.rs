@@ -36,9 +36,9 @@ fn every_key_of_the_configuration_is_documented_and_no_other() {
     let keys = default_keys();
     let text = read("docs/configuration.md");
     let documented = documented_keys(section(&text, "## Keys"));
-    // `models.NAME…` stands for what only a file can have.
-    let real: BTreeSet<_> =
-        documented.iter().filter(|key| !key.starts_with("models.NAME")).cloned().collect();
+    // `NAME…` stands for what only a file can have.
+    let is_of_a_name = |key: &&String| ["models.NAME", "accounts.NAME"].iter().any(|of| key.starts_with(of));
+    let real: BTreeSet<_> = documented.iter().filter(|key| !is_of_a_name(key)).cloned().collect();
     let parents: BTreeSet<_> = real.iter().filter(|key| covers(key, &keys)).cloned().collect();
     let missing: Vec<_> = keys.difference(&real).collect();
     let invented: Vec<_> = real.difference(&keys).filter(|key| !parents.contains(*key)).collect();
@@ -124,6 +124,48 @@ async fn the_example_deployment_starts() {
     if let Err(error) = App::assemble(&config).await {
         panic!("config/example.yaml: {error}");
     }
+}
+
+#[test]
+fn every_pain_has_its_tests() {
+    let page = read("docs/pains.md");
+    let mut numbers = Vec::new();
+    let mut missing = Vec::new();
+    for cells in table_rows(&page) {
+        let [number, elsewhere, here, tests] = cells.as_slice() else { panic!("four cells: {cells:?}") };
+        let Ok(number) = number.parse::<u32>() else { continue };
+        numbers.push(number);
+        assert!(!elsewhere.is_empty() && !here.is_empty(), "{number} says nothing");
+        assert!(code_spans(tests).next().is_some(), "{number} is tried nowhere");
+        missing.extend(code_spans(tests).filter(|test| !is_there(test)).map(|test| (number, test)));
+    }
+    assert_eq!(numbers, (1..=52).collect::<Vec<_>>());
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Is there such a fixture, or a test of that name in the file that its path leads to?
+fn is_there(test: &str) -> bool {
+    if test.starts_with("tests/fixtures/") {
+        return Path::new(test).join("case.json").exists();
+    }
+    let Some((path, name)) = test.rsplit_once("::") else { return false };
+    let path = path.replace("::", "/");
+    if let Some(path) = path.strip_prefix("clients/") {
+        let suite = fs::read_to_string(format!("tests/clients/{path}.py"));
+        return suite.is_ok_and(|suite| suite.contains(&format!("\ndef {name}(")));
+    }
+    // A module of tests is a file, or stands at the end of the module's own.
+    let parent = path.strip_suffix("/tests").unwrap_or(&path);
+    let candidates = [&path, parent].into_iter().flat_map(|path| {
+        [format!("src/{path}.rs"), format!("src/{path}/mod.rs"), format!("tests/{path}.rs")]
+    });
+    let mark = format!("fn {name}(");
+    candidates.into_iter().filter(|file| Path::new(file).exists()).any(|file| {
+        let source = read(&file);
+        source.split("#[test]").chain(source.split("#[tokio::test")).skip(1).any(|rest| {
+            rest.split("fn ").nth(1).is_some_and(|first| format!("fn {first}").starts_with(&mark))
+        })
+    })
 }
 
 #[test]

@@ -1,34 +1,29 @@
 //! THE COMPOSITION ROOT: a valid configuration becomes a running server. The only file that may name every
 //! module.
 
+mod aws;
 mod models;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::{KeyId, Keys};
-use crate::bedrock::{Aws, CredentialsUnavailable, Identity, Settings, StaticCredentials};
-use crate::config::{self, Auth, Cache, Config, Origin, ThoughtStore};
+use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError};
+use crate::config::{self, Auth, Cache, Config, ThoughtStore};
 use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{Asking, Directory, Gateway, Listing, Routes, Rules, ThoughtLimits};
-use crate::http::{self, CredentialState, Edge, Health, Limits};
+use crate::http::{self, Edge, Health, Limits};
 use crate::limits;
 use crate::listener::{self, Closed, Listener, Observer, Shutdown, Workers};
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
 use models::{alias, guardrail, policy, profile_choice};
-
-/// How often credentials are asked for while there are none.
-const CREDENTIALS_AGAIN: Duration = Duration::from_secs(5);
-
-/// How often they are looked at once they are there: the SDK renews them by itself.
-const CREDENTIALS_LOOK: Duration = Duration::from_mins(1);
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +34,9 @@ pub enum StartError {
     /// The simulator found no port.
     #[error("cannot start the simulator: {0}")]
     Simulator(#[source] std::io::Error),
+    /// The way to AWS can't be made.
+    #[error("{0}")]
+    Aws(#[from] SetupError),
     /// A successor that leads nowhere.
     #[error("the successor `{name}`: {problem}")]
     Successor {
@@ -88,7 +86,7 @@ impl App {
             keys: keys(config),
             admission: admission(config),
             metrics,
-            health: Health::new(aws.region().to_owned(), simulate),
+            health: Health::new(aws.region().to_owned(), simulate, aws.accounts()),
             shutdown,
             limits: Limits {
                 body: config.server.body_limit,
@@ -123,7 +121,7 @@ impl App {
 
     /// Asks the chain of sources for credentials.
     pub async fn credentials(&self) -> Result<Identity, CredentialsUnavailable> {
-        self.aws.probe().await
+        self.aws.probe(None).await
     }
 
     /// Where clients come in: the real port, also when 0 was asked for.
@@ -164,7 +162,7 @@ impl App {
         let connections: Arc<dyn Observer> = Arc::new(Connections(Arc::clone(&edge.metrics)));
         let public = http::public(&edge, admin.is_some());
         let operators = http::admin(&edge);
-        let watch = tokio::spawn(watch_credentials(aws, Arc::clone(&edge)));
+        let watch = tokio::spawn(aws::watch(aws, Arc::clone(&edge)));
         let informed = Arc::clone(&edge);
         let asking = tokio::spawn(async move { informed.gateway.stay_informed().await });
         let admin = async {
@@ -221,7 +219,7 @@ pub struct Parts {
 }
 
 async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Parts, StartError> {
-    let aws = Aws::load(aws_settings(config, simulator)).await;
+    let aws = Aws::load(aws::settings(config, simulator)).await?;
     let revision = option_env!("OUTCROP_REVISION").unwrap_or("unknown");
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
     let fetcher = fetch_settings(&config.fetch)
@@ -245,46 +243,6 @@ fn fetch_settings(config: &config::Fetch) -> Option<fetch::Settings> {
         per_request: count(config.per_request),
         concurrent: count(config.concurrent),
     })
-}
-
-/// What of the configuration concerns AWS.
-fn aws_settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
-    let aws = &config.aws;
-    let mut settings = Settings {
-        // What nobody has chosen, an AWS profile may know better.
-        region: (aws.region.origin != Origin::Default).then(|| aws.region.value.clone()),
-        profile: aws.profile.as_ref().map(|profile| profile.value.clone()),
-        credentials: aws.credentials.as_ref().map(|keys| StaticCredentials {
-            access_key_id: keys.value.access_key_id.expose().to_owned(),
-            secret_access_key: keys.value.secret_access_key.expose().to_owned(),
-            session_token: keys.value.session_token.as_ref().map(|token| token.expose().to_owned()),
-        }),
-        bearer_token: aws.bearer_token.as_ref().map(|token| token.value.expose().to_owned()),
-        endpoint_url: aws.endpoint_url.as_ref().map(|url| url.value.clone()),
-        control_endpoint_url: aws.control_endpoint_url.as_ref().map(|url| url.value.clone()),
-        use_fips: aws.use_fips,
-        use_dual_stack: aws.use_dual_stack,
-        connect_timeout: Some(config.timeout.connect),
-        ..Settings::default()
-    };
-    if let Some(simulator) = simulator {
-        // The simulator checks signatures against keys of its own; nothing real ever goes to it.
-        let keys = simulator::Credentials::default();
-        settings = Settings {
-            region: settings.region,
-            connect_timeout: settings.connect_timeout,
-            endpoint_url: Some(simulator.url()),
-            control_endpoint_url: Some(simulator.url()),
-            credentials: Some(StaticCredentials {
-                access_key_id: keys.access_key,
-                secret_access_key: keys.secret_key,
-                session_token: keys.session_token,
-            }),
-            credentials_source: "Simulator",
-            ..Settings::default()
-        };
-    }
-    settings
 }
 
 fn gateway(
@@ -312,8 +270,18 @@ fn gateway(
         lookup_wait: models.live.lookup_wait,
         regions: [aws.region()].into_iter().chain(regions.iter().copied()).map(str::to_owned).collect(),
     };
-    let transports =
-        regions.iter().map(|region| ((*region).to_owned(), aws.transport(Some(region)))).collect();
+    // In each account of an alias, every Region: a successor may lead to another.
+    let targets = aliases.values().flat_map(|alias| &alias.targets);
+    let accounts: BTreeSet<_> = targets.filter_map(|target| target.account.as_deref()).collect();
+    let places = std::iter::once(None).chain(accounts.into_iter().map(Some)).flat_map(|account| {
+        let regions = std::iter::once(None).chain(regions.iter().copied().map(Some));
+        regions.map(move |region| (account, region))
+    });
+    let transports = places.map(|(account, region)| {
+        let place = (account.map(str::to_owned), region.unwrap_or(aws.region()).to_owned());
+        (place, aws.transport(account, region))
+    });
+    let transports = transports.collect();
     let rules = Rules {
         strict: config.strict,
         cache: config.cache == Cache::Auto,
@@ -326,7 +294,6 @@ fn gateway(
     let routes = Routes::new(
         aliases,
         config.default_model.value.clone(),
-        aws.transport(None),
         aws.region().to_owned(),
         transports,
         rules,
@@ -398,33 +365,6 @@ fn listener_settings(config: &Config) -> listener::Settings {
         body_timeout: server.body_timeout,
         write_stall_timeout: server.write_stall_timeout,
         max_connections: count(server.max_connections),
-    }
-}
-
-/// Asks the chain for credentials in the background and tells `/readyz` what it says.
-async fn watch_credentials(aws: Aws, edge: Arc<Edge>) {
-    let mut told = false;
-    loop {
-        let pause = match aws.probe().await {
-            Ok(identity) => {
-                if !told {
-                    tracing::info!(source = %identity.source, "credentials resolved");
-                    told = true;
-                }
-                let since_epoch =
-                    identity.expires.map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default());
-                let expires = since_epoch.map(|since| since.as_secs());
-                edge.health.credentials(CredentialState::Resolved { source: identity.source, expires });
-                CREDENTIALS_LOOK
-            }
-            Err(unavailable) => {
-                tracing::warn!(reason = %unavailable, "no AWS credentials; `outcrop doctor` says more");
-                told = false;
-                edge.health.credentials(CredentialState::Unavailable);
-                CREDENTIALS_AGAIN
-            }
-        };
-        tokio::time::sleep(pause).await;
     }
 }
 

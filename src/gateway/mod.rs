@@ -41,7 +41,7 @@ pub use fault::{Fault, Phase};
 pub use models::{Dates, Listing, ModelFacts, Place};
 pub use profile::ProfileChoice;
 pub use retry::RetryPolicy;
-pub use route::{Alias, AliasTarget, ResolveError, Routes, Rules};
+pub use route::{Alias, AliasTarget, ResolveError, Routes, Rules, Transports};
 pub use target::{Route, Target, Timeouts};
 pub use thoughts::ThoughtLimits;
 pub use upstream::{BudgetPolicy, UpstreamPolicy};
@@ -140,6 +140,8 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// Who is asking: nothing that is remembered of one's calls gets into another's. Without keys all are one.
     pub principal: Option<Arc<str>>,
+    /// The client sends calls of tools back without their ids.
+    pub unnamed_calls: bool,
 }
 
 /// What is known of a call besides its content: for headers, logs and metrics. It exists for failed calls
@@ -244,7 +246,7 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Vec<attempt::Answered>, Fault> {
         let began = Instant::now();
-        let Call { model, mut request, notes, strict, choices, timeout, principal } = call;
+        let Call { model, mut request, notes, strict, choices, timeout, principal, unnamed_calls } = call;
         trail.notes = notes;
         let most = self.policy.bounds.choices;
         if choices > most {
@@ -271,8 +273,16 @@ impl Gateway {
                 seed = Seed::of(&request, key.as_deref(), principal.as_deref());
             }
         }
-        let chat =
-            Chat { gateway: self, request: Some(request), streaming, strict, choices, principal, within };
+        let chat = Chat {
+            gateway: self,
+            request: Some(request),
+            streaming,
+            strict,
+            choices,
+            principal,
+            unnamed_calls,
+            within,
+        };
         fallback::run(self, &route, seed, chat, within.deadline, trail).await
     }
 }

@@ -7,9 +7,13 @@
     reason = "a test that can't go on has failed, helpers included"
 )]
 
+mod accounts;
 mod auth;
 mod chat;
 mod choices;
+mod clock;
+#[cfg(unix)]
+mod credentials;
 mod embeddings;
 mod errors;
 mod fallback;
@@ -27,6 +31,7 @@ mod reasoning;
 mod requests;
 mod retries;
 mod routing;
+mod sockets;
 mod streaming;
 mod support;
 mod tools;

@@ -1,68 +1,13 @@
 //! The binary itself: what it says, and what signals do to it.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
+use futures_util::future::join_all;
 use outcrop::simulator::{Credentials, Options, Simulator};
+use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::support::{CLAUDE, Request, chat, streamed};
-
-fn outcrop(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_outcrop"));
-    // Nothing of this machine's own AWS, and nobody to ask for credentials over the network.
-    command
-        .args(arguments)
-        .env_clear()
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_CONFIG_FILE", "/nonexistent")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// A server that dies with its test.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    /// Starts it and waits until it says where it listens.
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = outcrop(arguments).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = lines.next().expect("it ends without listening").unwrap();
-            if let Some((_, url)) = line.split_once("is listening on http://") {
-                break url.parse().unwrap();
-            }
-        };
-        // Somebody has to read on, or it would wait for that.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
-    }
-
-    fn exit_code(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _already_gone = self.child.kill();
-        let _code = self.child.wait();
-    }
-}
+use crate::support::{CLAUDE, Control, NOVA, Request, Server, chat, outcrop, streamed};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_it_with_success() {
@@ -111,6 +56,34 @@ async fn without_credentials_it_lives_is_not_ready_and_says_why() {
     assert_eq!(answer.header("x-outcrop-attempts"), Some("1"), "there are none the second time either");
     assert!(answer.text().contains("outcrop doctor"), "{}", answer.text());
     assert_eq!(get("/health").await.json()["status"], "no_credentials");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_expire_are_fetched_once_for_all_calls() {
+    let keys = Credentials { session_token: Some("passing".to_owned()), ..Credentials::default() };
+    let options = Options { credentials: keys.clone(), ..Options::default() };
+    let simulator = Simulator::start(options).await.unwrap();
+    let token = json!({
+        "AccessKeyId": keys.access_key, "SecretAccessKey": keys.secret_key, "Token": keys.session_token,
+        "Expiration": "2099-01-01T00:00:00Z",
+    });
+    let issuer = Control::start(move |_| Some((200, token.clone()))).await;
+    let endpoint = format!("aws.endpoint_url={}", simulator.url());
+    let mut command =
+        outcrop(&["serve", "--listen", "127.0.0.1:0", "--set", &endpoint, "--set", "models.live.interval=0"]);
+    command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &issuer.url);
+    let server = Server::started(command);
+    // The look at start, of which `/readyz` tells.
+    while Request::get("/readyz").send(server.address).await.status != 200 {}
+    let looked = issuer.asked().len();
+    // Two models, so that two signatures are made the long way.
+    for model in [CLAUDE, NOVA] {
+        let requests: Vec<_> = (0..20).map(|_| Request::chat(&chat(model, "hi"))).collect();
+        for answer in join_all(requests.iter().map(|request| request.send(server.address))).await {
+            answer.completion();
+        }
+        assert_eq!(issuer.asked().len(), looked, "{model}: those of the start serve all");
+    }
 }
 
 #[test]

@@ -233,7 +233,7 @@ except openai.InternalServerError as error:
         .output()
         .await?;
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let asked = gateway.metric("outcrop_http_requests_total{endpoint=\"/v1/chat/completions\"").await?;
+    let asked = gateway.metric("outcrop_http_requests_total{endpoint=\"chat_completions\"").await?;
     let calls = front.seen().calls;
     Ok(vec![Row::new(
         id,
