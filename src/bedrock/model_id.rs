@@ -93,7 +93,7 @@ impl fmt::Display for ModelId {
 /// # Panics
 /// If the promise is broken.
 pub fn fuzz_model_id(text: &str) -> Option<ModelId> {
-    let id = ModelId::parse(text).ok()?;
+    let Ok(id) = ModelId::parse(text) else { return None };
     assert_eq!(id.as_str(), text, "an id is sent as it was given");
     assert!(text.split('/').all(|segment| !segment.is_empty() && segment != "." && segment != ".."));
     assert!(text.is_ascii() && !text.contains(['%', '?', '#', '\\', ' ']));
