@@ -119,8 +119,9 @@ impl Inner {
         if let Some(keep_alive) = &mut self.keep_alive {
             keep_alive.written();
         }
-        // The next piece is likely to be as long.
-        let next = Vec::with_capacity(self.piece.len());
+        // The next piece is likely to be as long. Without room to spare, one that is a little longer would take twice
+        // as much, and hold it for as long as the client doesn't read.
+        let next = Vec::with_capacity(self.piece.len() + self.piece.len() / 8);
         Poll::Ready(Some(std::mem::replace(&mut self.piece, next).into()))
     }
 

@@ -44,21 +44,22 @@ pub async fn stalled_readers(context: &Context) -> Found {
     let after = begun.elapsed().as_secs_f64();
     let closed = gateway.metric("outcrop_connections_closed_total{reason=\"write_stalled\"}").await?;
     drop(readers);
-    let each = 64.0 / 1000.0 * count as f64;
+    let process = 192.0 / 1024.0 * count as f64;
+    let sockets = 384.0 / 1024.0 * count as f64;
     Ok(vec![
         Row::new(
             "B1",
             "streams that nobody reads take little memory",
-            format!("{count} of them: process ≤ {each:.0} MiB more"),
+            format!("{count} of them: process ≤ {process:.0} MiB more (192 KiB a stream)"),
             format!("{more:.1} MiB more, {held} held"),
-            more <= each.max(8.0) && held as usize >= count,
+            more <= process && held as usize >= count,
         ),
         Row::new(
             "B1",
             "nor do their sockets, on both sides of the gateway",
-            format!("kernel ≤ {:.0} MiB more (256 KiB a stream)", count as f64 / 4.0),
+            format!("kernel ≤ {sockets:.0} MiB more (384 KiB a stream)"),
             format!("{kernel:.1} MiB more"),
-            kernel <= count as f64 / 4.0,
+            kernel <= sockets,
         ),
         Row::new(
             "B2",
