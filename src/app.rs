@@ -25,12 +25,16 @@ use crate::gateway::{
 };
 use crate::http::{self, CredentialState, Edge, Health, Limits};
 use crate::limits;
-use crate::listener::{self, Closed, Listener, Observer, Shutdown, Workers};
+use crate::listener::{self, Closed, FileLimit, Listener, Observer, Shutdown, Workers};
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
 
 /// How often credentials are asked for while there are none.
 const CREDENTIALS_AGAIN: Duration = Duration::from_secs(5);
+
+/// Connections of operators and their machines at once, on a listener of their own. However many clients there are, these
+/// find a place, and a file descriptor.
+const OPERATORS: usize = 64;
 
 /// How often they are looked at once they are there: the SDK renews them by itself.
 const CREDENTIALS_LOOK: Duration = Duration::from_mins(1);
@@ -95,21 +99,19 @@ impl App {
             metrics,
             health: Health::new(aws.region().to_owned(), simulate),
             shutdown,
-            limits: Limits {
-                body: config.server.body_limit,
-                // A body that comes more slowly than its answer may take is not waited for.
-                body_time: config.timeout.total,
-                keep_alive: config.stream.keep_alive,
-            },
+            limits: Limits { body: config.server.body_limit, keep_alive: config.stream.keep_alive },
             apart: Handle::current(),
         });
         let settings = listener_settings(config);
-        let bind = |address| async move {
+        let bind = |address, settings| async move {
             Listener::bind(address, settings).await.map_err(|error| StartError::Bind(address, error))
         };
-        let listener = bind(config.server.listen).await?;
+        let listener = bind(config.server.listen, settings).await?;
         let admin = match config.server.admin {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => {
+                let max_connections = settings.max_connections.min(OPERATORS);
+                Some(bind(address, listener::Settings { max_connections, ..settings }).await?)
+            }
             None => None,
         };
         let (drain_delay, grace) = (config.server.drain_delay, config.server.grace);
@@ -511,12 +513,21 @@ fn count(number: NonZeroU32) -> usize {
 
 fn listener_settings(config: &Config) -> listener::Settings {
     let server = &config.server;
+    let asked = count(server.max_connections);
+    let files = FileLimit::raised();
+    let max_connections = files.connections(asked);
+    if max_connections < asked {
+        tracing::warn!(asked, max_connections, %files, "fewer connections than configured: the limit of open files (ulimit -n) allows no more");
+    } else {
+        tracing::debug!(max_connections, %files, "connections are bounded");
+    }
     listener::Settings {
         header_timeout: server.header_timeout,
         idle_timeout: server.idle_timeout,
         body_timeout: server.body_timeout,
+        body_total_timeout: server.body_total_timeout,
         write_stall_timeout: server.write_stall_timeout,
-        max_connections: count(server.max_connections),
+        max_connections,
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Server {
     pub idle_timeout: Duration,
     /// Between two pieces of a request body.
     pub body_timeout: Duration,
+    /// For a whole request body.
+    pub body_total_timeout: Duration,
     /// For a client to take what was written.
     pub write_stall_timeout: Duration,
     /// From the signal to stop until no more connections are taken.
@@ -42,6 +44,7 @@ impl Server {
         let header_timeout = section.read("header_timeout", scalar::positive_seconds);
         let idle_timeout = section.read("idle_timeout", scalar::positive_seconds);
         let body_timeout = section.read("body_timeout", scalar::positive_seconds);
+        let body_total_timeout = section.read("body_total_timeout", scalar::positive_seconds);
         let write_stall_timeout = section.read("write_stall_timeout", scalar::positive_seconds);
         let drain_delay = section.read("drain_delay", scalar::seconds);
         let grace = section.read("grace", scalar::seconds);
@@ -61,6 +64,7 @@ impl Server {
             header_timeout: header_timeout?,
             idle_timeout: idle_timeout?,
             body_timeout: body_timeout?,
+            body_total_timeout: body_total_timeout?,
             write_stall_timeout: write_stall_timeout?,
             drain_delay: drain_delay?,
             grace: grace?,

@@ -96,7 +96,9 @@ impl ApiError {
     /// A body that stopped coming.
     pub(super) fn body(error: &listener::BodyError) -> Self {
         let (status, code) = match error {
-            listener::BodyError::Idle => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            listener::BodyError::Idle | listener::BodyError::Slow => {
+                (StatusCode::REQUEST_TIMEOUT, "request_timeout")
+            }
             listener::BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "incomplete_body"),
         };
         let mut answer = Self::client(status, code, sentence(&error.to_string()));
@@ -110,14 +112,6 @@ impl ApiError {
         let mut answer = Self::client(StatusCode::BAD_REQUEST, "incomplete_body", message);
         answer.close = true;
         answer
-    }
-
-    /// The whole body took too long.
-    pub(super) fn body_too_slow(limit: Duration) -> Self {
-        let message = format!("The request body was not complete within {} s.", limit.as_secs_f64());
-        let mut error = Self::client(StatusCode::REQUEST_TIMEOUT, "request_timeout", message);
-        error.close = true;
-        error
     }
 
     /// No room now, or no more of a key's own. Nothing was called, so the client may come again, after `wait`.

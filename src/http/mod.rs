@@ -60,8 +60,6 @@ pub struct Edge {
 pub struct Limits {
     /// Longest request body, in bytes.
     pub body: usize,
-    /// Longest wait for a whole request body.
-    pub body_time: Duration,
     /// Silence in a stream after which a comment is sent; `None` sends none.
     pub keep_alive: Option<Duration>,
 }

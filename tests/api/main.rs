@@ -12,6 +12,7 @@ mod chat;
 mod choices;
 mod embeddings;
 mod errors;
+mod framing;
 mod healing;
 mod lifecycle;
 mod models;

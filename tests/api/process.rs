@@ -28,12 +28,18 @@ fn outcrop(arguments: &[&str]) -> Command {
 struct Server {
     child: Child,
     address: SocketAddr,
+    admin: Option<SocketAddr>,
+    said: Option<std::thread::JoinHandle<String>>,
 }
 
 impl Server {
     /// Starts it and waits until it says where it listens.
     fn start(arguments: &[&str]) -> Self {
-        let mut child = outcrop(arguments).spawn().unwrap();
+        Self::started(outcrop(arguments))
+    }
+
+    fn started(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
             let line = lines.next().expect("it ends without listening").unwrap();
@@ -41,9 +47,11 @@ impl Server {
                 break url.parse().unwrap();
             }
         };
+        let admin = lines.next().unwrap().unwrap();
+        let admin = admin.split_once("admin        http://").map(|(_, address)| address.parse().unwrap());
         // Somebody has to read on, or it would wait for that.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let said = std::thread::spawn(move || lines.map(|line| line.unwrap() + "\n").collect());
+        Self { child, address, admin, said: Some(said) }
     }
 
     fn signal(&self, name: &str) {
@@ -51,8 +59,20 @@ impl Server {
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 
-    fn exit_code(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+    /// The file descriptors that it holds.
+    #[cfg(target_os = "linux")]
+    fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    fn exit_code(self) -> Option<i32> {
+        self.ended().0
+    }
+
+    /// Its exit code, and what it said while it served.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        (code, self.said.take().unwrap().join().unwrap())
     }
 }
 
@@ -150,4 +170,57 @@ async fn models_and_doctor_show_the_same_way() {
     let diagnosis = run("doctor");
     assert!(diagnosis.contains(&format!("answers ({})", way.join(", "))), "{diagnosis}");
     assert!(diagnosis.contains("[ok]   us-east-1 lists"), "{diagnosis}");
+}
+
+/// A shell's `ulimit -n` sets the hard limit as well. Many more clients come than it has files for.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_beyond_the_limit_of_open_files_wait_and_operators_do_not() {
+    const FILES: usize = 400;
+    let mut shell = outcrop(&[]);
+    let program = shell.get_program().to_owned();
+    let run = format!(r#"ulimit -n {FILES} && exec "$0" "$@""#);
+    let arguments = ["serve", "--simulate", "--listen", "127.0.0.1:0", "--set", "server.admin='127.0.0.1:0'"];
+    let environment: Vec<_> =
+        shell.get_envs().map(|(name, value)| (name.to_owned(), value.unwrap().to_owned())).collect();
+    shell = Command::new("/bin/sh");
+    shell.args(["-c", &run]).arg(program).args(arguments).env_clear().envs(environment);
+    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let server = Server::started(shell);
+
+    let first = TcpStream::connect(server.address).await.unwrap();
+    // Accepted once it can be written to and answers; the rest has to come after it.
+    let mut live = Request::chat(&streamed(&chat(CLAUDE, "abc [[stall after=1]]"))).open_on(first).await;
+    live.piece().await.unwrap();
+    // Some get a place, some wait in the kernel's queue, and the last ones not even there.
+    let crowd: Vec<_> = (0..FILES)
+        .map(|_| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let _in_progress = socket.connect(&server.address.into());
+            socket
+        })
+        .collect();
+    let admin = server.admin.unwrap();
+    assert_eq!(Request::get("/livez").send(admin).await.status, 200);
+    assert!(Request::get("/metrics").send(admin).await.text().contains("outcrop_"));
+    assert!(server.files() < FILES, "{} of {FILES}", server.files());
+
+    drop((crowd, live));
+    Request::chat(&chat(CLAUDE, "hi")).send(server.address).await.completion();
+    server.signal("TERM");
+    let (code, said) = server.ended();
+    assert_eq!(code, Some(0));
+    assert!(said.contains("fewer connections than configured"), "{said}");
+    assert!(!said.contains("cannot accept"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+    let server = Server::start(&["serve", "--simulate", "--listen", "127.0.0.1:0"]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let mut numbers = files.split_whitespace().filter(|word| word.parse::<u64>().is_ok());
+    assert_eq!(numbers.next(), numbers.next(), "{files}");
 }
