@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::auth::{KeyId, Keys};
 use crate::bedrock::{Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials};
@@ -31,6 +32,12 @@ use crate::telemetry::{Label, Metrics};
 
 /// How often credentials are asked for while there are none.
 const CREDENTIALS_AGAIN: Duration = Duration::from_secs(5);
+
+/// From the end of the grace period until nothing is waited for any more: for errors to go out.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Before work in the background that has panicked begins anew.
+const AFTER_PANIC: Duration = Duration::from_secs(5);
 
 /// Connections of operators and their machines at once, on a listener of their own. However many clients there are, these
 /// find a place, and a file descriptor.
@@ -171,9 +178,17 @@ impl App {
         let connections: Arc<dyn Observer> = Arc::new(Connections(Arc::clone(&edge.metrics)));
         let public = http::public(&edge, admin.is_some());
         let operators = http::admin(&edge);
-        let watch = tokio::spawn(watch_credentials(aws, Arc::clone(&edge)));
-        let informed = Arc::clone(&edge);
-        let asking = tokio::spawn(async move { informed.gateway.stay_informed().await });
+        let watch = tokio::spawn(unfailing("credentials", {
+            let edge = Arc::clone(&edge);
+            move || watch_credentials(aws.clone(), Arc::clone(&edge))
+        }));
+        let asking = tokio::spawn(unfailing("listings", {
+            let edge = Arc::clone(&edge);
+            move || {
+                let edge = Arc::clone(&edge);
+                async move { edge.gateway.stay_informed().await }
+            }
+        }));
         let admin = async {
             if let Some(admin) = admin {
                 admin.serve(operators, shutdown.clone(), Arc::new(()), Workers::here()).await;
@@ -185,8 +200,8 @@ impl App {
         drop(simulator);
     }
 
-    /// Serves with a thread for each core until SIGTERM or SIGINT, then lets what is in flight end within the grace period. A second signal
-    /// ends everything at once.
+    /// Serves with a thread for each core until SIGTERM or SIGINT, then lets what is in flight end within the grace period, and
+    /// the rest say that it is cut short. A second signal does that at once; a third one cuts.
     pub async fn serve_until_signalled(self) -> std::io::Result<()> {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -208,6 +223,8 @@ impl App {
             };
             let why = tokio::select! { why = gently => why, _ = signalled() => "a second signal came" };
             tracing::warn!(why, "ending what is still in flight");
+            shutdown.close();
+            tokio::select! { () = tokio::time::sleep(LAST_WORDS) => {}, _ = signalled() => {} }
             shutdown.force();
             std::future::pending::<()>().await;
         };
@@ -555,6 +572,17 @@ async fn watch_credentials(aws: Aws, edge: Arc<Edge>) {
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Work in the background that nobody waits for, so nobody would notice its end: after a panic it begins anew.
+async fn unfailing<W: Future<Output = ()> + Send + 'static>(name: &str, work: impl Fn() -> W) {
+    while let Err(error) = AbortOnDropHandle::new(tokio::spawn(work())).await {
+        if !error.is_panic() {
+            return;
+        }
+        tracing::error!(target: "outcrop::panic", work = name, "work in the background panicked; beginning anew");
+        tokio::time::sleep(AFTER_PANIC).await;
     }
 }
 

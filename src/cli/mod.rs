@@ -160,7 +160,11 @@ fn report(outcome: Outcome) -> ExitCode {
 }
 
 fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    // Dropping it would wait for whatever cannot be interrupted, such as a name that is being looked up.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// A reader that has gone (`| head`) is no failure of ours.

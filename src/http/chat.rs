@@ -52,7 +52,8 @@ async fn answer(
             let id = Id::new();
             let encoder = ChunkEncoder::new(&head(&id, &trail.requested), forms, choices.len(), options);
             let in_flight = edge.metrics.stream_begun();
-            let body = sse::body(choices, encoder, edge.limits.keep_alive, ledger.clone(), in_flight);
+            let (keep_alive, closing) = (edge.limits.keep_alive, edge.shutdown.closing());
+            let body = sse::body(choices, encoder, keep_alive, closing, ledger.clone(), in_flight);
             event_stream(body)
         });
         Ok(described(answer, trail, &ledger))

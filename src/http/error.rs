@@ -148,6 +148,16 @@ impl ApiError {
         Self { attempts, ..self }
     }
 
+    /// The grace period is over. Another replica may do better, at once.
+    pub(super) fn shutting_down() -> Self {
+        let message = "The gateway is shutting down and could not finish this request in time: try again.";
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("shutting_down"), message);
+        error.retryable = true;
+        error.retry_after = Some(Duration::from_secs(1));
+        error.close = true;
+        error
+    }
+
     /// A handler panicked.
     pub(super) fn bug() -> Self {
         Fault::Internal("panic").into()

@@ -1,11 +1,14 @@
 //! The stack, outermost first, with a reason a line.
 
 use std::any::Any;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -29,7 +32,22 @@ pub(super) fn everything(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router 
 
 /// For the paths under /v1. Body limits come after it, in `extract`: nothing of a stranger's body is read.
 pub(super) fn authenticated(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router<Arc<Edge>> {
-    router.layer(from_fn_with_state(Arc::clone(edge), authenticate)).layer(from_fn(api_headers))
+    router
+        .layer(from_fn_with_state(Arc::clone(edge), authenticate))
+        // Around everything that can take long.
+        .layer(from_fn_with_state(Arc::clone(edge), until_closing))
+        .layer(from_fn(api_headers))
+}
+
+/// What has no answer when the grace period ends gets one. An answer that has begun sees to its own end (`sse`).
+async fn until_closing(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let closing = edge.shutdown.closing();
+    let mut answer = pin!(next.run(request));
+    poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Pending if closing.has_begun() => Poll::Ready(ApiError::shutting_down().into_response()),
+        polled => polled,
+    })
+    .await
 }
 
 /// For the paths that call a model. Inside `authenticated`, for limits are a key's; before the body, for a refusal that comes
@@ -39,7 +57,7 @@ pub(super) fn admitted(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router<Ar
 }
 
 /// Nothing under /v1 may be kept by a cache on the way.
-async fn api_headers(request: Request, next: axum::middleware::Next) -> Response {
+async fn api_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response
         .headers_mut()
@@ -60,13 +78,8 @@ pub(super) async fn post_only(request: Request) -> ApiError {
     ApiError::wrong_method(request.method(), "POST")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature is tower-http's")]
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let what = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
-    tracing::error!(target: "outcrop::panic", what, "a handler panicked");
+/// The program's panic hook says where. What a panic says may be a client's words, which no log line holds.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!(target: "outcrop::panic", "a handler panicked");
     ApiError::bug().into_response()
 }

@@ -70,7 +70,7 @@ where
 {
     let now = Instant::now();
     let clock = SharedClock::new(settings, now);
-    let draining = shutdown.draining_token();
+    let (draining, closing) = (shutdown.draining_token(), shutdown.closing_token());
     let timed = Timed { stream, clock: clock.clone(), write_blocked: false };
     let mut conversation = http1::Builder::new().max_buf_size(MAX_BUFFER).serve_connection(
         TokioIo::new(timed),
@@ -92,6 +92,8 @@ where
     let mut alarm = Alarm { clock: &clock, sleep, set_for: None };
     let mut drain = pin!(draining.cancelled());
     let mut told_to_drain = false;
+    let mut close = pin!(closing.cancelled());
+    let mut told_to_close = false;
 
     let end = poll_fn(|cx| {
         loop {
@@ -101,6 +103,11 @@ where
             if !told_to_drain && drain.as_mut().poll(cx).is_ready() {
                 told_to_drain = true;
                 Pin::new(&mut conversation).graceful_shutdown();
+                continue;
+            }
+            // hyper polls its handler and its body each time that it is polled: they look for themselves.
+            if !told_to_close && close.as_mut().poll(cx).is_ready() {
+                told_to_close = true;
                 continue;
             }
             return alarm.poll(cx).map(Err);

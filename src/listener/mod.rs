@@ -26,7 +26,7 @@ mod workers;
 pub use body::{BodyError, RequestBody};
 pub use files::FileLimit;
 pub use refuse::{MAX_HEADER_VALUE, Refusal, refuse_ambiguous};
-pub use shutdown::Shutdown;
+pub use shutdown::{Closing, Shutdown};
 pub use workers::Workers;
 
 use std::error::Error;

@@ -60,9 +60,11 @@ impl Worker {
         let handle = runtime.handle().clone();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name(format!("worker-{number}"))
-            .spawn(move || runtime.block_on(stopped.cancelled()))?;
+        let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            runtime.block_on(stopped.cancelled());
+            // Without waiting for a name that is being looked up.
+            runtime.shutdown_background();
+        })?;
         Ok(Self { runtime: handle, open: Arc::default(), thread: Some((stop, thread)) })
     }
 }

@@ -76,7 +76,22 @@ pub fn init(format: Format, filter: &str) -> Result<(), LogsError> {
     if format == Format::Json {
         JSON.set(sink.clone()).map_err(|_| LogsError::AlreadyBegun)?;
     }
-    SINK.set(sink).map_err(|_| LogsError::AlreadyBegun)
+    SINK.set(sink).map_err(|_| LogsError::AlreadyBegun)?;
+    std::panic::set_hook(Box::new(panicked));
+    Ok(())
+}
+
+/// One line for a panic, as for any other event, and where it was. What it says isn't shown: slicing a text at the wrong
+/// place quotes the text, and that may be a prompt.
+fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    // Empty unless RUST_BACKTRACE asks for it.
+    let backtrace = std::backtrace::Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == std::backtrace::BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(target: "outcrop::panic", location, thread, backtrace, "panicked");
 }
 
 pub(super) fn subscriber<F, W>(

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use outcrop::simulator::{Credentials, Options, Simulator};
 use tokio::net::TcpStream;
 
-use crate::support::{CLAUDE, Request, chat, streamed};
+use crate::support::{CLAUDE, Ending, Live, Request, SseEvent, chat, parse, streamed};
 
 fn outcrop(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outcrop"));
@@ -100,8 +100,16 @@ async fn the_grace_period_has_an_end() {
         Server::start(&["serve", "--simulate", "--listen", "127.0.0.1:0", "--set", "server.grace=0.05"]);
     let live = Request::chat(&streamed(&chat(CLAUDE, "abc [[stall after=1]]"))).open(server.address).await;
     server.signal("TERM");
+    assert_cut_short(live).await;
     assert_eq!(server.exit_code(), Some(0));
-    drop(live);
+}
+
+/// A client that is still listening at the end is told.
+async fn assert_cut_short(live: Live) {
+    let rest = live.rest().await;
+    assert_eq!(rest.ending, Ending::Whole);
+    let last = parse(rest.text()).pop().unwrap();
+    assert!(matches!(&last, SseEvent::Error(error) if error["code"] == "shutting_down"), "{last:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,6 +122,7 @@ async fn a_second_signal_waits_for_nothing() {
     // The first one has been heard when nobody is let in any more.
     while TcpStream::connect(server.address).await.is_ok() {}
     server.signal("TERM");
+    assert_cut_short(live).await;
     assert_eq!(server.exit_code(), Some(0));
 }
 
