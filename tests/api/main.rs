@@ -20,6 +20,7 @@ mod native;
 mod operations;
 mod output;
 mod overload;
+mod panics;
 #[cfg(unix)]
 mod process;
 mod reasoning;
