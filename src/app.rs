@@ -9,14 +9,14 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::auth::{KeyId, Keys};
 use crate::bedrock::{Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials};
 use crate::chat::{Guardrail, GuardrailTrace};
 use crate::config::{
-    self, Auth, Cache, Capabilities, Config, ModelEntry, ModelFormat, Origin, ProfileRule, SamplingRule,
-    ThoughtStore,
+    self, Auth, Cache, Capabilities, Config, ModelEntry, ModelFormat, OnDisconnect, Origin, ProfileRule,
+    SamplingRule, ThoughtStore,
 };
 use crate::families::{self, FormatKind, Overrides, Sampling};
 use crate::fetch::{self, Fetcher, HostPattern};
@@ -106,8 +106,13 @@ impl App {
             metrics,
             health: Health::new(aws.region().to_owned(), simulate),
             shutdown,
-            limits: Limits { body: config.server.body_limit, keep_alive: config.stream.keep_alive },
+            limits: Limits {
+                body: config.server.body_limit,
+                keep_alive: config.stream.keep_alive,
+                drain: drain(&config.stream),
+            },
             apart: Handle::current(),
+            departed: TaskTracker::new(),
         });
         let settings = listener_settings(config);
         let bind = |address, settings| async move {
@@ -194,7 +199,11 @@ impl App {
                 admin.serve(operators, shutdown.clone(), Arc::new(()), Workers::here()).await;
             }
         };
-        tokio::join!(listener.serve(public, shutdown.clone(), connections, workers), admin);
+        tokio::join!(listener.serve(public, shutdown.clone(), connections, workers.clone()), admin);
+        // Within the grace period: at its end they end by themselves.
+        edge.departed.close();
+        tokio::select! { () = edge.departed.wait() => {}, () = shutdown.forced() => {} }
+        drop(workers);
         watch.abort();
         asking.abort();
         drop(simulator);
@@ -526,6 +535,15 @@ fn key_limits(limits: &config::KeyLimits) -> limits::KeyLimits {
 
 fn count(number: NonZeroU32) -> usize {
     usize::try_from(number.get()).unwrap_or(usize::MAX)
+}
+
+fn drain(stream: &config::Stream) -> Option<http::Drain> {
+    match stream.on_disconnect {
+        OnDisconnect::Cancel => None,
+        OnDisconnect::Drain => {
+            Some(http::Drain { timeout: stream.drain_timeout, events: stream.drain_events.get() })
+        }
+    }
 }
 
 fn listener_settings(config: &Config) -> listener::Settings {

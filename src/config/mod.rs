@@ -49,7 +49,7 @@ pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::Server;
-pub use upstream::{Embeddings, Retry, Stream, Timeout};
+pub use upstream::{Embeddings, OnDisconnect, Retry, Stream, Timeout};
 
 /// Every key with its default: the lowest layer, and the reference that `outcrop` can print.
 pub const DEFAULT_YAML: &str = include_str!("../../config/default.yaml");

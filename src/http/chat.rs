@@ -14,7 +14,7 @@ use super::answer::{described, json};
 use super::error::ApiError;
 use super::extract::Whole;
 use super::record::Ledger;
-use super::{Edge, apart, estimate, extract, headers, ids, sse};
+use super::{Edge, apart, departure, estimate, extract, headers, ids, sse};
 use crate::gateway::{Answer, Call};
 use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
 
@@ -27,8 +27,9 @@ pub(super) async fn completions(
 ) -> Result<Response, ApiError> {
     let strict = headers::strict(request.headers());
     let body = extract::body(request, &edge).await?;
-    let apart = edge.apart.clone();
-    apart::run(&apart, body.bytes.len(), answer(edge, ledger, admission, strict, body)).await
+    let (apart, length) = (edge.apart.clone(), body.bytes.len());
+    let work = answer(Arc::clone(&edge), ledger.clone(), admission, strict, body);
+    departure::outliving(&edge, &ledger, apart::run(apart, length, work)).await
 }
 
 async fn answer(
@@ -51,10 +52,7 @@ async fn answer(
             let options = StreamOptions { include_usage };
             let id = Id::new();
             let encoder = ChunkEncoder::new(&head(&id, &trail.requested), forms, choices.len(), options);
-            let in_flight = edge.metrics.stream_begun();
-            let (keep_alive, closing) = (edge.limits.keep_alive, edge.shutdown.closing());
-            let body = sse::body(choices, encoder, keep_alive, closing, ledger.clone(), in_flight);
-            event_stream(body)
+            event_stream(sse::body(choices, encoder, ledger.clone(), &edge))
         });
         Ok(described(answer, trail, &ledger))
     } else {

@@ -10,7 +10,7 @@ use super::answer::{described, json};
 use super::error::ApiError;
 use super::extract::Whole;
 use super::record::Ledger;
-use super::{Edge, apart, estimate, extract, headers};
+use super::{Edge, apart, departure, estimate, extract, headers};
 use crate::chat::Usage;
 use crate::gateway::{Answer, EmbedCall};
 use crate::openai::{self, DecodedEmbeddings};
@@ -24,8 +24,9 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let strict = headers::strict(request.headers());
     let body = extract::body(request, &edge).await?;
-    let apart = edge.apart.clone();
-    apart::run(&apart, body.bytes.len(), answer(edge, ledger, admission, strict, body)).await
+    let (apart, length) = (edge.apart.clone(), body.bytes.len());
+    let work = answer(Arc::clone(&edge), ledger.clone(), admission, strict, body);
+    departure::outliving(&edge, &ledger, apart::run(apart, length, work)).await
 }
 
 async fn answer(

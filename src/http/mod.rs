@@ -7,6 +7,7 @@ mod answer;
 mod apart;
 mod authenticate;
 mod chat;
+mod departure;
 mod embeddings;
 mod error;
 mod estimate;
@@ -26,7 +27,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
+pub use departure::Drain;
 pub use health::{CredentialState, Health};
 
 use crate::auth::Keys;
@@ -53,6 +56,8 @@ pub struct Edge {
     pub limits: Limits,
     /// A runtime on which long work holds up no connection.
     pub apart: Handle,
+    /// Calls that may go on without their clients.
+    pub departed: TaskTracker,
 }
 
 /// The edge's bounds.
@@ -62,6 +67,8 @@ pub struct Limits {
     pub body: usize,
     /// Silence in a stream after which a comment is sent; `None` sends none.
     pub keep_alive: Option<Duration>,
+    /// How far a call is read on whose client has left; `None` ends it there and then.
+    pub drain: Option<Drain>,
 }
 
 /// Everything a client can ask. With `admin` apart, what is only for operators is not here.

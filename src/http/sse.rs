@@ -7,7 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::error::ApiError;
 use super::record::Ledger;
+use super::{Edge, departure};
 use crate::chat::{Event, Usage};
 use crate::gateway::{EventStream, Fault};
 use crate::listener::Closing;
@@ -33,14 +34,12 @@ const TURNS: u8 = 2;
 /// A line that clients skip, complete in itself.
 const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
-/// The body for the choices' events. `in_flight` and the ledger ride in it and end with it, however it ends.
+/// The body for the choices' events. The ledger rides in it and ends with it, however it ends.
 pub(super) fn body(
     choices: Vec<EventStream>,
     encoder: ChunkEncoder,
-    keep_alive: Option<Duration>,
-    closing: Closing,
     ledger: Ledger,
-    in_flight: InFlight,
+    edge: &Arc<Edge>,
 ) -> Body {
     Body::new(Sse {
         inner: Mutex::new(Inner {
@@ -51,10 +50,11 @@ pub(super) fn body(
             whole: 0,
             turns: 0,
             ended: false,
-            keep_alive: keep_alive.map(KeepAlive::new),
-            closing,
+            keep_alive: edge.limits.keep_alive.map(KeepAlive::new),
+            closing: edge.shutdown.closing(),
             ledger,
-            _in_flight: in_flight,
+            _in_flight: edge.metrics.stream_begun(),
+            edge: Arc::clone(edge),
         }),
     })
 }
@@ -80,6 +80,7 @@ struct Inner {
     closing: Closing,
     ledger: Ledger,
     _in_flight: InFlight,
+    edge: Arc<Edge>,
 }
 
 /// One of the replies that are streamed.
@@ -210,11 +211,17 @@ impl Inner {
     }
 }
 
-/// A client that leaves in the middle still costs what was generated.
+/// A client that leaves in the middle still costs what was generated, and maybe what will be.
 impl Drop for Inner {
     fn drop(&mut self) {
-        if !self.ended {
-            self.ledger.replied(None, self.usage());
+        if self.ended {
+            return;
+        }
+        let known = self.usage();
+        self.ledger.replied(None, known);
+        if let Some(drain) = self.edge.limits.drain {
+            let replies = self.choices.drain(..).map(|choice| choice.events).collect();
+            departure::read_on(&self.edge, drain, self.ledger.clone(), replies, known);
         }
     }
 }

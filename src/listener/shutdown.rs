@@ -81,6 +81,11 @@ impl Shutdown {
         self.draining.cancelled().await;
     }
 
+    /// Resolves once what is in flight has to end.
+    pub async fn closed(&self) {
+        self.closing.cancelled().await;
+    }
+
     /// Resolves once the rest is being forced to end.
     pub async fn forced(&self) {
         self.forced.cancelled().await;

@@ -35,6 +35,7 @@ pub struct Metrics {
     requests_in_flight: IntGauge,
     streams_in_flight: IntGauge,
     calls_in_flight: IntGauge,
+    drains_in_flight: IntGauge,
     turned_away: IntCounterVec,
     queue_length: IntGauge,
     queue_wait: HistogramVec,
@@ -77,6 +78,10 @@ impl Metrics {
                 .gauge(Opts::new("outcrop_streams_in_flight", "Streamed answers being written.")),
             calls_in_flight: make
                 .gauge(Opts::new("outcrop_calls_in_flight", "Permits held: admitted and not over.")),
+            drains_in_flight: make.gauge(Opts::new(
+                "outcrop_drains_in_flight",
+                "Calls that are read on after their client has left.",
+            )),
             turned_away: make.counters(
                 "outcrop_turned_away_total",
                 "Requests refused before anything was called for them, by what was used up.",
@@ -141,6 +146,12 @@ impl Metrics {
     #[must_use = "the call is in flight for as long as the guard lives"]
     pub fn call_begun(&self) -> InFlight {
         InFlight::new(&self.calls_in_flight)
+    }
+
+    /// A call goes on without its client; as [`Metrics::request_begun`].
+    #[must_use = "the call is in flight for as long as the guard lives"]
+    pub fn drain_begun(&self) -> InFlight {
+        InFlight::new(&self.drains_in_flight)
     }
 
     /// A request waits for a permit, until the guard drops.

@@ -22,6 +22,7 @@ use outcrop::simulator::Frame;
 use outcrop::telemetry::Metrics;
 use serde_json::json;
 use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 use crate::support::{Ending, NOVA, Request, Transcript, chat, streamed};
 
@@ -140,8 +141,9 @@ impl Server {
             metrics: Arc::clone(&metrics),
             health: Health::new("us-east-1".to_owned(), false),
             shutdown: Shutdown::new(),
-            limits: http::Limits { body: 1 << 20, keep_alive: None },
+            limits: http::Limits { body: 1 << 20, keep_alive: None, drain: None },
             apart: Handle::current(),
+            departed: TaskTracker::new(),
         });
         let listener =
             Listener::bind(([127, 0, 0, 1], 0).into(), listener::Settings::default()).await.unwrap();
