@@ -521,7 +521,7 @@ fn admission(config: &Config) -> limits::Limits {
         Auth::Open => Vec::new(),
         Auth::Keys(keys) => keys.iter().map(|key| (key.id.clone(), limits_of(&key.id))).collect(),
     };
-    limits::Limits::new(settings, key_limits(per_key), keys, Instant::now())
+    limits::Limits::new(&settings, key_limits(per_key), keys, Instant::now())
 }
 
 fn key_limits(limits: &config::KeyLimits) -> limits::KeyLimits {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Exhausted;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// A bucket that fills within a minute, written as the moment at which it will be full (the generic cell rate
 /// algorithm): nothing runs in the background, and nothing is rounded away between two looks.

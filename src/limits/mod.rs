@@ -95,8 +95,8 @@ pub struct Levels {
 
 impl Limits {
     /// Nothing taken. `keys` are all that can ever come in, `nobody` who comes in without.
-    pub fn new(settings: Settings, nobody: KeyLimits, keys: Vec<(String, KeyLimits)>, now: Instant) -> Self {
-        let Settings { concurrency, queue_length, queue_wait, body_bytes } = settings;
+    pub fn new(settings: &Settings, nobody: KeyLimits, keys: Vec<(String, KeyLimits)>, now: Instant) -> Self {
+        let Settings { concurrency, queue_length, queue_wait, body_bytes } = *settings;
         let each: Vec<_> = [nobody].into_iter().chain(keys.iter().map(|(_, limits)| *limits)).collect();
         let gate = Gate::new(concurrency, queue_length, each.iter().map(|limits| limits.concurrency));
         let keys = keys

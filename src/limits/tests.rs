@@ -223,7 +223,7 @@ fn with(key: KeyLimits) -> (Limits, Instant) {
     let settings =
         Settings { concurrency: Some(1), queue_length: 1, queue_wait: Duration::ZERO, body_bytes: Some(10) };
     let now = Instant::now();
-    (Limits::new(settings, KeyLimits::default(), vec![("a".to_owned(), key)], now), now)
+    (Limits::new(&settings, KeyLimits::default(), vec![("a".to_owned(), key)], now), now)
 }
 
 #[test]
