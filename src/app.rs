@@ -26,7 +26,9 @@ use crate::gateway::{
 };
 use crate::http::{self, CredentialState, Edge, Health, Limits};
 use crate::limits;
-use crate::listener::{self, Closed, FileLimit, Listener, Observer, Shutdown, Workers};
+use crate::listener::{
+    self, Closed, FileLimit, Listener, Observer, Shutdown, Tls, TlsError, TlsFiles, Workers,
+};
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
 
@@ -52,6 +54,9 @@ pub enum StartError {
     /// The address is taken, or not ours.
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, #[source] std::io::Error),
+    /// The certificate can't be served with.
+    #[error("server.tls: {0}")]
+    Tls(#[from] TlsError),
     /// The simulator found no port.
     #[error("cannot start the simulator: {0}")]
     Simulator(#[source] std::io::Error),
@@ -118,7 +123,8 @@ impl App {
         let bind = |address, settings| async move {
             Listener::bind(address, settings).await.map_err(|error| StartError::Bind(address, error))
         };
-        let listener = bind(config.server.listen, settings).await?;
+        let tls = config.server.tls.as_ref().map(tls_files).map(Tls::load).transpose()?;
+        let listener = bind(config.server.listen, settings).await?.secured(tls);
         let admin = match config.server.admin {
             Some(address) => {
                 let max_connections = settings.max_connections.min(OPERATORS);
@@ -535,6 +541,11 @@ fn key_limits(limits: &config::KeyLimits) -> limits::KeyLimits {
 
 fn count(number: NonZeroU32) -> usize {
     usize::try_from(number.get()).unwrap_or(usize::MAX)
+}
+
+fn tls_files(tls: &config::Tls) -> TlsFiles {
+    let config::Tls { cert, key, client_ca } = tls;
+    TlsFiles { certificate: cert.clone(), key: key.clone(), client_ca: client_ca.clone() }
 }
 
 fn drain(stream: &config::Stream) -> Option<http::Drain> {

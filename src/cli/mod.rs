@@ -206,6 +206,7 @@ async fn serve_command(config: Config, simulate: bool) -> Outcome {
 /// What somebody who has just started it wants to know, and a line to try it with.
 fn greeting(config: &Config, app: &App, source: &str) -> String {
     let address = app.address();
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let key = match &config.auth {
         Auth::Keys(_) => " \\\n  -H \"Authorization: Bearer $OUTCROP_API_KEY\"",
         Auth::Open => "",
@@ -223,7 +224,7 @@ fn greeting(config: &Config, app: &App, source: &str) -> String {
     let admin =
         app.admin_address().map_or_else(String::new, |admin| format!("  admin        http://{admin}\n"));
     format!(
-        "Outcrop {version} is listening on http://{address}\n{admin}  bedrock      {upstream}\n  credentials  {source}\n\nTry it:\n\ncurl -s http://{address}/v1/chat/completions \\\n  -H 'Content-Type: application/json'{key} \\\n  -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n",
+        "Outcrop {version} is listening on {scheme}://{address}\n{admin}  bedrock      {upstream}\n  credentials  {source}\n\nTry it:\n\ncurl -s {scheme}://{address}/v1/chat/completions \\\n  -H 'Content-Type: application/json'{key} \\\n  -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n",
         version = env!("CARGO_PKG_VERSION"),
     )
 }

@@ -48,7 +48,7 @@ pub use models::{
 pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
-pub use server::Server;
+pub use server::{Server, Tls};
 pub use upstream::{Embeddings, OnDisconnect, Retry, Stream, Timeout};
 
 /// Every key with its default: the lowest layer, and the reference that `outcrop` can print.

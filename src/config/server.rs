@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Problem;
@@ -15,6 +16,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where health, metrics and the API's description listen, if not with the API.
     pub admin: Option<SocketAddr>,
+    /// The API's certificate; `None` is plain HTTP.
+    pub tls: Option<Tls>,
     /// The longest request body, in bytes.
     pub body_limit: usize,
     /// Connections open at once.
@@ -35,10 +38,45 @@ pub struct Server {
     pub grace: Duration,
 }
 
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, and those that lead to its root.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities whose certificates clients have to show.
+    pub client_ca: Option<PathBuf>,
+}
+
+impl Tls {
+    #[expect(clippy::option_option, reason = "outside: were they readable; inside: were they set")]
+    fn read(mut section: Section<'_>) -> Option<Option<Self>> {
+        let cert = section.optional("cert", scalar::text)?;
+        let key = section.optional("key", scalar::text)?;
+        let client_ca = section.optional("client_ca", scalar::text)?;
+        match (cert, key, client_ca) {
+            (Some(cert), Some(key), client_ca) => {
+                Some(Some(Self { cert: cert.into(), key: key.into(), client_ca: client_ca.map(Into::into) }))
+            }
+            (None, None, None) => Some(None),
+            (Some(_), None, _) => {
+                section.fail("key", Problem::IncompleteTls);
+                None
+            }
+            (None, Some(_), _) | (None, None, Some(_)) => {
+                section.fail("cert", Problem::IncompleteTls);
+                None
+            }
+        }
+    }
+}
+
 impl Server {
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
         let listen = section.read("listen", scalar::listen);
         let admin = section.optional("admin", scalar::listen);
+        let tls = Tls::read(section.section("tls"));
         let body_limit = section.read("body_limit", scalar::size);
         let max_connections = section.read("max_connections", scalar::count);
         let header_timeout = section.read("header_timeout", scalar::positive_seconds);
@@ -59,6 +97,7 @@ impl Server {
         Some(Self {
             listen: listen?,
             admin: admin?,
+            tls: tls?,
             body_limit: body_limit?,
             max_connections: max_connections?,
             header_timeout: header_timeout?,

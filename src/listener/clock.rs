@@ -95,6 +95,11 @@ impl Clock {
         }
     }
 
+    /// What came so far was no part of a request: a request may begin now.
+    pub(super) fn begun_anew(&mut self) {
+        self.turn = Turn::Silent { since: Instant::now() };
+    }
+
     /// A head is complete.
     pub(super) fn request_begun(&mut self) {
         self.turn = Turn::Serving;

@@ -21,12 +21,14 @@ mod shutdown;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod workers;
 
 pub use body::{BodyError, RequestBody};
 pub use files::FileLimit;
 pub use refuse::{MAX_HEADER_VALUE, Refusal, refuse_ambiguous};
 pub use shutdown::{Closing, Shutdown};
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use workers::Workers;
 
 use std::error::Error;
@@ -100,6 +102,8 @@ pub enum Closed {
     Idle,
     /// Began a head and didn't end it within [`Settings::header_timeout`].
     HeadTimeout,
+    /// Didn't speak TLS, or not to our liking.
+    Handshake,
     /// Took no bytes for [`Settings::write_stall_timeout`].
     WriteStalled,
     /// Cut by [`Shutdown::force`], or by a panic.
@@ -114,6 +118,7 @@ impl Closed {
             Self::Broken => "broken",
             Self::Idle => "idle",
             Self::HeadTimeout => "head_timeout",
+            Self::Handshake => "handshake",
             Self::WriteStalled => "write_stalled",
             Self::Aborted => "aborted",
         }
@@ -126,6 +131,7 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     settings: Settings,
+    tls: Option<Tls>,
 }
 
 impl Listener {
@@ -133,7 +139,13 @@ impl Listener {
     pub async fn bind(address: SocketAddr, settings: Settings) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, settings })
+        Ok(Self { socket, address, settings, tls: None })
+    }
+
+    /// With TLS on every connection.
+    #[must_use]
+    pub fn secured(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Where it listens: the real port, also when port 0 was asked for.
@@ -167,13 +179,14 @@ impl Listener {
                 Some(ended) = connections.join_next() => report_panic(ended),
                 (stream, slot) = accept(&self.socket, &slots, &mut exhausted) => {
                     let (settings, service, shutdown) = (self.settings, service.clone(), shutdown.clone());
+                    let tls = self.tls.clone();
                     let open = Open::new(Arc::clone(&observer));
                     let (worker, seat) = workers.least_busy();
                     connections.spawn_on(
                         async move {
                             // Here, so that the worker's own reactor watches the socket.
                             match TcpStream::from_std(stream) {
-                                Ok(stream) => open.close(connection::serve(stream, settings, service, shutdown).await),
+                                Ok(stream) => open.close(connection::serve(stream, tls, settings, service, shutdown).await),
                                 Err(error) => tracing::warn!(%error, "cannot watch a connection"),
                             }
                             drop((slot, seat));

@@ -49,7 +49,9 @@ where
     R: Future<Output = Result<Response<TestBody>, Infallible>> + Send + 'static,
 {
     let (client, server) = duplex(16 * 1024);
-    let serving = connection::converse(server, Settings::default(), service_fn(handler), shutdown.clone());
+    let clock = clock::SharedClock::new(Settings::default(), Instant::now());
+    let server = connection::Timed::new(server, clock.clone());
+    let serving = connection::converse(server, clock, service_fn(handler), shutdown.clone());
     (client, tokio::spawn(async move { serving.await.0 }))
 }
 

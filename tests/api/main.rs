@@ -30,5 +30,6 @@ mod retries;
 mod routing;
 mod streaming;
 mod support;
+mod tls;
 mod tools;
 mod upstream;

@@ -137,7 +137,7 @@ impl Server {
         let edge = Arc::new(Edge {
             gateway,
             keys: None,
-            admission: Limits::new(settings, KeyLimits::default(), Vec::new(), Instant::now()),
+            admission: Limits::new(&settings, KeyLimits::default(), Vec::new(), Instant::now()),
             metrics: Arc::clone(&metrics),
             health: Health::new("us-east-1".to_owned(), false),
             shutdown: Shutdown::new(),
