@@ -1,6 +1,8 @@
 //! THE COMPOSITION ROOT: a valid configuration becomes a running server. The only file that may name every
 //! module.
 
+mod models;
+
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -12,18 +14,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::auth::{KeyId, Keys};
-use crate::bedrock::{Aws, CredentialsUnavailable, Identity, ModelId, Settings, StaticCredentials};
-use crate::chat::{Guardrail, GuardrailTrace};
-use crate::config::{
-    self, Auth, Cache, Capabilities, Config, ModelEntry, ModelFormat, OnDisconnect, Origin, ProfileRule,
-    SamplingRule, ThoughtStore,
-};
-use crate::families::{self, FormatKind, Overrides, Sampling};
+use crate::bedrock::{Aws, CredentialsUnavailable, Identity, Settings, StaticCredentials};
+use crate::config::{self, Auth, Cache, Config, OnDisconnect, Origin, ThoughtStore};
 use crate::fetch::{self, Fetcher, HostPattern};
-use crate::gateway::{
-    Alias, Asking, Bounds, Deadlines, Directory, Gateway, Listing, ProfileChoice, RetryPolicy, Routes, Rules,
-    ThoughtLimits,
-};
+use crate::gateway::{Asking, Directory, Gateway, Listing, Routes, Rules, ThoughtLimits};
 use crate::http::{self, CredentialState, Edge, Health, Limits};
 use crate::limits;
 use crate::listener::{
@@ -31,6 +25,7 @@ use crate::listener::{
 };
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
+use models::{alias, guardrail, policy, profile_choice};
 
 /// How often credentials are asked for while there are none.
 const CREDENTIALS_AGAIN: Duration = Duration::from_secs(5);
@@ -339,7 +334,8 @@ fn gateway(
         aliases.insert(name.clone(), alias);
     }
     // Where calls may go: here, where an entry says or its ARN is, and where clients' ARNs may lead.
-    let named = aliases.values().filter_map(|alias| alias.region.as_deref().or(alias.model.region()));
+    let targets = aliases.values().flat_map(|alias| &alias.targets);
+    let named = targets.filter_map(|target| target.region.as_deref().or(target.model.region()));
     let mut regions: BTreeSet<&str> =
         named.chain(models.arn.regions.iter().flatten().map(String::as_str)).collect();
     regions.remove(aws.region());
@@ -381,126 +377,11 @@ fn gateway(
         retired: list.retired,
         shows: Box::new(move |name| list.shows(name)),
     };
-    let deadlines = Deadlines {
-        total: config.timeout.total,
-        first_event: config.timeout.first_event,
-        idle: config.timeout.idle,
-    };
-    let retry = RetryPolicy {
-        max_attempts: config.retry.max_attempts.get(),
-        base_delay: config.retry.base_delay,
-        max_delay: config.retry.max_delay,
-        max_retry_after: config.retry.max_retry_after,
-    };
-    let bounds = Bounds {
-        choices: config.max_choices.get(),
-        embedding_calls: usize::try_from(config.embeddings.concurrency.get()).unwrap_or(usize::MAX),
-    };
-    let gateway = Gateway::new(routes, listing, deadlines, retry, bounds, fetcher, Arc::clone(metrics));
+    let gateway = Gateway::new(routes, listing, policy(config), fetcher, Arc::clone(metrics));
     Ok(match config.reasoning.store {
         Some(ThoughtStore { ttl, max_bytes }) => gateway.remembering(ThoughtLimits { ttl, max_bytes }),
         None => gateway,
     })
-}
-
-/// An entry, judged by those who know families and formats.
-fn alias(entry: &ModelEntry) -> Result<Alias, String> {
-    let ModelEntry {
-        target,
-        region,
-        family,
-        format,
-        strict,
-        max_tokens,
-        cache,
-        guardrail: own_guardrail,
-        profile,
-        successor,
-        capabilities,
-    } = entry;
-    let model = ModelId::parse(target).map_err(|error| error.to_string())?;
-    let embeddings = family.as_deref().and_then(families::embeddings_named);
-    let family = match family.as_deref() {
-        Some(name) if embeddings.is_none() => Some(families::named(name).ok_or_else(|| {
-            let known: Vec<_> = families::names().collect();
-            format!("there is no family `{name}`; known are {}", known.join(", "))
-        })?),
-        Some(_) | None => None,
-    };
-    if embeddings.is_some() && (format.is_some() || max_tokens.is_some()) {
-        return Err("an embedding model has neither `format` nor `max_tokens`".to_owned());
-    }
-    let format = format.map(|format| match format {
-        ModelFormat::Native => FormatKind::Native,
-        ModelFormat::Converse => FormatKind::Converse,
-    });
-    let judged = family.unwrap_or_else(|| families::resolve(&model, None));
-    if format == Some(FormatKind::Native) && !families::supports_native(judged, &model) {
-        let family = judged.name();
-        return Err(format!("the family `{family}` has no native format here; use `format: converse`"));
-    }
-    if let (Some(region), Some(own)) = (region.as_deref(), model.region())
-        && region != own
-    {
-        return Err(format!("the ARN is of the Region {own}, and can't be called in {region}"));
-    }
-    Ok(Alias {
-        model,
-        region: region.clone(),
-        family,
-        embeddings,
-        format,
-        overrides: overrides(capabilities, *max_tokens),
-        strict: *strict,
-        cache: cache.map(|cache| cache == Cache::Auto),
-        guardrail: own_guardrail.as_ref().map(guardrail),
-        profiles: profile.map(profile_choice),
-        successor: successor.clone(),
-    })
-}
-
-fn overrides(capabilities: &Capabilities, max_tokens: Option<NonZeroU32>) -> Overrides {
-    let Capabilities {
-        system,
-        tools,
-        tools_while_streaming,
-        images,
-        documents,
-        json_schema,
-        prefill,
-        sampling,
-        max_output_tokens,
-    } = *capabilities;
-    Overrides {
-        system,
-        tools,
-        tools_while_streaming,
-        images,
-        documents,
-        json_schema,
-        prefill,
-        sampling: sampling.map(|sampling| match sampling {
-            SamplingRule::Both => Sampling::Both,
-            SamplingRule::Either => Sampling::Either,
-            SamplingRule::Refused => Sampling::Refused,
-        }),
-        max_output_tokens: max_output_tokens.map(NonZeroU32::get),
-        default_max_tokens: max_tokens.map(NonZeroU32::get),
-    }
-}
-
-fn profile_choice(rule: ProfileRule) -> ProfileChoice {
-    match rule {
-        ProfileRule::Geo => ProfileChoice::Geo,
-        ProfileRule::Global => ProfileChoice::Global,
-        ProfileRule::Off => ProfileChoice::Off,
-    }
-}
-
-/// What it did is told to the gateway, which has to know masked words from a block, and to nobody else.
-fn guardrail(config: &config::Guardrail) -> Guardrail {
-    let config::Guardrail { id, version } = config;
-    Guardrail { id: id.clone(), version: version.clone(), trace: GuardrailTrace::Inside, synchronous: None }
 }
 
 fn keys(config: &Config) -> Option<Keys> {

@@ -38,6 +38,22 @@ impl Operation {
         if streaming { Self::InvokeModelWithResponseStream } else { Self::InvokeModel }
     }
 
+    /// The same that answers with an event stream.
+    pub fn streamed(self) -> Self {
+        match self {
+            Self::Converse | Self::ConverseStream => Self::ConverseStream,
+            Self::InvokeModel | Self::InvokeModelWithResponseStream => Self::InvokeModelWithResponseStream,
+        }
+    }
+
+    /// The same that answers whole.
+    pub fn whole(self) -> Self {
+        match self {
+            Self::Converse | Self::ConverseStream => Self::Converse,
+            Self::InvokeModel | Self::InvokeModelWithResponseStream => Self::InvokeModel,
+        }
+    }
+
     /// Does it answer with an event stream?
     pub fn is_stream(self) -> bool {
         match self {

@@ -190,6 +190,21 @@ impl BedrockError {
         Self::new(classify(code, 500, None, message), format!("{code}: {message}"))
     }
 
+    /// Whether the call may not be streamed, but perhaps made whole: an identity without the right to the one operation, or a
+    /// model that doesn't stream at all.
+    pub fn refuses_streaming(&self) -> bool {
+        let says = |text: &str| self.detail.contains(text);
+        match self.kind {
+            ErrorKind::AccessDenied => says("InvokeModelWithResponseStream"),
+            ErrorKind::Validation | ErrorKind::UnsupportedFeature => {
+                ["unsupported for streaming", "not support streaming", "n't support streaming"]
+                    .into_iter()
+                    .any(says)
+            }
+            _ => false,
+        }
+    }
+
     /// The one thing that the model won't take, if that is what was said.
     pub fn refusal(&self) -> Option<Refusal> {
         match self.kind {

@@ -92,6 +92,7 @@ async fn probe(parts: &Parts, name: &str) -> Result<String, (String, &'static st
         request,
         notes: Notes::new(),
         strict: false,
+        timeout: None,
         choices: 1,
         principal: None,
     };

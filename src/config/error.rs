@@ -167,6 +167,8 @@ pub enum Problem {
     IncompleteCredentials(&'static str),
     #[error("less than retry.base_delay")]
     BackoffOrder,
+    #[error("less than breaker.open")]
+    BreakerOrder,
     #[error("less than fetch.max_bytes")]
     TotalBelowOne,
     #[error("less than server.body_limit: a request of that length could never be taken")]
@@ -175,6 +177,10 @@ pub enum Problem {
     NoSuchKey { nearest: Option<String> },
     #[error("an alias needs a target: `target: <model id or ARN>`")]
     NoTarget,
+    #[error("there is a list of `targets`; `target` belongs into it")]
+    TargetAndTargets,
+    #[error("a list of targets has at least one and at most {0}")]
+    TargetCount(usize),
     #[error("{0:?} is another alias: name the model id or ARN that it stands for")]
     AliasOfAlias(String),
     #[error(

@@ -42,14 +42,14 @@ pub use fetch::Fetch;
 pub use limits::{KeyLimits, Limits};
 pub use log::{Log, LogFormat};
 pub use models::{
-    Arns, Cache, Capabilities, Glob, Guardrail, Live, ModelEntry, ModelFormat, ModelList, Models,
-    ProfileRule, SamplingRule,
+    Arns, Cache, Capabilities, EntryTimeout, Glob, Guardrail, Live, ModelEntry, ModelFormat, ModelList,
+    Models, ProfileRule, SamplingRule, TargetEntry,
 };
 pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::{Server, Tls};
-pub use upstream::{Embeddings, OnDisconnect, Retry, Stream, Timeout};
+pub use upstream::{Breaker, Embeddings, OnDisconnect, Retry, RetryBudget, Stream, Timeout, UpstreamStreams};
 
 /// Every key with its default: the lowest layer, and the reference that `outcrop` can print.
 pub const DEFAULT_YAML: &str = include_str!("../../config/default.yaml");
@@ -72,6 +72,8 @@ pub struct Config {
     pub timeout: Timeout,
     /// When to try again.
     pub retry: Retry,
+    /// When a target is left alone.
+    pub breaker: Breaker,
     /// What a streaming client gets besides events.
     pub stream: Stream,
     /// What is done about thoughts.
@@ -177,6 +179,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let default_model = models::read_default(&mut root, models.as_ref());
     let timeout = Timeout::read(root.section("timeout"));
     let retry = Retry::read(root.section("retry"));
+    let breaker = Breaker::read(root.section("breaker"));
     let stream = Stream::read(root.section("stream"));
     let reasoning = Reasoning::read(root.section("reasoning"));
     let fetch = Fetch::read(root.section("fetch"));
@@ -194,6 +197,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         default_model: default_model?,
         timeout: timeout?,
         retry: retry?,
+        breaker: breaker?,
         stream: stream?,
         reasoning: reasoning?,
         fetch: fetch?,

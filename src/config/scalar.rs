@@ -86,6 +86,11 @@ pub(super) fn few(node: &Node) -> Result<u8, Problem> {
     bounded(node, "a whole number from 0 to 10", |number| number <= 10)
 }
 
+/// So many of a hundred.
+pub(super) fn percent(node: &Node) -> Result<u8, Problem> {
+    bounded(node, "a whole number from 0 to 100", |number| number <= 100)
+}
+
 /// A port that can be connected to.
 pub(super) fn port(node: &Node) -> Result<u16, Problem> {
     bounded(node, "a port from 1 to 65535", |number| number > 0)

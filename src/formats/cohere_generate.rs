@@ -52,6 +52,10 @@ impl ChatFormat for CohereGenerate {
         TURN_MARKERS.note(request, "turn_markers", notes);
     }
 
+    fn has_one_body(&self) -> bool {
+        false
+    }
+
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
         let answer: Answer = serde_json::from_slice(&reply.body).map_err(ProtocolError::shape("reply"))?;
         let piece = answer.into_piece()?.ok_or(ProtocolError::Grammar("a reply without a generation"))?;

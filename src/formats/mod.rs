@@ -104,6 +104,11 @@ pub trait ChatFormat: Sync {
         streaming: bool,
     ) -> Result<Invocation, InvalidRequest>;
 
+    /// Whether only the operation tells a streamed call from a whole one, and the body is the same.
+    fn has_one_body(&self) -> bool {
+        true
+    }
+
     /// Notes what of the request this format will write in other words than the client's: before the
     /// conversation is mended, so that the notes name the client's own messages.
     fn note_rewrites(&self, _request: &Request, _notes: &mut Notes) {}

@@ -1,13 +1,13 @@
 //! One try: send, decode, up to the commit point.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, timeout};
+use futures_util::stream::StreamExt as _;
+use tokio::time::timeout;
 
 use super::drive::{EventStream, Filters, IdleClock, WayBack};
-use super::retry::{Plan, remaining};
+use super::retry::{Plan, Within};
 use super::thoughts::{Owner, Thoughts};
-use super::{Deadlines, Fault, Phase, Target, Trail};
+use super::upstream::Held;
+use super::{Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
 use crate::chat::{Action, Event, JsonAsk, JsonReply, Notes, Request, Response, StopCutter, StopReason};
@@ -30,6 +30,8 @@ pub(super) struct ChatPlan {
 pub(super) struct Ask<'a> {
     pub(super) target: &'a Target,
     pub(super) streaming: bool,
+    /// A whole reply may be put together from a stream.
+    pub(super) folding: bool,
     /// Where signed thoughts are kept, and for whom.
     pub(super) memory: Option<(&'a Thoughts, &'a Owner)>,
     /// The turns of the open tool loop bring all their thoughts.
@@ -52,7 +54,7 @@ impl ChatPlan {
         lessons: Lessons,
         notes: &mut Notes,
     ) -> Result<Self, Fault> {
-        let Ask { target, streaming, memory, thoughts_complete } = *ask;
+        let Ask { target, streaming, folding, memory, thoughts_complete } = *ask;
         let facts = catalog::find(target.base.as_str());
         let terms = Terms {
             family: target.family,
@@ -65,6 +67,7 @@ impl ChatPlan {
                 prompt_cache_min_tokens: facts.and_then(|facts| facts.prompt_cache_min_tokens),
             },
             streaming,
+            folding,
             thoughts_complete,
             cache: target.cache,
         };
@@ -76,7 +79,10 @@ impl ChatPlan {
         }
         let prepared = families::prepare(&terms, request, notes)?;
         let streamed = prepared.streaming == StreamingMode::Native;
-        let invocation = prepared.format.encode(&prepared.request, &target.model, streamed)?;
+        let mut invocation = prepared.format.encode(&prepared.request, &target.model, streamed)?;
+        if prepared.streaming == StreamingMode::Folded {
+            invocation.operation = invocation.operation.streamed();
+        }
         let memory = memory.filter(|_| prepared.signs_thoughts);
         let recorder = memory.map(|(thoughts, owner)| thoughts.recorder(owner.clone()));
         Ok(Self {
@@ -101,14 +107,32 @@ impl ChatPlan {
         Ok(stream)
     }
 
-    async fn whole(
-        &self,
-        target: &Target,
-        left: Duration,
-        total: Duration,
-        trail: &mut Trail,
-    ) -> Result<Vec<Event>, Fault> {
-        let reply = whole_reply(&self.invocation, target, left, total, trail).await?;
+    /// Opens a stream, as far as its first event.
+    async fn begin(&self, target: &Target, within: &Within, trail: &mut Trail) -> Result<EventStream, Fault> {
+        let Within { limits, deadline } = *within;
+        let left = within.left()?;
+        let (wait, phase, limit) = if left < limits.first_event {
+            (left, Phase::Total, limits.total)
+        } else {
+            (limits.first_event, Phase::FirstEvent, limits.first_event)
+        };
+        let clock = IdleClock::new(limits.idle, limits.total, deadline);
+        let stream = self.open(target, clock, trail);
+        timeout(wait, stream).await.map_err(|_| Fault::Deadline(phase, limit))?
+    }
+
+    /// Reads a stream to its end. What breaks on the way has gone to nobody, so it may be tried again.
+    async fn fold(&self, mut stream: EventStream, trail: &mut Trail) -> Result<Response, Fault> {
+        let mut events = Vec::new();
+        while let Some(event) = stream.next().await {
+            events.push(event?);
+        }
+        self.look_for_json(stream.found_json(), &events, trail);
+        Ok(Response::assemble(events)?)
+    }
+
+    async fn whole(&self, target: &Target, within: &Within, trail: &mut Trail) -> Result<Vec<Event>, Fault> {
+        let reply = whole_reply(&self.invocation, target, within, trail).await?;
         let mut events = Vec::new();
         self.format.decode(&reply, &mut events)?;
         if let Some(mut cutter) = self.cutter() {
@@ -120,14 +144,29 @@ impl ChatPlan {
             for event in events {
                 reply.push(event, &mut kept);
             }
-            if !reply.found() && kept.contains(&Event::Stop(StopReason::EndTurn)) {
-                trail.notes.add("response_format", Action::Warned, "reply_is_no_json");
-            }
             events = kept;
+            self.look_for_json(reply.found(), &events, trail);
         }
         let mut way_back = self.way_back.clone();
         events.retain_mut(|event| way_back.passes(event));
         Ok(events)
+    }
+
+    /// Says so if the model has been asked for JSON, has come to its end, and there is none.
+    fn look_for_json(&self, found: bool, events: &[Event], trail: &mut Trail) {
+        if self.json.is_some() && !found && events.contains(&Event::Stop(StopReason::EndTurn)) {
+            trail.notes.add("response_format", Action::Warned, "reply_is_no_json");
+        }
+    }
+
+    /// Asks for the whole reply instead of a stream of it. `false`: that is what it did already, or the client wants the stream.
+    pub(super) fn unfold(&mut self) -> bool {
+        if self.mode != StreamingMode::Folded {
+            return false;
+        }
+        self.mode = StreamingMode::Plain;
+        self.invocation.operation = self.invocation.operation.whole();
+        true
     }
 
     /// Would the upstream get the same?
@@ -156,32 +195,36 @@ impl Plan for ChatPlan {
     async fn attempt(
         &self,
         target: &Target,
-        deadlines: &Deadlines,
-        deadline: Instant,
+        within: &Within,
         trail: &mut Trail,
     ) -> Result<Self::Answer, Fault> {
         trail.begin_attempt();
-        let left = remaining(deadline, deadlines.total)?;
-        let clock = || IdleClock::new(deadlines.idle, deadlines.total, deadline);
         match self.mode {
             StreamingMode::Native => {
-                let (wait, phase, limit) = if left < deadlines.first_event {
-                    (left, Phase::Total, deadlines.total)
-                } else {
-                    (deadlines.first_event, Phase::FirstEvent, deadlines.first_event)
-                };
-                let stream = self.open(target, clock(), trail);
-                let stream = timeout(wait, stream).await.map_err(|_| Fault::Deadline(phase, limit))??;
+                let stream = self.begin(target, within, trail).await?;
                 Ok(Answered::Stream(Box::new(stream)))
             }
+            StreamingMode::Folded => {
+                let stream = self.begin(target, within, trail).await?;
+                Ok(Answered::Whole(self.fold(stream, trail).await?))
+            }
             StreamingMode::Plain => {
-                let events = self.whole(target, left, deadlines.total, trail).await?;
+                let events = self.whole(target, within, trail).await?;
                 Ok(Answered::Whole(Response::assemble(events)?))
             }
             StreamingMode::Synthesised => {
-                let events = self.whole(target, left, deadlines.total, trail).await?;
-                Ok(Answered::Stream(Box::new(EventStream::synthesised(events, clock()))))
+                let events = self.whole(target, within, trail).await?;
+                let Within { limits, deadline } = *within;
+                let clock = IdleClock::new(limits.idle, limits.total, deadline);
+                Ok(Answered::Stream(Box::new(EventStream::synthesised(events, clock))))
             }
+        }
+    }
+
+    fn committed(&self, answer: &mut Answered, held: Held) {
+        match answer {
+            Answered::Whole(_) => {}
+            Answered::Stream(stream) => stream.hold(held),
         }
     }
 }
@@ -197,12 +240,12 @@ pub(super) fn rerouted(invocation: &mut Invocation, profile: ModelId, trail: &mu
 pub(super) async fn whole_reply(
     invocation: &Invocation,
     target: &Target,
-    left: Duration,
-    total: Duration,
+    within: &Within,
     trail: &mut Trail,
 ) -> Result<Reply, Fault> {
     let call = target.transport.invoke(invocation.clone());
-    let reply = timeout(left, call).await.map_err(|_| Fault::Deadline(Phase::Total, total))?;
+    let ended = |_| Fault::Deadline(Phase::Total, within.limits.total);
+    let reply = timeout(within.left()?, call).await.map_err(ended)?;
     let reply = reply.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
     trail.answered(&reply.head);
     Ok(reply)

@@ -9,6 +9,7 @@ use futures_util::stream::Stream;
 use tokio::time::{Instant, Sleep};
 
 use super::thoughts::Recorder;
+use super::upstream::Held;
 use super::{Fault, Phase};
 use crate::bedrock::FrameStream;
 use crate::chat::{Aliases, Event, JsonReply, StopCutter, Usage};
@@ -27,6 +28,8 @@ pub struct EventStream {
     /// The first event has come. Until then the attempt's own limit counts, and the clock stands.
     committed: bool,
     usage: Option<Usage>,
+    /// What it takes of its target's room.
+    held: Option<Held>,
 }
 
 /// What is done to the events of a reply as a whole, each depending on those before it.
@@ -96,6 +99,7 @@ impl EventStream {
             clock,
             committed: false,
             usage: None,
+            held: None,
         }
     }
 
@@ -110,6 +114,7 @@ impl EventStream {
             clock,
             committed: false,
             usage: None,
+            held: None,
         };
         stream.hand_over();
         stream
@@ -121,6 +126,16 @@ impl EventStream {
             Source::Open { decoder, .. } => decoder.usage().or(self.usage),
             Source::Over => self.usage,
         }
+    }
+
+    /// Keeps what the attempt took until the reply is over.
+    pub(super) fn hold(&mut self, held: Held) {
+        self.held = Some(held);
+    }
+
+    /// Whether the JSON that was asked for has come. Yes, if none was.
+    pub(super) fn found_json(&self) -> bool {
+        self.filters.json.as_ref().is_none_or(JsonReply::found)
     }
 
     /// Waits for the first event without taking it: the commit point.
@@ -196,6 +211,9 @@ impl Stream for EventStream {
             Err(fault) => {
                 self.usage = self.usage();
                 self.source = Source::Over;
+                if let Some(held) = self.held.take() {
+                    held.broke(&fault);
+                }
                 Poll::Ready(Some(Err(fault)))
             }
         }

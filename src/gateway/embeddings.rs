@@ -1,15 +1,19 @@
 //! Embeddings: one request, as many calls as the model needs, one answer.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::attempt::{rerouted, whole_reply};
-use super::retry::{self, Plan, remaining};
-use super::{Answer, Deadlines, Fault, Gateway, Target, Trail, refuse_noted};
+use super::fallback::{self, Errand, Stay};
+use super::order::Seed;
+use super::retry::{self, Plan, Within};
+use super::{Answer, Fault, Gateway, Target, Trail, refuse_noted};
 use crate::bedrock::{Invocation, ModelId};
 use crate::chat::Notes;
 use crate::embed::{Request, Response};
-use crate::families::{self, PreparedEmbeddings};
+use crate::families::{self, EmbedFamily, PreparedEmbeddings};
 use crate::formats::{EmbedFormat, ProtocolError};
 
 /// A request for embeddings as the edge hands it in.
@@ -23,6 +27,8 @@ pub struct EmbedCall {
     pub notes: Notes,
     /// Refuse what would be noted, whatever the configuration says.
     pub strict: bool,
+    /// The time that the client gives, if it is less than there would be.
+    pub timeout: Option<Duration>,
 }
 
 impl Gateway {
@@ -35,45 +41,88 @@ impl Gateway {
     }
 
     async fn embed(&self, call: EmbedCall, trail: &mut Trail) -> Result<Response, Fault> {
-        let deadline = Instant::now() + self.deadlines.total;
-        let EmbedCall { model, request, notes, strict } = call;
+        let began = Instant::now();
+        let EmbedCall { model, request, notes, strict, timeout } = call;
         trail.notes = notes;
-        let (target, family) = self.find_embeddings(&model, &mut trail.requested).await?;
-        trail.target = Some(target.model.clone());
-        target.label().clone_into(&mut trail.label);
+        let (route, family) = self.find_embeddings(&model, &mut trail.requested).await?;
+        trail.aim(route.first(), &self.routes);
+        let limits = route.timeouts.over(self.policy.deadlines).lowered(timeout);
+        let within = Within { limits, deadline: began + limits.total };
+        let errand = Embed { gateway: self, request, family, strict, within };
+        fallback::run(self, &route, Seed::random(), errand, within.deadline, trail).await
+    }
+}
+
+/// A request for embeddings on its way along a route. All its targets are the same model: another one's vectors would mean
+/// something else.
+struct Embed<'a> {
+    gateway: &'a Gateway,
+    request: Request,
+    family: &'static dyn EmbedFamily,
+    strict: bool,
+    within: Within,
+}
+
+impl Errand for Embed<'_> {
+    type Answer = Response;
+
+    async fn run(
+        &mut self,
+        target: &Target,
+        stay: &Stay,
+        trail: &mut Trail,
+    ) -> (Result<Response, Fault>, u32) {
+        let mut made = 0;
+        (self.embed(target, stay, trail, &mut made).await, made)
+    }
+}
+
+impl Embed<'_> {
+    async fn embed(
+        &self,
+        target: &Target,
+        stay: &Stay,
+        trail: &mut Trail,
+        made: &mut u32,
+    ) -> Result<Response, Fault> {
         target.remark(&mut trail.notes);
+        let request = self.request.clone();
         let PreparedEmbeddings { pieces, format } =
-            families::prepare_embeddings(family, &target.base, request, &mut trail.notes)?;
-        if strict || target.strict {
+            families::prepare_embeddings(self.family, &target.base, request, &mut trail.notes)?;
+        if self.strict || target.strict {
             refuse_noted(&trail.notes)?;
         }
         let plans = pieces.iter().map(|piece| EmbedPlan::new(piece, &target.model, format));
         let plans = plans.collect::<Result<Vec<_>, _>>()?;
         drop(pieces);
-        self.embed_pieces(&target, plans, deadline, trail).await
+        self.embed_pieces(target, plans, stay, trail, made).await
     }
 
     async fn embed_pieces(
         &self,
         target: &Target,
         plans: Vec<EmbedPlan>,
-        deadline: Instant,
+        stay: &Stay,
         trail: &mut Trail,
+        made: &mut u32,
     ) -> Result<Response, Fault> {
-        let mut trails: Vec<_> = plans.iter().map(|_| Trail::default()).collect();
-        let calls = plans.into_iter().zip(&mut trails).enumerate().map(|(at, (plan, own))| async move {
-            let outcome = retry::run(self, target, plan, deadline, own).await;
-            outcome.map(|response| (at, response)).map_err(|fault| (at, fault))
-        });
+        let mut each: Vec<_> = plans.iter().map(|_| (Trail::default(), 0)).collect();
+        let calls =
+            plans.into_iter().zip(&mut each).enumerate().map(|(at, (plan, (own, took)))| async move {
+                let (outcome, made) = retry::run(self.gateway, target, plan, stay, &self.within, own).await;
+                *took = made;
+                outcome.map(|response| (at, response)).map_err(|fault| (at, fault))
+            });
         let calls: Vec<_> = calls.collect();
         // In any order, so that a failure doesn't wait for what was asked before it.
-        let answered: Result<Vec<_>, _> =
-            stream::iter(calls).buffer_unordered(self.bounds.embedding_calls).try_collect().await;
+        let most = self.gateway.policy.bounds.embedding_calls;
+        let answered: Result<Vec<_>, _> = stream::iter(calls).buffer_unordered(most).try_collect().await;
         if let Err((failed, _)) = &answered {
             // The id that is shown shall be the failure's own.
-            trails.swap(0, *failed);
+            each.swap(0, *failed);
         }
-        for own in trails {
+        *made += each.iter().map(|(_, took)| *took).max().unwrap_or_default();
+        for (own, _) in each {
             trail.joined(own);
         }
         let mut answered = answered.map_err(|(_, fault)| fault)?;
@@ -106,16 +155,9 @@ impl Plan for EmbedPlan {
         rerouted(&mut self.invocation, profile, trail);
     }
 
-    async fn attempt(
-        &self,
-        target: &Target,
-        deadlines: &Deadlines,
-        deadline: Instant,
-        trail: &mut Trail,
-    ) -> Result<Response, Fault> {
+    async fn attempt(&self, target: &Target, within: &Within, trail: &mut Trail) -> Result<Response, Fault> {
         trail.begin_attempt();
-        let left = remaining(deadline, deadlines.total)?;
-        let reply = whole_reply(&self.invocation, target, left, deadlines.total, trail).await?;
+        let reply = whole_reply(&self.invocation, target, within, trail).await?;
         let response = self.format.decode(&reply)?;
         if response.vectors.len() != self.texts {
             return Err(ProtocolError::Grammar("a reply with another number of vectors than texts").into());

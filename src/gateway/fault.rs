@@ -118,6 +118,11 @@ impl Fault {
         }
     }
 
+    /// Whether Bedrock said that the call may not be streamed, but perhaps made whole.
+    pub(super) fn refuses_streaming(&self) -> bool {
+        matches!(self, Self::Upstream(error) if error.refuses_streaming())
+    }
+
     /// For metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {

@@ -11,11 +11,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::time::Instant;
-
 use super::attempt::{Answered, Ask, ChatPlan};
-use super::retry::Plan;
-use super::{Deadlines, Fault, Target, Trail, refuse_noted};
+use super::retry::{Plan, Within};
+use super::upstream::Held;
+use super::{Fault, Target, Trail, refuse_noted};
 use crate::bedrock::ModelId;
 use crate::chat::{Notes, Request};
 use crate::families::{Lessons, Risks};
@@ -79,6 +78,8 @@ pub(super) struct Draft<'a> {
     lessons: Lessons,
     risks: Risks,
     mends: u32,
+    /// The reply was to be streamed and put together here, and may not be streamed.
+    unfolded: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -98,7 +99,18 @@ impl<'a> Draft<'a> {
         if strict {
             refuse_noted(&trail.notes)?;
         }
-        Ok(Self { plan, memory, ask, request: kept, notes, strict, lessons, risks, mends: 0 })
+        Ok(Self {
+            plan,
+            memory,
+            ask,
+            request: kept,
+            notes,
+            strict,
+            lessons,
+            risks,
+            mends: 0,
+            unfolded: false,
+        })
     }
 
     /// Prepares it again without what was refused. `None` if that can't be mended, or changes nothing.
@@ -121,6 +133,9 @@ impl<'a> Draft<'a> {
             refuse_noted(&notes)?;
         }
         trail.notes = notes;
+        if self.unfolded {
+            mended.unfold();
+        }
         if *self.plan.model() != self.ask.target.model {
             mended.reroute(self.plan.model().clone(), trail);
         }
@@ -139,21 +154,23 @@ impl Plan for Draft<'_> {
         self.plan.reroute(profile, trail);
     }
 
-    async fn attempt(
-        &self,
-        target: &Target,
-        deadlines: &Deadlines,
-        deadline: Instant,
-        trail: &mut Trail,
-    ) -> Result<Answered, Fault> {
-        self.plan.attempt(target, deadlines, deadline, trail).await
+    async fn attempt(&self, target: &Target, within: &Within, trail: &mut Trail) -> Result<Answered, Fault> {
+        self.plan.attempt(target, within, trail).await
     }
 
-    fn committed(&self) {
+    fn committed(&self, answer: &mut Answered, held: Held) {
         self.memory.learn(&self.ask.target.base, self);
+        if self.unfolded {
+            held.refuses_streams();
+        }
+        self.plan.committed(answer, held);
     }
 
     fn mend(&mut self, fault: &Fault, trail: &mut Trail) -> Result<bool, Fault> {
+        if fault.refuses_streaming() && self.plan.unfold() {
+            self.unfolded = true;
+            return Ok(true);
+        }
         let Some(refusal) = fault.refusal() else { return Ok(false) };
         let lessons = self.lessons.and(refusal);
         let Some(mended) = self.without(lessons, trail)? else { return Ok(false) };

@@ -1,8 +1,9 @@
 //! What a request names by URL is fetched before anything is prepared for a model.
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
-use super::{Deadlines, Fault, Phase};
+use super::retry::Within;
+use super::{Fault, Phase};
 use crate::chat::{
     Block, Document, Image, ImageFormat, InvalidRequest, Remote, RemoteKind, Request, Source, Text,
 };
@@ -12,8 +13,7 @@ use crate::fetch::{FetchError, Fetched, Fetcher, Format, Kind, Wanted};
 pub(super) async fn fetch(
     fetcher: Option<&Fetcher>,
     request: &mut Request,
-    deadlines: &Deadlines,
-    deadline: Instant,
+    within: &Within,
 ) -> Result<(), Fault> {
     let (mut wanted, mut paths) = (Vec::new(), Vec::new());
     each_remote(request, &mut |block| {
@@ -31,9 +31,9 @@ pub(super) async fn fetch(
         let message = "Remote media are not fetched here: send the data itself as a data: URL.";
         return Err(InvalidRequest::unsupported(first.clone(), message).into());
     };
-    let files = timeout_at(deadline, fetcher.fetch_all(wanted))
+    let files = timeout_at(within.deadline, fetcher.fetch_all(wanted))
         .await
-        .map_err(|_| Fault::Deadline(Phase::Total, deadlines.total))?
+        .map_err(|_| Fault::Deadline(Phase::Total, within.limits.total))?
         .map_err(|(index, error)| match error {
             FetchError::Busy => Fault::Overloaded,
             error => {
@@ -109,9 +109,12 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
     use tokio_rustls::rustls::RootCertStore;
 
+    use tokio::time::Instant;
+
     use super::*;
     use crate::chat::{Message, Role, ToolResult};
     use crate::fetch::{Connection, Network, Settings};
+    use crate::gateway::Deadlines;
     use crate::telemetry::Metrics;
 
     /// A picture behind every name.
@@ -166,8 +169,9 @@ mod tests {
 
     async fn run(fetcher: Option<&Fetcher>, request: &mut Request) -> Result<(), Fault> {
         let second = Duration::from_secs(9);
-        let deadlines = Deadlines { total: second, first_event: second, idle: second };
-        fetch(fetcher, request, &deadlines, Instant::now() + second).await
+        let limits = Deadlines { total: second, first_event: second, idle: second };
+        let within = Within { limits, deadline: Instant::now() + second };
+        fetch(fetcher, request, &within).await
     }
 
     #[tokio::test]

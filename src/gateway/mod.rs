@@ -1,65 +1,91 @@
 //! THE PIPELINE: which target, how often, how long. It decides and never translates.
 //!
 //! ```text
-//! Call ─ route ─ prepare ─ encode ─▶ retry( time-to-commit( attempt ) ) ─▶ Answer
-//!                                          └ up to the first event: status, retry, timeout are open
+//! Call ─ route ─▶ fallback( breaker( prepare ─ encode ─ retry( time-to-commit( attempt ) ) ) ) ─▶ Answer
+//!                                                             └ up to the first event: status, retry, timeout, target are open
 //! events ─ drive: idle clock, stop texts cut, JSON taken out, aliases restored ─▶ the edge
 //! ```
 //!
 //! No HTTP and no OpenAI here: the edge hands in a decoded request and encodes what comes out.
 
 mod attempt;
+mod blame;
+mod breaker;
+mod chat;
 mod directory;
 mod drive;
 mod embeddings;
+mod fallback;
 mod fault;
 mod heal;
 mod media;
 mod models;
+mod order;
 mod profile;
 mod retry;
 mod route;
+mod target;
 mod thoughts;
+mod upstream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
+pub use breaker::BreakerPolicy;
 pub use directory::{Asking, Directory};
 pub use drive::EventStream;
 pub use embeddings::EmbedCall;
 pub use fault::{Fault, Phase};
-pub use models::{Dates, Listing, ModelFacts};
+pub use models::{Dates, Listing, ModelFacts, Place};
 pub use profile::ProfileChoice;
 pub use retry::RetryPolicy;
-pub use route::{Alias, ResolveError, Routes, Rules, Target};
+pub use route::{Alias, AliasTarget, ResolveError, Routes, Rules};
+pub use target::{Route, Target, Timeouts};
 pub use thoughts::ThoughtLimits;
+pub use upstream::{BudgetPolicy, UpstreamPolicy};
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
 pub use crate::catalog::{Moment, Stage};
 use crate::chat::{Action, InvalidRequest, Notes, Request, Response};
 use crate::fetch::Fetcher;
 use crate::telemetry::Metrics;
+use chat::Chat;
+use order::Seed;
+use retry::Within;
 
 /// Runs chats and embeddings.
 pub struct Gateway {
     routes: Routes,
-    deadlines: Deadlines,
-    retry: RetryPolicy,
+    policy: Policy,
     metrics: Arc<Metrics>,
     health: UpstreamHealth,
+    upstreams: upstream::Upstreams,
     listing: Listing,
     profiles: profile::Profiles,
     lessons: heal::Memory,
     /// Absent keeps none.
     thoughts: Option<thoughts::Thoughts>,
-    bounds: Bounds,
     fetcher: Option<Fetcher>,
 }
 
-/// The longest waits. All run on one monotonic clock, and `total` covers every attempt.
+/// How calls are made: how long, how often, how many.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// The longest waits.
+    pub deadlines: Deadlines,
+    /// When an attempt is repeated, and where.
+    pub retry: RetryPolicy,
+    /// What holds for each target.
+    pub upstream: UpstreamPolicy,
+    /// How many calls one request may become.
+    pub bounds: Bounds,
+    /// Replies that are wanted whole are streamed from Bedrock, where that can be.
+    pub folding: bool,
+}
+
+/// The longest waits. All run on one monotonic clock, and `total` covers every attempt at every target.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
     /// From the call's beginning to its end.
@@ -68,6 +94,13 @@ pub struct Deadlines {
     pub first_event: Duration,
     /// Between two events of a stream.
     pub idle: Duration,
+}
+
+impl Deadlines {
+    /// With less time in all, if less is given.
+    fn lowered(self, total: Option<Duration>) -> Self {
+        Self { total: total.map_or(self.total, |total| total.min(self.total)), ..self }
+    }
 }
 
 /// How many calls one request may become.
@@ -92,6 +125,8 @@ pub struct Call {
     pub strict: bool,
     /// How many replies are wanted, each a call of its own upstream.
     pub choices: u32,
+    /// The time that the client gives, if it is less than there would be.
+    pub timeout: Option<Duration>,
     /// Who is asking: nothing that is remembered of one's calls gets into another's. Without keys all are one.
     pub principal: Option<Arc<str>>,
 }
@@ -104,10 +139,14 @@ pub struct Trail {
     pub requested: String,
     /// The target that answered, or was tried last.
     pub target: Option<ModelId>,
+    /// Where that was called.
+    pub region: String,
     /// The target's name as a metric's label.
     pub label: String,
     /// How often the upstream was called.
     pub attempts: u32,
+    /// What may be tried again here has been; a client had better not.
+    pub spent: bool,
     /// The upstream's id of the last attempt.
     pub upstream_request_id: Option<String>,
     /// It says of itself that it is a simulator.
@@ -129,23 +168,20 @@ impl Gateway {
     pub fn new(
         routes: Routes,
         listing: Listing,
-        deadlines: Deadlines,
-        retry: RetryPolicy,
-        bounds: Bounds,
+        policy: Policy,
         fetcher: Option<Fetcher>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             routes,
             listing,
-            deadlines,
-            retry,
+            policy,
+            upstreams: upstream::Upstreams::new(policy.upstream, Arc::clone(&metrics)),
             metrics,
             health: UpstreamHealth::default(),
             profiles: profile::Profiles::default(),
             lessons: heal::Memory::default(),
             thoughts: None,
-            bounds,
             fetcher,
         }
     }
@@ -196,11 +232,12 @@ impl Gateway {
         streaming: bool,
         trail: &mut Trail,
     ) -> Result<Vec<attempt::Answered>, Fault> {
-        let deadline = Instant::now() + self.deadlines.total;
-        let Call { model, mut request, notes, strict, choices, principal } = call;
+        let began = Instant::now();
+        let Call { model, mut request, notes, strict, choices, timeout, principal } = call;
         trail.notes = notes;
-        if choices > self.bounds.choices {
-            let message = format!("At most {} choices are made for one request here.", self.bounds.choices);
+        let most = self.policy.bounds.choices;
+        if choices > most {
+            let message = format!("At most {most} choices are made for one request here.");
             return Err(InvalidRequest {
                 code: "integer_above_max_value",
                 ..InvalidRequest::value("n", message)
@@ -210,90 +247,50 @@ impl Gateway {
         if choices > 1 {
             trail.notes.add("n", Action::Warned, "billed_per_choice");
         }
-        let target = self.find(model.as_deref(), &mut trail.requested).await?;
-        trail.target = Some(target.model.clone());
-        target.label().clone_into(&mut trail.label);
-        media::fetch(self.fetcher.as_ref(), &mut request, &self.deadlines, deadline).await?;
-        let strict = strict || target.strict;
-        let owner = thoughts::Owner { principal, model: target.base.base().into() };
-        let memory = self.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
-        let mut ask = attempt::Ask { target: &target, streaming, memory, thoughts_complete: false };
-        let Some((thoughts, owner)) = memory else {
-            let plan = self.plan(ask, request, strict, trail)?;
-            return self.make(&target, plan, choices, deadline, trail).await;
-        };
-        let found = thoughts.find(owner, &request, Instant::now());
-        // In case the model refuses what is put back.
-        let spare = (!found.is_empty() && !strict).then(|| request.clone());
-        found.restore(&mut request, &mut trail.notes);
-        ask.thoughts_complete = found.complete;
-        let plan = self.plan(ask, request, strict, trail)?;
-        let outcome = self.make(&target, plan, choices, deadline, trail).await;
-        match (outcome, spare) {
-            (Err(fault), Some(spare)) if thoughts::refused(&fault) => {
-                tracing::debug!(target: "outcrop::thoughts", model = target.model.as_str(), "the model refused a thought that was put back");
-                thoughts.forget(&found);
-                trail.notes.add("messages", Action::Dropped, "thoughts_refused");
-                ask.thoughts_complete = false;
-                let plan = self.plan(ask, spare, strict, trail)?;
-                self.make(&target, plan, choices, deadline, trail).await
+        let route = self.find(model.as_deref(), &mut trail.requested).await?;
+        trail.aim(route.first(), &self.routes);
+        let limits = route.timeouts.over(self.policy.deadlines).lowered(timeout);
+        let within = Within { limits, deadline: began + limits.total };
+        media::fetch(self.fetcher.as_ref(), &mut request, &within).await?;
+        let mut seed = Seed::random();
+        if route.is_shared() {
+            // It is put to use here, and so it isn't lost.
+            let key = request.service.cache_key.take();
+            if route.sticky {
+                seed = Seed::of(&request, key.as_deref(), principal.as_deref());
             }
-            (outcome, _) => outcome,
         }
-    }
-
-    fn plan<'a>(
-        &'a self,
-        ask: attempt::Ask<'a>,
-        request: Request,
-        strict: bool,
-        trail: &mut Trail,
-    ) -> Result<heal::Draft<'a>, Fault> {
-        heal::Draft::begin(ask, request, strict, &self.lessons, trail)
-    }
-
-    async fn make(
-        &self,
-        target: &Target,
-        plan: heal::Draft<'_>,
-        choices: u32,
-        deadline: Instant,
-        trail: &mut Trail,
-    ) -> Result<Vec<attempt::Answered>, Fault> {
-        if choices == 1 {
-            let only = retry::run(self, target, plan, deadline, trail).await?;
-            return Ok(vec![only]);
-        }
-        self.run_all(target, &plan, choices, deadline, trail).await
-    }
-
-    /// The same call several times at once. The first that fails ends them all: a client that asked for three answers
-    /// isn't helped by two.
-    async fn run_all(
-        &self,
-        target: &Target,
-        plan: &heal::Draft<'_>,
-        choices: u32,
-        deadline: Instant,
-        trail: &mut Trail,
-    ) -> Result<Vec<attempt::Answered>, Fault> {
-        let mut trails: Vec<_> = (0..choices).map(|_| trail.clone()).collect();
-        let runs = trails.iter_mut().map(|own| retry::run(self, target, plan.clone(), deadline, own));
-        let outcome = try_join_all(runs).await;
-        for own in trails {
-            trail.joined(own);
-        }
-        outcome
+        let chat =
+            Chat { gateway: self, request: Some(request), streaming, strict, choices, principal, within };
+        fallback::run(self, &route, seed, chat, within.deadline, trail).await
     }
 }
 
 impl Trail {
+    /// A target is about to be called.
+    fn aim(&mut self, target: &Target, routes: &Routes) {
+        self.target = Some(target.model.clone());
+        routes.region(target).clone_into(&mut self.region);
+        target.label().clone_into(&mut self.label);
+    }
+
     /// The trail of one more call that was made for the same request.
     fn joined(&mut self, other: Self) {
-        let Self { requested: _, target, label: _, attempts, upstream_request_id, simulated, notes } = other;
+        let Self {
+            requested: _,
+            target,
+            region: _,
+            label: _,
+            attempts,
+            spent,
+            upstream_request_id,
+            simulated,
+            notes,
+        } = other;
         self.target = target.or_else(|| self.target.take());
         self.attempts = self.attempts.saturating_add(attempts);
         self.upstream_request_id = self.upstream_request_id.take().or(upstream_request_id);
+        self.spent |= spent;
         self.simulated |= simulated;
         self.notes.extend(&notes);
     }

@@ -44,6 +44,8 @@ pub struct ModelFacts {
     pub base: Option<String>,
     /// Where it is called.
     pub region: String,
+    /// The other targets of the name, in order.
+    pub others: Vec<Place>,
     /// The lengths that its vectors can have.
     pub dimensions: Vec<u32>,
     /// The family that knows what it accepts.
@@ -56,6 +58,15 @@ pub struct ModelFacts {
     pub sources: Vec<&'static str>,
     /// What is said about the model with each of its answers.
     pub notes: Vec<String>,
+}
+
+/// Where calls of a name go as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What is called.
+    pub target: String,
+    /// Where.
+    pub region: String,
 }
 
 /// The days of a model's life.
@@ -106,18 +117,23 @@ impl Gateway {
         if name.is_empty() {
             return Err(ResolveError::Unknown(String::new()));
         }
-        let target = self.routes.locate(name)?;
+        let route = self.routes.locate(name)?;
+        let target = route.first();
         let is_configured = self.routes.is_alias(name);
         if target.is_unclear() && !is_configured {
-            return Err(ResolveError::Opaque(target.model));
+            return Err(ResolveError::Opaque(target.model.clone()));
         }
         // What isn't served here isn't described either.
         if !matches!(target.mode, None | Some(Mode::Chat)) && target.embeddings.is_none() {
             return Err(ResolveError::NotChat(name.to_owned()));
         }
-        let region = self.routes.region(&target).to_owned();
+        let region = self.routes.region(target).to_owned();
         let live = self.routes.directory().snapshot(&region);
-        Ok(facts(name, &target, region, &live, is_configured))
+        let others = route.targets.iter().skip(1).map(|target| Place {
+            target: target.called().public().into_owned(),
+            region: self.routes.region(target).to_owned(),
+        });
+        Ok(ModelFacts { others: others.collect(), ..facts(name, target, region, &live, is_configured) })
     }
 }
 
@@ -161,6 +177,7 @@ fn facts(name: &str, target: &Target, region: String, live: &Live, is_configured
         base: (target.base != target.model || !target.base.is_opaque())
             .then(|| target.base.public().into_owned()),
         region,
+        others: Vec::new(),
         dimensions: sizes.unwrap_or_default(),
         family: target.embeddings.map(EmbedFamily::name).or(is_chat.then(|| target.family.name())),
         format: vectors.map(EmbedFormat::name).or(is_chat.then(|| format.name())),

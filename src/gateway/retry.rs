@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::blame::Blame;
+use super::fallback::Stay;
+use super::upstream::Held;
 use super::{Deadlines, Fault, Gateway, Phase, Target, Trail};
 use crate::bedrock::{ErrorKind, ModelId, Retry};
 use crate::telemetry::Label;
@@ -19,6 +22,27 @@ pub struct RetryPolicy {
     pub max_delay: Duration,
     /// A longer wait that the upstream asks for is not waited: the failure goes to the client, with it.
     pub max_retry_after: Duration,
+    /// Most other targets that a call is taken to.
+    pub max_fallbacks: u8,
+}
+
+/// The time that a call has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Within {
+    /// How long each wait may be.
+    pub(super) limits: Deadlines,
+    /// When all of it ends.
+    pub(super) deadline: Instant,
+}
+
+impl Within {
+    /// What is left of the whole call's time.
+    pub(super) fn left(&self) -> Result<Duration, Fault> {
+        match self.deadline.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => Ok(left),
+            Some(_) | None => Err(Fault::Deadline(Phase::Total, self.limits.total)),
+        }
+    }
 }
 
 impl RetryPolicy {
@@ -57,13 +81,12 @@ pub(super) trait Plan {
     async fn attempt(
         &self,
         target: &Target,
-        deadlines: &Deadlines,
-        deadline: Instant,
+        within: &Within,
         trail: &mut Trail,
     ) -> Result<Self::Answer, Fault>;
 
-    /// An attempt has committed.
-    fn committed(&self) {}
+    /// An attempt has committed. What is held of the target is held until it is dropped: an answer that goes on keeps it.
+    fn committed(&self, _answer: &mut Self::Answer, _held: Held) {}
 
     /// Prepares another way what the model has refused. `false`: it can't, or that would change nothing.
     fn mend(&mut self, _fault: &Fault, _trail: &mut Trail) -> Result<bool, Fault> {
@@ -71,31 +94,51 @@ pub(super) trait Plan {
     }
 }
 
-/// Makes attempts until one commits, the policy or the time ends.
+/// Makes attempts at one target until one commits, or it is better to go elsewhere or to give up. The second value is how
+/// many of them count against the policy.
 pub(super) async fn run<P: Plan>(
     gateway: &Gateway,
     target: &Target,
     mut plan: P,
-    deadline: Instant,
+    stay: &Stay,
+    within: &Within,
     trail: &mut Trail,
+) -> (Result<P::Answer, Fault>, u32) {
+    let mut made = 0;
+    let outcome = attempts(gateway, target, &mut plan, stay, within, trail, &mut made).await;
+    (outcome, made)
+}
+
+async fn attempts<P: Plan>(
+    gateway: &Gateway,
+    target: &Target,
+    plan: &mut P,
+    stay: &Stay,
+    within: &Within,
+    trail: &mut Trail,
+    made: &mut u32,
 ) -> Result<P::Answer, Fault> {
+    let Stay { turn, attempts, has_others } = stay;
+    let upstream = turn.upstream();
     let is_required = || gateway.profiles.is_required(&target.model, gateway.routes.region(target));
     let detour = || is_required().then(|| gateway.routes.detour(target)).flatten();
     if let Some(profile) = target.profile.clone().or_else(detour) {
         plan.reroute(profile, trail);
     }
-    // Calls that were no retries: they don't count against the policy.
-    let mut detours = 0;
+    upstream.earn();
     loop {
+        let permit = upstream.permit(!has_others, within.deadline).await?;
         trail.attempts += 1;
+        *made += 1;
         let began = Instant::now();
-        let fault = match plan.attempt(target, &gateway.deadlines, deadline, trail).await {
-            Ok(answered) => {
+        let fault = match plan.attempt(target, within, trail).await {
+            Ok(mut answered) => {
                 gateway.health.record(true);
+                turn.succeeded();
                 if *plan.model() != target.model && target.profile.is_none() {
                     gateway.profiles.learn(&target.model, gateway.routes.region(target));
                 }
-                plan.committed();
+                plan.committed(&mut answered, Held::new(turn, permit));
                 let metrics = gateway.metrics.model(target.label());
                 metrics.attempt(Label::from("ok"));
                 metrics.upstream_first_byte(began.elapsed());
@@ -103,6 +146,9 @@ pub(super) async fn run<P: Plan>(
             }
             Err(fault) => fault,
         };
+        drop(permit);
+        let blame = Blame::of(&fault);
+        turn.failed(blame);
         gateway.metrics.model(target.label()).attempt(Label::from(fault.label()));
         gateway.health.record(answered(&fault));
         // Not a retry but a detour, once: the id that was asked for is only sold as a profile.
@@ -111,18 +157,26 @@ pub(super) async fn run<P: Plan>(
             && let Some(profile) = gateway.routes.detour(target)
         {
             plan.reroute(profile, trail);
-            detours += 1;
+            *made -= 1;
             continue;
         }
         if plan.mend(&fault, trail)? {
-            detours += 1;
+            *made -= 1;
             continue;
         }
-        let Some(pause) = gateway.retry.pause(&fault, trail.attempts - detours, fastrand::f64()) else {
+        if *has_others && (blame.moves_at_once() || upstream.is_left_alone()) {
+            return Err(fault);
+        }
+        let policy = RetryPolicy { max_attempts: *attempts, ..gateway.policy.retry };
+        let Some(pause) = policy.pause(&fault, *made, fastrand::f64()) else {
             return Err(fault);
         };
-        // A retry that can't end in time only keeps the client waiting for the same news.
-        if Instant::now() + pause >= deadline {
+        if is_too_late_after(pause, within.deadline) {
+            return Err(fault);
+        }
+        if !upstream.spend() {
+            gateway.metrics.retry_refused();
+            trail.spent = true;
             return Err(fault);
         }
         tracing::debug!(
@@ -136,6 +190,18 @@ pub(super) async fn run<P: Plan>(
         gateway.metrics.retry(Label::from(fault.label()));
         tokio::time::sleep(pause).await;
     }
+}
+
+/// With less time than this an attempt isn't begun: it would only keep the client waiting for the same news.
+const LEAST: Duration = Duration::from_millis(100);
+
+/// Is there too little time left for another attempt?
+pub(super) fn is_too_late(deadline: Instant) -> bool {
+    is_too_late_after(Duration::ZERO, deadline)
+}
+
+fn is_too_late_after(pause: Duration, deadline: Instant) -> bool {
+    Instant::now() + pause + LEAST >= deadline
 }
 
 /// Did Bedrock answer at all, if only to say no?
@@ -174,14 +240,6 @@ fn answered(fault: &Fault) -> bool {
     }
 }
 
-/// What is left of the whole call's time.
-pub(super) fn remaining(deadline: Instant, total: Duration) -> Result<Duration, Fault> {
-    match deadline.checked_duration_since(Instant::now()) {
-        Some(left) if !left.is_zero() => Ok(left),
-        Some(_) | None => Err(Fault::Deadline(Phase::Total, total)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -194,6 +252,7 @@ mod tests {
         base_delay: Duration::from_millis(100),
         max_delay: Duration::from_secs(5),
         max_retry_after: Duration::from_secs(20),
+        max_fallbacks: 3,
     };
 
     fn fault(kind: ErrorKind, retry_after: Option<u64>) -> Fault {

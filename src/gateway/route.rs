@@ -3,92 +3,47 @@
 //! Here a name meets everything that is known of it: the configuration, Bedrock's own listings, the embedded catalogue,
 //! in this order.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Gateway;
 use super::directory::{self, Base, Directory};
 use super::profile::{ProfileChoice, is_profile_only, profile_for};
+use super::target::{Route, Target, Timeouts};
 use crate::bedrock::{ModelId, Transport};
 use crate::catalog::{self, Hiding, Live, Mode, Stage};
-use crate::chat::{Action, Guardrail, Notes};
+use crate::chat::{Action, Guardrail};
 use crate::families::{self, EmbedFamily, Family, FormatKind, Overrides};
-
-/// Where a call goes.
-#[derive(Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a decision of its own")]
-pub struct Target {
-    /// The model, profile or ARN that was meant.
-    pub model: ModelId,
-    /// The profile that is called instead: the model is sold so only.
-    pub profile: Option<ModelId>,
-    /// The foundation model behind it, which says what it can do; itself where nobody knows.
-    pub base: ModelId,
-    /// The region, if it isn't the default one.
-    pub region: Option<String>,
-    /// The way there.
-    pub transport: Arc<dyn Transport>,
-    /// What its vendor's models accept.
-    pub family: &'static dyn Family,
-    /// What its vendor's embedding models accept, if it is one of them.
-    pub embeddings: Option<&'static dyn EmbedFamily>,
-    /// A format that config forces.
-    pub format: Option<FormatKind>,
-    /// What config knows better than the family.
-    pub overrides: Overrides,
-    /// What it is for, where known.
-    pub mode: Option<Mode>,
-    /// Where it is in its life, where known.
-    pub stage: Option<Stage>,
-    /// What to say about the model with each answer.
-    pub remarks: Vec<(Action, &'static str)>,
-    /// Refuse what would be noted.
-    pub strict: bool,
-    /// Cache points are placed where a request has none.
-    pub cache: bool,
-    /// The guardrail that its operator puts before it. A client's own has no say beside it.
-    pub guardrail: Option<Guardrail>,
-    /// It stands in the configuration, the catalogue or Bedrock's listing, so its name may be a metric's label.
-    pub listed: bool,
-    /// Through which profile it is called, where Bedrock refuses its bare id.
-    profiles: ProfileChoice,
-    /// It hides its model, and nothing else says what that is.
-    guessed: bool,
-    /// Besides, nothing tells how to talk to it.
-    unclear: bool,
-}
-
-impl Target {
-    /// The name under which it is counted: a client's own word never is one.
-    pub fn label(&self) -> &str {
-        if self.listed { self.model.as_str() } else { "other" }
-    }
-
-    /// What has to be said about the model with each answer.
-    pub(super) fn remark(&self, notes: &mut Notes) {
-        for (action, reason) in &self.remarks {
-            notes.add("model", *action, reason);
-        }
-    }
-
-    /// It hides its model, and nothing tells how to talk to it.
-    pub(super) fn is_unclear(&self) -> bool {
-        self.unclear
-    }
-
-    /// What is called.
-    pub fn called(&self) -> &ModelId {
-        self.profile.as_ref().unwrap_or(&self.model)
-    }
-}
 
 /// What config says of a name.
 #[derive(Clone)]
 pub struct Alias {
+    /// Where its calls go. Never empty.
+    pub targets: Vec<AliasTarget>,
+    /// As [`Route::sticky`].
+    pub sticky: bool,
+    /// Overrides [`Rules::strict`].
+    pub strict: Option<bool>,
+    /// Overrides [`Rules::cache`].
+    pub cache: Option<bool>,
+    /// Overrides the gateway's own.
+    pub timeouts: Timeouts,
+    /// What is called when AWS retires its models: another name.
+    pub successor: Option<String>,
+}
+
+/// What config says of one target of a name.
+#[derive(Clone)]
+pub struct AliasTarget {
     /// The model, profile or ARN that is meant.
     pub model: ModelId,
     /// The region, if it isn't the default one.
     pub region: Option<String>,
+    /// As [`Target::weight`].
+    pub weight: Option<u32>,
+    /// As [`Target::concurrency`].
+    pub concurrency: Option<usize>,
     /// Whose model it is, if the id doesn't say.
     pub family: Option<&'static dyn Family>,
     /// The same for embedding models. An id has one of the two.
@@ -97,33 +52,40 @@ pub struct Alias {
     pub format: Option<FormatKind>,
     /// What it can do, where the family doesn't know.
     pub overrides: Overrides,
-    /// Overrides [`Rules::strict`].
-    pub strict: Option<bool>,
-    /// Overrides [`Rules::cache`].
-    pub cache: Option<bool>,
     /// Overrides [`Rules::guardrail`].
     pub guardrail: Option<Guardrail>,
     /// Overrides the general choice, [`Rules::profiles`].
     pub profiles: Option<ProfileChoice>,
-    /// What is called when AWS retires it: another name.
-    pub successor: Option<String>,
 }
 
 impl Alias {
     /// A name that means a model and nothing else.
     pub fn of(model: ModelId) -> Self {
         Self {
+            targets: vec![AliasTarget::of(model)],
+            sticky: true,
+            strict: None,
+            cache: None,
+            timeouts: Timeouts::default(),
+            successor: None,
+        }
+    }
+}
+
+impl AliasTarget {
+    /// A model and nothing else.
+    pub fn of(model: ModelId) -> Self {
+        Self {
             model,
             region: None,
+            weight: None,
+            concurrency: None,
             family: None,
             embeddings: None,
             format: None,
             overrides: Overrides::default(),
-            strict: None,
-            cache: None,
             guardrail: None,
             profiles: None,
-            successor: None,
         }
     }
 }
@@ -246,63 +208,87 @@ impl Routes {
         of_aliases.chain(self.rules.successors.values().map(String::as_str))
     }
 
-    /// The target of a chat for a name. `requested` gets the name that was meant, also if it leads nowhere.
-    pub fn resolve(&self, name: Option<&str>, requested: &mut String) -> Result<Target, ResolveError> {
+    /// The route of a chat for a name. `requested` gets the name that was meant, also if it leads nowhere.
+    pub fn resolve(&self, name: Option<&str>, requested: &mut String) -> Result<Route, ResolveError> {
         let name = match name {
             Some(name) if !name.is_empty() => name,
             Some(_) | None => &self.default_model,
         };
         name.clone_into(requested);
-        let target = self.locate(name)?;
-        if target.embeddings.is_some() {
-            return Err(ResolveError::OnlyEmbeds(shortened(name)));
-        }
-        // As far as is known.
-        if target.mode.is_some_and(|mode| mode != Mode::Chat) {
-            return Err(ResolveError::NotChat(shortened(name)));
-        }
-        if target.unclear {
-            return Err(ResolveError::Opaque(target.model));
-        }
-        Ok(target)
+        let mut route = self.locate(name)?;
+        keep_usable(&mut route.targets, |target| {
+            if target.embeddings.is_some() {
+                return Err(ResolveError::OnlyEmbeds(shortened(name)));
+            }
+            // As far as is known.
+            if target.mode.is_some_and(|mode| mode != Mode::Chat) {
+                return Err(ResolveError::NotChat(shortened(name)));
+            }
+            if target.unclear { Err(ResolveError::Opaque(target.model.clone())) } else { Ok(()) }
+        })?;
+        Ok(route)
     }
 
-    /// The target of texts that shall become vectors, and its family.
+    /// The route of texts that shall become vectors, and their model's family. A target with another model isn't on it.
     pub fn resolve_embeddings(
         &self,
         name: &str,
         requested: &mut String,
-    ) -> Result<(Target, &'static dyn EmbedFamily), ResolveError> {
+    ) -> Result<(Route, &'static dyn EmbedFamily), ResolveError> {
         name.clone_into(requested);
-        let target = self.locate(name)?;
-        match (target.embeddings, target.mode) {
-            (Some(family), _) => Ok((target, family)),
-            (None, Some(Mode::Chat)) => Err(ResolveError::OnlyChats(shortened(name))),
-            (None, _) if target.guessed => Err(ResolveError::Opaque(target.model)),
-            (None, _) => Err(ResolveError::NotEmbedding(shortened(name))),
-        }
+        let mut route = self.locate(name)?;
+        let first = route.first();
+        let family = match (first.embeddings, first.mode) {
+            (Some(family), _) => family,
+            (None, Some(Mode::Chat)) => return Err(ResolveError::OnlyChats(shortened(name))),
+            (None, _) if first.guessed => return Err(ResolveError::Opaque(first.model.clone())),
+            (None, _) => return Err(ResolveError::NotEmbedding(shortened(name))),
+        };
+        let base = first.base.clone();
+        route.targets.retain(|target| target.base == base);
+        Ok((route, family))
     }
 
-    /// Where a name leads, whatever for: a model that is at its end leads to its successor.
-    pub fn locate(&self, name: &str) -> Result<Target, ResolveError> {
-        let (mut target, mut successor) = self.place(name)?;
+    /// Where a name leads, whatever for: in the place of a model that is at its end stand its successors.
+    pub fn locate(&self, name: &str) -> Result<Route, ResolveError> {
         // A circle of successors ends where it began.
-        let mut passed = HashSet::new();
-        while let Some(next) = successor.filter(|next| next != name && passed.insert(next.clone())) {
+        self.follow(name, &mut HashSet::new())
+    }
+
+    fn follow(&self, name: &str, passed: &mut HashSet<String>) -> Result<Route, ResolveError> {
+        let configured = self.aliases.get(name);
+        let alias = match configured {
+            Some(alias) => Cow::Borrowed(alias),
+            None => {
+                let model = ModelId::parse(name).map_err(|_| ResolveError::Unknown(shortened(name)))?;
+                Cow::Owned(Alias::of(model))
+            }
+        };
+        let mut targets = Vec::with_capacity(alias.targets.len());
+        for own in &alias.targets {
+            let (target, successor) = self.place(name, configured.is_some(), &alias, own)?;
+            let Some(next) = successor.filter(|next| next != name && passed.insert(next.clone())) else {
+                targets.push(target);
+                continue;
+            };
             let reason = match target.stage {
                 Some(Stage::Legacy) => "legacy_successor",
                 Some(Stage::Retired | Stage::Active) | None => "retired_successor",
             };
-            let strict = target.strict;
-            (target, successor) = self.place(&next)?;
-            target.strict |= strict;
-            target.remarks.push((Action::Rerouted, reason));
-            // What an operator puts before a name stays before it, whatever it leads to.
-            if let Some(guardrail) = self.aliases.get(name).and_then(|alias| alias.guardrail.clone()) {
-                target.guardrail = Some(guardrail);
-            }
+            let successors = self.follow(&next, passed)?.targets;
+            targets.extend(successors.into_iter().enumerate().map(|(at, mut successor)| {
+                successor.strict |= target.strict;
+                successor.remarks.push((Action::Rerouted, reason));
+                // What an operator puts before a name stays before it, whatever it leads to.
+                if configured.is_some() && own.guardrail.is_some() {
+                    successor.guardrail.clone_from(&own.guardrail);
+                }
+                // The first takes the place, the others stand in for it.
+                successor.weight = own.weight.filter(|_| at == 0);
+                successor
+            }));
         }
-        Ok(target)
+        Ok(Route { targets, sticky: alias.sticky, timeouts: alias.timeouts })
     }
 
     /// Begins to look up what is behind the configured ARNs, as soon as it is known which of them Bedrock lists.
@@ -311,8 +297,9 @@ impl Routes {
         if rounds.wait_for(|rounds| *rounds > 0).await.is_err() {
             return;
         }
-        for alias in self.aliases.values().filter(|alias| alias.model.is_opaque()) {
-            self.directory.behind(&alias.model);
+        let targets = self.aliases.values().flat_map(|alias| &alias.targets);
+        for target in targets.filter(|target| target.model.is_opaque()) {
+            self.directory.behind(&target.model);
         }
     }
 
@@ -322,34 +309,35 @@ impl Routes {
         profile_for(&target.model, region, target.profiles, &self.directory.snapshot(region))
     }
 
-    /// Where one name leads by itself, and what is called instead.
-    fn place(&self, name: &str) -> Result<(Target, Option<String>), ResolveError> {
-        let configured = self.is_alias(name);
-        let alias = match self.aliases.get(name) {
-            Some(alias) => alias.clone(),
-            None => Alias::of(ModelId::parse(name).map_err(|_| ResolveError::Unknown(shortened(name)))?),
-        };
-        let Alias {
+    /// Where one target of a name leads by itself, and what is called instead.
+    fn place(
+        &self,
+        name: &str,
+        configured: bool,
+        alias: &Alias,
+        own: &AliasTarget,
+    ) -> Result<(Target, Option<String>), ResolveError> {
+        let Alias { targets: _, sticky: _, timeouts: _, strict, cache, successor } = alias;
+        let AliasTarget {
             model,
             region,
+            weight,
+            concurrency,
             family,
             embeddings,
             format,
             overrides,
-            strict,
-            cache,
             guardrail,
             profiles,
-            successor,
-        } = alias;
-        let (region, transport) = self.way(&model, region, configured)?;
+        } = own;
+        let (region, transport) = self.way(model, region.as_deref(), configured)?;
         let live = self.directory.snapshot(region.as_deref().unwrap_or(&self.region));
-        let (base, found) = self.base(&model, &live);
+        let (base, found) = self.base(model, &live);
         // Every Bedrock id is `vendor.model`; `gpt-4o` is somebody's alias that isn't configured here.
         if !configured && !model.is_opaque() && !base.as_str().contains('.') {
             return Err(ResolveError::Unknown(shortened(name)));
         }
-        let is_hidden = model.is_opaque() && base == model;
+        let is_hidden = model.is_opaque() && base == *model;
         let known = catalog::find(base.as_str());
         let listed = live.model(base.as_str());
         if !model.is_arn() && known.is_none() && listed.is_none() && live.knows_models() {
@@ -359,7 +347,7 @@ impl Routes {
         let is_ending = matches!(stage, Some(Stage::Legacy | Stage::Retired));
         // An ARN is what somebody meant, exactly.
         let general = || self.rules.successors.get(base.as_str()).filter(|_| !model.is_arn()).cloned();
-        let successor = successor.or_else(general).filter(|_| is_ending);
+        let successor = successor.clone().or_else(general).filter(|_| is_ending);
         let mut remarks = Vec::new();
         match stage {
             Some(Stage::Retired) => remarks.push((Action::Warned, "retired_by_aws")),
@@ -375,8 +363,8 @@ impl Routes {
             remarks.push((Action::Warned, "unknown_model"));
         }
         let profiles = profiles.unwrap_or(self.rules.profiles);
-        let profile = if base == model && is_profile_only(&model, &live) {
-            profile_for(&model, region.as_deref().unwrap_or(&self.region), profiles, &live)
+        let profile = if base == *model && is_profile_only(model, &live) {
+            profile_for(model, region.as_deref().unwrap_or(&self.region), profiles, &live)
         } else {
             None
         };
@@ -395,14 +383,16 @@ impl Routes {
                 && !(self.directory.asks() && Hiding::of(model.as_str()) == Some(Hiding::ApplicationProfile)),
             strict: strict.unwrap_or(self.rules.strict),
             cache: cache.unwrap_or(self.rules.cache),
-            guardrail: guardrail.or_else(|| self.rules.guardrail.clone()),
-            model,
+            guardrail: guardrail.clone().or_else(|| self.rules.guardrail.clone()),
+            weight: *weight,
+            concurrency: *concurrency,
+            model: model.clone(),
             profile,
             base,
             region,
             transport,
-            format,
-            overrides,
+            format: *format,
+            overrides: *overrides,
             stage,
             remarks,
             profiles,
@@ -414,7 +404,7 @@ impl Routes {
     fn way(
         &self,
         model: &ModelId,
-        region: Option<String>,
+        region: Option<&str>,
         configured: bool,
     ) -> Result<(Option<String>, Arc<dyn Transport>), ResolveError> {
         if !configured
@@ -423,12 +413,11 @@ impl Routes {
         {
             return Err(ResolveError::Account);
         }
-        let region = region.or_else(|| model.region().map(str::to_owned)).filter(|own| *own != self.region);
-        match region {
+        match region.or_else(|| model.region()).filter(|own| *own != self.region) {
             None => Ok((None, Arc::clone(&self.fallback))),
-            Some(region) => match self.transports.get(&region) {
-                Some(transport) => Ok((Some(region), Arc::clone(transport))),
-                None => Err(ResolveError::Region(shortened(&region))),
+            Some(region) => match self.transports.get(region) {
+                Some(transport) => Ok((Some(region.to_owned()), Arc::clone(transport))),
+                None => Err(ResolveError::Region(shortened(region))),
             },
         }
     }
@@ -458,13 +447,13 @@ impl Gateway {
         tokio::join!(self.routes.directory.run(), self.routes.look_ahead());
     }
 
-    /// The target of a chat for a name. A request waits here only if its ARN hides a model that can't be guessed at,
+    /// The route of a chat for a name. A request waits here only if its ARN hides a model that can't be guessed at,
     /// and no longer than [`super::Asking::lookup_wait`].
     pub(super) async fn find(
         &self,
         name: Option<&str>,
         requested: &mut String,
-    ) -> Result<Target, ResolveError> {
+    ) -> Result<Route, ResolveError> {
         match self.routes.resolve(name, requested) {
             Err(ResolveError::Opaque(arn)) if self.routes.directory.found(&arn).await => {
                 self.routes.resolve(name, requested)
@@ -478,13 +467,32 @@ impl Gateway {
         &self,
         name: &str,
         requested: &mut String,
-    ) -> Result<(Target, &'static dyn EmbedFamily), ResolveError> {
+    ) -> Result<(Route, &'static dyn EmbedFamily), ResolveError> {
         match self.routes.resolve_embeddings(name, requested) {
             Err(ResolveError::Opaque(arn)) if self.routes.directory.found(&arn).await => {
                 self.routes.resolve_embeddings(name, requested)
             }
             outcome => outcome,
         }
+    }
+}
+
+/// Drops the targets that can't be used. With none left, the error is the first one's.
+fn keep_usable(
+    targets: &mut Vec<Target>,
+    usable: impl Fn(&Target) -> Result<(), ResolveError>,
+) -> Result<(), ResolveError> {
+    let mut first_error = None;
+    targets.retain(|target| match usable(target) {
+        Ok(()) => true,
+        Err(error) => {
+            first_error.get_or_insert(error);
+            false
+        }
+    });
+    match first_error {
+        Some(error) if targets.is_empty() => Err(error),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::gateway::Trail;
 
 /// Success or not, the answer says which target it came from and what was changed.
 pub(super) fn described(answer: Result<Response, ApiError>, trail: Trail, ledger: &Ledger) -> Response {
-    let mut response = answer.unwrap_or_else(|error| error.after(trail.attempts).into_response());
+    let mut response =
+        answer.unwrap_or_else(|error| error.after(trail.attempts, trail.spent).into_response());
     headers::describe(response.headers_mut(), &trail);
     ledger.trail(trail);
     response

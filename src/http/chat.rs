@@ -13,6 +13,7 @@ use super::admit::Admission;
 use super::answer::{described, json};
 use super::error::ApiError;
 use super::extract::Whole;
+use super::headers::Wishes;
 use super::record::Ledger;
 use super::{Edge, apart, departure, estimate, extract, headers, ids, sse};
 use crate::gateway::{Answer, Call};
@@ -25,10 +26,10 @@ pub(super) async fn completions(
     Extension(admission): Extension<Admission>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let strict = headers::strict(request.headers());
+    let wishes = headers::wishes(request.headers())?;
     let body = extract::body(request, &edge).await?;
     let (apart, length) = (edge.apart.clone(), body.bytes.len());
-    let work = answer(Arc::clone(&edge), ledger.clone(), admission, strict, body);
+    let work = answer(Arc::clone(&edge), ledger.clone(), admission, wishes, body);
     departure::outliving(&edge, &ledger, apart::run(apart, length, work)).await
 }
 
@@ -36,15 +37,16 @@ async fn answer(
     edge: Arc<Edge>,
     ledger: Ledger,
     admission: Admission,
-    strict: bool,
+    wishes: Wishes,
     body: Whole,
 ) -> Result<Response, ApiError> {
+    let Wishes { strict, timeout } = wishes;
     let Whole { bytes: body, share: _held } = body;
     let openai::Decoded { request, model, stream, include_usage, choices, forms, notes } =
         openai::decode(&body)?;
     drop(body);
     admission.enter(estimate::tokens(&request, choices)).await?;
-    let call = Call { model, request, notes, strict, choices, principal: ledger.key_id() };
+    let call = Call { model, request, notes, strict, choices, timeout, principal: ledger.key_id() };
     if stream {
         ledger.streams();
         let Answer { trail, outcome } = edge.gateway.chat_stream(call).await;

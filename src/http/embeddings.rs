@@ -9,6 +9,7 @@ use super::admit::Admission;
 use super::answer::{described, json};
 use super::error::ApiError;
 use super::extract::Whole;
+use super::headers::Wishes;
 use super::record::Ledger;
 use super::{Edge, apart, departure, estimate, extract, headers};
 use crate::chat::Usage;
@@ -22,10 +23,10 @@ pub(super) async fn create(
     Extension(admission): Extension<Admission>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let strict = headers::strict(request.headers());
+    let wishes = headers::wishes(request.headers())?;
     let body = extract::body(request, &edge).await?;
     let (apart, length) = (edge.apart.clone(), body.bytes.len());
-    let work = answer(Arc::clone(&edge), ledger.clone(), admission, strict, body);
+    let work = answer(Arc::clone(&edge), ledger.clone(), admission, wishes, body);
     departure::outliving(&edge, &ledger, apart::run(apart, length, work)).await
 }
 
@@ -33,15 +34,16 @@ async fn answer(
     edge: Arc<Edge>,
     ledger: Ledger,
     admission: Admission,
-    strict: bool,
+    wishes: Wishes,
     body: Whole,
 ) -> Result<Response, ApiError> {
+    let Wishes { strict, timeout } = wishes;
     let Whole { bytes: body, share: _held } = body;
     let DecodedEmbeddings { request, model, encoding, notes } = openai::decode_embeddings(&body)?;
     drop(body);
     admission.enter(estimate::texts(&request)).await?;
     let Answer { trail, outcome } =
-        edge.gateway.embeddings(EmbedCall { model, request, notes, strict }).await;
+        edge.gateway.embeddings(EmbedCall { model, request, notes, strict, timeout }).await;
     let answer = outcome.map_err(ApiError::from).and_then(|response| {
         ledger.replied(None, response.input_tokens.map(|input| Usage { input, ..Usage::default() }));
         Ok(json(openai::embeddings(&trail.requested, encoding, &response)?))

@@ -85,6 +85,11 @@ impl ApiError {
         error
     }
 
+    /// A header that says what it can't.
+    pub(super) fn bad_header(message: &'static str) -> Self {
+        Self::client(StatusCode::BAD_REQUEST, "invalid_value", message)
+    }
+
     /// A body beyond the limit.
     pub(super) fn too_large(limit: usize) -> Self {
         let message = format!("The request body is larger than this gateway accepts ({limit} bytes).");
@@ -143,9 +148,10 @@ impl ApiError {
         Self { status: StatusCode::NOT_FOUND, ..error.into() }
     }
 
-    /// How often the gateway has called the upstream before it gave up.
-    pub(super) fn after(self, attempts: u32) -> Self {
-        Self { attempts, ..self }
+    /// How often the gateway has called the upstream before it gave up. `spent`: it would have gone on, if that weren't too
+    /// much for the upstream, and so it would be from anybody else.
+    pub(super) fn after(self, attempts: u32, spent: bool) -> Self {
+        Self { attempts, retryable: self.retryable && !spent, ..self }
     }
 
     /// The grace period is over. Another replica may do better, at once.

@@ -1,15 +1,19 @@
 //! What an answer says about itself, beside its content.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 
+use super::error::ApiError;
 use crate::chat::Notes;
 use crate::gateway::Trail;
 
 /// The target that answered, or was tried last.
 const X_OUTCROP_MODEL: HeaderName = HeaderName::from_static("x-outcrop-model");
+/// Where that was called.
+const X_OUTCROP_REGION: HeaderName = HeaderName::from_static("x-outcrop-region");
 /// Calls made upstream.
 const X_OUTCROP_ATTEMPTS: HeaderName = HeaderName::from_static("x-outcrop-attempts");
 /// What was changed: `top_p:dropped;reason=excludes_temperature, …`
@@ -18,6 +22,8 @@ const X_OUTCROP_NOTES: HeaderName = HeaderName::from_static("x-outcrop-notes");
 const X_OUTCROP_UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-outcrop-upstream-request-id");
 /// The answer comes from the simulator, and no model had a part in it.
 const X_OUTCROP_SIMULATED: HeaderName = HeaderName::from_static("x-outcrop-simulated");
+/// The time that a request gives, in seconds. Less than there would be, or it changes nothing.
+const X_OUTCROP_TIMEOUT: HeaderName = HeaderName::from_static("x-outcrop-timeout");
 /// A request's own wish to be refused rather than changed.
 const X_OUTCROP_STRICT: HeaderName = HeaderName::from_static("x-outcrop-strict");
 
@@ -34,6 +40,7 @@ pub(super) fn describe(headers: &mut HeaderMap, trail: &Trail) {
     };
     if let Some(target) = &trail.target {
         set(X_OUTCROP_MODEL, &target.public());
+        set(X_OUTCROP_REGION, &trail.region);
     }
     if let Some(id) = &trail.upstream_request_id {
         set(X_OUTCROP_UPSTREAM_REQUEST_ID, id);
@@ -77,12 +84,39 @@ pub(super) fn notes_value(notes: &Notes) -> Option<String> {
     Some(line)
 }
 
-/// Does the request ask for strictness?
-pub(super) fn strict(headers: &HeaderMap) -> bool {
+/// What a request says about itself, beside its content.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wishes {
+    /// To be refused rather than changed.
+    pub(super) strict: bool,
+    /// The time that it gives, if less than there would be.
+    pub(super) timeout: Option<Duration>,
+}
+
+/// Reads them.
+pub(super) fn wishes(headers: &HeaderMap) -> Result<Wishes, ApiError> {
+    Ok(Wishes { strict: strict(headers), timeout: timeout(headers)? })
+}
+
+fn strict(headers: &HeaderMap) -> bool {
     headers.get(X_OUTCROP_STRICT).is_some_and(|value| {
         let value = value.as_bytes();
         value.eq_ignore_ascii_case(b"true") || value == b"1"
     })
+}
+
+fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
+    let Some(value) = headers.get(X_OUTCROP_TIMEOUT) else { return Ok(None) };
+    let seconds = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
+    let duration = seconds.filter(|seconds| *seconds > 0.0).map(Duration::try_from_secs_f64);
+    match duration {
+        Some(Ok(duration)) if !duration.is_zero() => Ok(Some(duration)),
+        // Longer than can be counted is no bound.
+        Some(Err(_)) => Ok(None),
+        Some(Ok(_)) | None => Err(ApiError::bad_header(
+            "The header x-outcrop-timeout has to be a number of seconds above 0, such as 30 or 2.5.",
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -113,5 +147,19 @@ mod tests {
         assert!(line.len() <= LONGEST_NOTES + 20, "{}", line.len());
         let shown = line.matches("unknown_field").count();
         assert!(line.ends_with(&format!("and_{}_more", 100 - shown)), "{line}");
+    }
+
+    #[test]
+    fn a_timeout_is_a_positive_number_of_seconds() {
+        let timeout = |text: &'static str| {
+            timeout(&HeaderMap::from_iter([(X_OUTCROP_TIMEOUT, HeaderValue::from_static(text))]))
+        };
+        assert_eq!(timeout("2.5").unwrap(), Some(Duration::from_millis(2500)));
+        assert_eq!(timeout("30").unwrap(), Some(Duration::from_secs(30)));
+        assert_eq!(timeout("inf").unwrap(), None);
+        for wrong in ["", "0", "-1", "NaN", "30s", "1e-12"] {
+            assert!(timeout(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(super::timeout(&HeaderMap::new()).unwrap(), None);
     }
 }

@@ -9,8 +9,8 @@ use axum::extract::{Path, RawQuery, State};
 use super::Edge;
 use super::error::ApiError;
 use crate::chat::InvalidRequest;
-use crate::gateway::{Dates, ModelFacts, Moment, Stage};
-use crate::openai::{Lifecycle, Modalities, Model, ModelList, Prices, Routing};
+use crate::gateway::{Dates, ModelFacts, Moment, Place, Stage};
+use crate::openai::{Lifecycle, Modalities, Model, ModelList, OtherTarget, Prices, Routing};
 
 /// `?retired=true` shows what AWS has retired as well.
 pub(super) async fn list(
@@ -60,6 +60,7 @@ fn model(facts: ModelFacts) -> Model {
         profile,
         base,
         region,
+        others,
         dimensions,
         family,
         format,
@@ -96,6 +97,10 @@ fn model(facts: ModelFacts) -> Model {
             profile,
             base_model: base,
             region,
+            other_targets: others
+                .into_iter()
+                .map(|Place { target, region }| OtherTarget { target, region })
+                .collect(),
             family,
             format,
             profiles,

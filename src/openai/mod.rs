@@ -23,7 +23,7 @@ pub use decode::{
 pub use embeddings::embeddings;
 pub use encode::{EncodeError, Head, Written, completion, sum};
 pub use error::{ErrorBody, error_body, error_event};
-pub use models::{Lifecycle, Modalities, Model, ModelList, Prices, Routing};
+pub use models::{Lifecycle, Modalities, Model, ModelList, OtherTarget, Prices, Routing};
 
 #[cfg(test)]
 mod properties;

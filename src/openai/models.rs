@@ -104,6 +104,9 @@ pub struct Routing {
     pub base_model: Option<String>,
     /// The Region that is called.
     pub region: String,
+    /// Who shares its calls or stands in for it, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_targets: Vec<OtherTarget>,
     /// The family that knows what the model accepts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family: Option<&'static str>,
@@ -118,6 +121,15 @@ pub struct Routing {
     /// What `x-outcrop-notes` says with each of its answers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// Another target of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OtherTarget {
+    /// What is called.
+    pub target: String,
+    /// The Region it is called in.
+    pub region: String,
 }
 
 impl ModelList {
@@ -163,6 +175,7 @@ mod tests {
                 profile: None,
                 base_model: None,
                 region: "us-east-1".to_owned(),
+                other_targets: Vec::new(),
                 family: None,
                 format: None,
                 profiles: Vec::new(),

@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::labels::{Label, Operation, TokenType};
 use super::metrics::Maker;
@@ -76,9 +76,19 @@ impl ModelMetrics {
         }))
     }
 
+    /// The label.
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+
     /// An attempt upstream ended: `ok`, or the fault's label.
     pub fn attempt(&self, outcome: Label) {
         self.0.by_model.attempts.with_label_values(&[&*self.0.name, outcome.as_str()]).inc();
+    }
+
+    /// A call was taken from it to another target, or past it because its breaker is open.
+    pub fn fallback(&self, reason: Label) {
+        self.0.by_model.fallbacks.with_label_values(&[&*self.0.name, reason.as_str()]).inc();
     }
 
     /// From sending an attempt to the first byte of its answer's body.
@@ -136,10 +146,33 @@ impl ModelMetrics {
     }
 }
 
+/// One target's breaker.
+#[derive(Clone, Debug)]
+pub struct BreakerMetrics {
+    is_open: IntGauge,
+    opened: IntCounter,
+}
+
+impl BreakerMetrics {
+    /// It has opened.
+    pub fn opened(&self) {
+        self.opened.inc();
+        self.is_open.set(1);
+    }
+
+    /// It has closed.
+    pub fn closed(&self) {
+        self.is_open.set(0);
+    }
+}
+
 /// The families that [`ModelMetrics`] takes its handles from.
 #[derive(Debug)]
 pub(super) struct ByModel {
     attempts: IntCounterVec,
+    fallbacks: IntCounterVec,
+    breakers_open: IntGaugeVec,
+    breakers_opened: IntCounterVec,
     first_byte: HistogramVec,
     duration: HistogramVec,
     first_token: HistogramVec,
@@ -148,12 +181,35 @@ pub(super) struct ByModel {
 }
 
 impl ByModel {
+    /// A target's breaker. The caller bounds the names.
+    pub(super) fn breaker(&self, model: &str, region: &str) -> BreakerMetrics {
+        BreakerMetrics {
+            is_open: self.breakers_open.with_label_values(&[model, region]),
+            opened: self.breakers_opened.with_label_values(&[model, region]),
+        }
+    }
+
     pub(super) fn new(make: &Maker) -> Self {
         Self {
             attempts: make.counters(
                 "outcrop_upstream_attempts_total",
                 "Attempts upstream, by how they ended.",
                 &["model", "outcome"],
+            ),
+            fallbacks: make.counters(
+                "outcrop_fallbacks_total",
+                "Calls that were taken from a target to another one of their model's, by why.",
+                &["model", "reason"],
+            ),
+            breakers_open: make.gauges(
+                "outcrop_breaker_open",
+                "Whether a target is left alone.",
+                &["model", "region"],
+            ),
+            breakers_opened: make.counters(
+                "outcrop_breaker_opened_total",
+                "How often a target was begun to be left alone.",
+                &["model", "region"],
             ),
             first_byte: make.histograms(
                 HistogramOpts::new(

@@ -11,10 +11,11 @@ use std::time::{Instant, SystemTime};
 use http::Method;
 use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
-use super::by_model::{ByModel, ModelMetrics};
+use super::by_model::{BreakerMetrics, ByModel, ModelMetrics};
 use super::labels::{Disconnect, Endpoint, Label, Outcome, QueueOutcome, TurnedAway};
 use super::process;
 
@@ -40,6 +41,7 @@ pub struct Metrics {
     queue_length: IntGauge,
     queue_wait: HistogramVec,
     retries: IntCounterVec,
+    retries_refused: IntCounter,
     notes: IntCounterVec,
     fetches: IntCounterVec,
     disconnects: IntCounterVec,
@@ -100,6 +102,10 @@ impl Metrics {
                 "outcrop_upstream_retries_total",
                 "Attempts that followed a failed one on the same target, by why it failed.",
                 &["reason"],
+            ),
+            retries_refused: make.counter(
+                "outcrop_upstream_retries_refused_total",
+                "Attempts that weren't repeated because their target had been asked again often enough.",
             ),
             notes: make.counters(
                 "outcrop_notes_total",
@@ -191,6 +197,18 @@ impl Metrics {
     /// An attempt is repeated because the one before failed with `reason`.
     pub fn retry(&self, reason: Label) {
         self.retries.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// An attempt wasn't repeated because its target has been asked again often enough.
+    pub fn retry_refused(&self) {
+        self.retries_refused.inc();
+    }
+
+    /// The breaker of a target, which is in a region that config names.
+    pub fn breaker(&self, model: &str, region: &str) -> BreakerMetrics {
+        // Bounded as those of the models are.
+        let name = &self.model(model);
+        self.by_model.breaker(name.name(), region)
     }
 
     /// A parameter wasn't passed on as it came.
@@ -315,6 +333,10 @@ impl Maker {
 
     fn gauge(&self, opts: Opts) -> IntGauge {
         self.register(IntGauge::with_opts(opts))
+    }
+
+    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        self.register(IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
     pub(super) fn histograms(&self, opts: HistogramOpts, labels: &[&str]) -> HistogramVec {

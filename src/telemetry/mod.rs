@@ -14,6 +14,6 @@ mod process;
 mod sink;
 
 pub use access::AccessLine;
-pub use by_model::ModelMetrics;
+pub use by_model::{BreakerMetrics, ModelMetrics};
 pub use labels::{Disconnect, Endpoint, Label, Operation, Outcome, QueueOutcome, TokenType, TurnedAway};
 pub use metrics::{InFlight, Metrics, Queued};

@@ -38,7 +38,8 @@ fn assert_says(whole: &Value, streamed: &Transcript, text: &str, finish: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ten_native_models_chat_whole_and_streamed() {
-    let gateway = Setup::new().simulator(|options| options.profiles_required = false).start().await;
+    let gateway =
+        Setup::new().unfolded().simulator(|options| options.profiles_required = false).start().await;
     for model in NATIVE {
         let (whole, streamed) = both(&gateway, &chat(model, "Good morning, Bedrock")).await;
         assert_says(&whole, &streamed, "Good morning, Bedrock", "stop");
@@ -273,7 +274,7 @@ async fn pictures_reach_models_that_see_and_are_refused_for_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn geo_prefixes_profiles_and_arns_are_sent_as_they_are() {
-    let gateway = TestGateway::start().await;
+    let gateway = Setup::new().unfolded().start().await;
     for (model, verb) in [
         ("us.anthropic.claude-3-haiku-20240307-v1:0", "invoke"),
         ("eu.anthropic.claude-haiku-4-5-20251001-v1:0", "invoke"),
@@ -332,6 +333,7 @@ async fn an_opaque_arn_has_the_family_that_config_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn aliases_and_forced_formats() {
     let gateway = Setup::new()
+        .unfolded()
         .set("models", &format!("{{gpt-4o: {CLAUDE}, gpt-3.5-turbo: {{target: {NOVA}, max_tokens: 7}}, haiku: {{target: '{CLAUDE}', format: converse}}}}"))
         .start()
         .await;

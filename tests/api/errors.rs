@@ -216,7 +216,7 @@ async fn secrets_stay_inside_in_a_stream_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_none_is_a_bad_gateway() {
-    let gateway = TestGateway::start().await;
+    let gateway = Setup::new().unfolded().start().await;
     let json_type = [("content-type", "application/json")];
     for (what, reply) in [
         ("html", Reply::recorded(200, [("content-type", "text/html")], "<html>hello</html>")),

@@ -13,6 +13,7 @@ mod choices;
 mod departure;
 mod embeddings;
 mod errors;
+mod fallback;
 mod framing;
 mod healing;
 mod lifecycle;

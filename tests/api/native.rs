@@ -35,7 +35,7 @@ async fn gateway() -> TestGateway {
             (format!("native/{model}"), target)
         })
         .collect();
-    Setup::new().set("models", &Value::Object(models).to_string()).start().await
+    Setup::new().unfolded().set("models", &Value::Object(models).to_string()).start().await
 }
 
 fn read(case: &str, file: &str) -> String {

@@ -13,7 +13,8 @@ use outcrop::bedrock::{
     BedrockError, ControlPlane, ErrorKind, FrameStream, Invocation, Reply, ReplyHead, Streamed, Transport,
 };
 use outcrop::gateway::{
-    Asking, Bounds, Deadlines, Directory, Gateway, Listing, ProfileChoice, RetryPolicy, Routes, Rules,
+    Asking, Bounds, BudgetPolicy, Deadlines, Directory, Gateway, Listing, Policy, ProfileChoice, RetryPolicy,
+    Routes, Rules, UpstreamPolicy,
 };
 use outcrop::http::{self, Edge, Health};
 use outcrop::limits::{KeyLimits, Limits, Settings};
@@ -116,14 +117,22 @@ impl Server {
         let gateway = Gateway::new(
             routes,
             Listing { shows: Box::new(|_| true), catalogue: true, retired: false },
-            Deadlines { total: minute, first_event: minute, idle: minute },
-            RetryPolicy {
-                max_attempts: 1,
-                base_delay: Duration::ZERO,
-                max_delay: Duration::ZERO,
-                max_retry_after: Duration::ZERO,
+            Policy {
+                deadlines: Deadlines { total: minute, first_event: minute, idle: minute },
+                retry: RetryPolicy {
+                    max_attempts: 1,
+                    base_delay: Duration::ZERO,
+                    max_delay: Duration::ZERO,
+                    max_retry_after: Duration::ZERO,
+                    max_fallbacks: 0,
+                },
+                upstream: UpstreamPolicy {
+                    breaker: None,
+                    budget: BudgetPolicy { share: 0.0, min_per_second: 1 },
+                },
+                bounds: Bounds { choices: 1, embedding_calls: 1 },
+                folding: false,
             },
-            Bounds { choices: 1, embedding_calls: 1 },
             None,
             Arc::clone(&metrics),
         );

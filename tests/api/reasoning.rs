@@ -161,7 +161,7 @@ async fn without_a_store_a_loop_goes_on_without_thinking_where_the_model_can() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_in_which_the_model_did_not_think_goes_on_thinking() {
-    let gateway = setup().start().await;
+    let gateway = setup().unfolded().start().await;
     let body = thinking(OPUS_5, "hi");
     // A model that finds its own budget may find that it is none.
     let call =

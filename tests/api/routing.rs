@@ -65,6 +65,7 @@ async fn what_the_catalogue_knows_as_a_profile_only_needs_no_detour_either() {
 async fn an_application_profile_that_bedrock_lists_needs_no_config() {
     let arn = arn("application-inference-profile/abc");
     let gateway = Setup::new()
+        .unfolded()
         .simulator(|options| options.application_profiles = vec![(arn.clone(), CLAUDE.to_owned())])
         .live()
         .start()
@@ -97,6 +98,7 @@ async fn an_application_profile_that_nobody_lists_is_served_and_looked_up_meanwh
     })
     .await;
     let gateway = Setup::new()
+        .unfolded()
         .simulator(|options| options.application_profiles = vec![(arn.clone(), CLAUDE.to_owned())])
         .control(&control.url)
         .start()
@@ -123,7 +125,8 @@ async fn a_provisioned_model_is_looked_up_before_its_first_call() {
         }
     })
     .await;
-    let gateway = Setup::new().control(&control.url).set("models.live.lookup_wait", "50").start().await;
+    let gateway =
+        Setup::new().unfolded().control(&control.url).set("models.live.lookup_wait", "50").start().await;
     gateway.chat(&chat(&arn, "hi")).await;
     assert!(gateway.last_call().0.ends_with("/invoke"), "Titan's own format");
     assert!(gateway.last_call().1["inputText"].is_string());

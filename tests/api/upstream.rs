@@ -15,7 +15,7 @@ fn through_the_sdk(call: &Recorded) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_makes_the_first_call_and_what_follows_is_signed_like_it() {
-    let gateway = TestGateway::start().await;
+    let gateway = Setup::new().unfolded().start().await;
     for model in [CLAUDE, NOVA] {
         for stream in [false, true] {
             for text in ["one", "two", "three"] {

@@ -138,6 +138,7 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: stream,
+        folding: false,
         thoughts_complete: false,
         cache: false,
     };

@@ -394,6 +394,7 @@ fn terms(model: &ModelId) -> Terms<'_> {
         lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: false,
+        folding: false,
         cache: false,
         thoughts_complete: false,
     }

@@ -84,6 +84,7 @@ fn told(model: &ModelId, kind: FormatKind, effort: Option<Effort>) -> Result<Str
         lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: true,
+        folding: false,
         thoughts_complete: false,
         cache: false,
     };

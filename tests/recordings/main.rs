@@ -167,6 +167,8 @@ fn config(recordings: &BTreeMap<String, Recording>, simulator: &Simulator) -> Re
         ("aws.secret_access_key", json!(keys.secret_key)),
         // A recorded failure is answered once.
         ("retry.max_attempts", json!(1)),
+        // What was recorded whole is answered whole.
+        ("stream.upstream", json!("asked")),
         ("models", Value::Object(models)),
     ] {
         overrides.set_yaml("recordings", path, &value.to_string())?;

@@ -1,6 +1,7 @@
 //! One alias, or one model with settings of its own.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use super::id::{has_id_grammar, is_model_id, is_opaque_arn, model_id};
 use crate::config::error::Problem;
@@ -11,28 +12,55 @@ use crate::config::tree::{Node, Value};
 /// One alias, or one model id with settings of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelEntry {
+    /// Where its calls go: the first, or the one whose turn it is by weight; the others if that fails. At least one.
+    pub targets: Vec<TargetEntry>,
+    /// Calls that begin alike go to the same target, among those with a weight.
+    pub sticky: bool,
+    /// Overrides the global `strict`.
+    pub strict: Option<bool>,
+    /// Overrides the global `cache`.
+    pub cache: Option<Cache>,
+    /// Overrides the global `timeout`, in part.
+    pub timeout: EntryTimeout,
+    /// What is called when AWS calls it legacy or has retired it: a name, as a client would send it.
+    pub successor: Option<String>,
+}
+
+/// One target of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetEntry {
     /// The model id, inference-profile id or ARN to call. Never another alias.
     pub target: String,
     /// The Region to call it in, if not `aws.region`.
     pub region: Option<String>,
+    /// Its share of the entry's calls. `None` gets calls only where those with a share have failed; if none has one, the
+    /// first gets all.
+    pub weight: Option<NonZeroU32>,
+    /// The most calls of it at once; `None`: no bound of its own.
+    pub concurrency: Option<NonZeroU32>,
     /// The family it behaves as, by name. Always there for an ARN that hides its model, unless Bedrock is asked.
     pub family: Option<String>,
     /// The format to speak, if the family shouldn't choose.
     pub format: Option<ModelFormat>,
-    /// Overrides the global `strict`.
-    pub strict: Option<bool>,
     /// Tokens to ask for when a request doesn't say.
     pub max_tokens: Option<NonZeroU32>,
-    /// Overrides the global `cache`.
-    pub cache: Option<Cache>,
     /// Overrides the global `guardrail`.
     pub guardrail: Option<Guardrail>,
     /// Overrides the global `profile`.
     pub profile: Option<ProfileRule>,
-    /// What is called when AWS calls it legacy or has retired it: a name, as a client would send it.
-    pub successor: Option<String>,
     /// What it can do, where Outcrop doesn't know, or knows worse.
     pub capabilities: Capabilities,
+}
+
+/// How long to wait for what, where it is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EntryTimeout {
+    /// A request from beginning to end, retries and other targets included.
+    pub total: Option<Duration>,
+    /// From sending to the first event.
+    pub first_event: Option<Duration>,
+    /// Between two events.
+    pub idle: Option<Duration>,
 }
 
 /// What a model can do. `None` leaves it to the family.
@@ -131,77 +159,158 @@ pub enum ModelFormat {
     Converse,
 }
 
+/// What an entry may say of each of its targets, and of all of them beside their list.
+const TARGET_KEYS: [&str; 8] =
+    ["region", "concurrency", "family", "format", "max_tokens", "guardrail", "profile", "capabilities"];
+/// What it may say of itself.
+const ENTRY_KEYS: [&str; 7] = ["target", "targets", "sticky", "strict", "cache", "timeout", "successor"];
+
+/// Most targets of one entry. A call tries fewer.
+const MOST_TARGETS: usize = 16;
+
 /// Reads an entry. `asked`: Bedrock is asked what is behind an ARN, so config needn't say.
 pub(super) fn read(section: &mut Section<'_>, name: &str, asked: bool) -> Option<ModelEntry> {
-    const KEYS: [&str; 11] = [
-        "target",
-        "region",
-        "family",
-        "format",
-        "strict",
-        "max_tokens",
-        "cache",
-        "guardrail",
-        "profile",
-        "successor",
-        "capabilities",
-    ];
     if let Value::Text(_) = section.node().value {
-        let entry = section.read_here(model_id).map(|target| ModelEntry {
-            target,
-            region: None,
-            family: None,
-            format: None,
-            strict: None,
-            max_tokens: None,
-            cache: None,
-            guardrail: None,
-            profile: None,
-            successor: None,
-            capabilities: Capabilities::default(),
-        })?;
-        return (asked || is_clear(section, &entry)).then_some(entry);
+        let target = section.read_here(model_id).map(TargetEntry::of)?;
+        return is_clear(section, &target, asked).then(|| ModelEntry::of(target));
     }
     if !section.node().is_map() {
         section.fail_here(scalar::wrong_type(section.node(), "a model id or a map of keys"));
         return None;
     }
-    section.only(&KEYS, &[]);
-    let target = section.optional("target", model_id);
-    let region = section.optional("region", scalar::region);
-    let family = section.optional("family", family);
-    let format = section.optional("format", |node| {
-        scalar::choice(node, &[("native", ModelFormat::Native), ("converse", ModelFormat::Converse)])
-    });
-    let strict = section.optional("strict", scalar::boolean);
-    let max_tokens = section.optional("max_tokens", scalar::count);
-    let cache = section.optional("cache", Cache::read);
-    let guardrail = section.optional("guardrail", Guardrail::read);
-    let profile = section.optional("profile", profile_rule);
-    let successor = section.optional("successor", scalar::text);
-    let capabilities = read_capabilities(section);
-    let target = match target? {
-        Some(target) => target,
-        None if is_model_id(name) => name.to_owned(),
-        None => {
-            section.fail_here(Problem::NoTarget);
-            return None;
+    section.only(&[&ENTRY_KEYS[..], &TARGET_KEYS[..]].concat(), &[]);
+    let single = section.optional("target", model_id);
+    let general = TargetEntry::read(section, TargetEntry::of(String::new()));
+    let has_list = section.node().find("targets").is_some_and(|list| !list.is_null());
+    let targets = if has_list {
+        if matches!(single, Some(Some(_))) {
+            section.fail("target", Problem::TargetAndTargets);
+        }
+        general.and_then(|general| read_targets(section, &general, asked))
+    } else {
+        match (single, general) {
+            (Some(None), _) if !is_model_id(name) => {
+                section.fail_here(Problem::NoTarget);
+                None
+            }
+            (Some(target), Some(general)) => {
+                let target = TargetEntry { target: target.unwrap_or_else(|| name.to_owned()), ..general };
+                is_clear(section, &target, asked).then(|| vec![target])
+            }
+            (_, _) => None,
         }
     };
-    let entry = ModelEntry {
-        target,
-        region: region?,
-        family: family?,
-        format: format?,
+    let sticky = section.optional("sticky", scalar::boolean);
+    let strict = section.optional("strict", scalar::boolean);
+    let cache = section.optional("cache", Cache::read);
+    let timeout = EntryTimeout::read(section);
+    let successor = section.optional("successor", scalar::text);
+    Some(ModelEntry {
+        targets: targets?,
+        sticky: sticky?.unwrap_or(true),
         strict: strict?,
-        max_tokens: max_tokens?,
         cache: cache?,
-        guardrail: guardrail?,
-        profile: profile?,
+        timeout: timeout?,
         successor: successor?,
-        capabilities: capabilities?,
-    };
-    (asked || is_clear(section, &entry)).then_some(entry)
+    })
+}
+
+fn read_targets(section: &mut Section<'_>, general: &TargetEntry, asked: bool) -> Option<Vec<TargetEntry>> {
+    let targets = section.list("targets", |item| {
+        if let Value::Text(_) = item.node().value {
+            let target = item.read_here(model_id)?;
+            let target = TargetEntry { target, ..general.clone() };
+            return is_clear(item, &target, asked).then_some(target);
+        }
+        if !item.is_map() {
+            return None;
+        }
+        item.only(&[&["target", "weight"], &TARGET_KEYS[..]].concat(), &[]);
+        let model = item.read("target", model_id);
+        let weight = item.optional("weight", scalar::count);
+        let target = TargetEntry::read(item, general.clone());
+        let target = TargetEntry { target: model?, weight: weight?, ..target? };
+        is_clear(item, &target, asked).then_some(target)
+    })?;
+    if targets.is_empty() || targets.len() > MOST_TARGETS {
+        section.fail("targets", Problem::TargetCount(MOST_TARGETS));
+        return None;
+    }
+    Some(targets)
+}
+
+impl ModelEntry {
+    fn of(target: TargetEntry) -> Self {
+        Self {
+            targets: vec![target],
+            sticky: true,
+            strict: None,
+            cache: None,
+            timeout: EntryTimeout::default(),
+            successor: None,
+        }
+    }
+}
+
+impl TargetEntry {
+    fn of(target: String) -> Self {
+        Self {
+            target,
+            region: None,
+            weight: None,
+            concurrency: None,
+            family: None,
+            format: None,
+            max_tokens: None,
+            guardrail: None,
+            profile: None,
+            capabilities: Capabilities::default(),
+        }
+    }
+
+    /// What a map says; where it says nothing, `general` does.
+    fn read(section: &mut Section<'_>, general: Self) -> Option<Self> {
+        let region = section.optional("region", scalar::region);
+        let concurrency = section.optional("concurrency", scalar::count);
+        let family = section.optional("family", family);
+        let format = section.optional("format", |node| {
+            scalar::choice(node, &[("native", ModelFormat::Native), ("converse", ModelFormat::Converse)])
+        });
+        let max_tokens = section.optional("max_tokens", scalar::count);
+        let guardrail = section.optional("guardrail", Guardrail::read);
+        let profile = section.optional("profile", profile_rule);
+        let capabilities = read_capabilities(section);
+        Some(Self {
+            target: general.target,
+            weight: general.weight,
+            region: region?.or(general.region),
+            concurrency: concurrency?.or(general.concurrency),
+            family: family?.or(general.family),
+            format: format?.or(general.format),
+            max_tokens: max_tokens?.or(general.max_tokens),
+            guardrail: guardrail?.or(general.guardrail),
+            profile: profile?.or(general.profile),
+            capabilities: capabilities?.unwrap_or(general.capabilities),
+        })
+    }
+}
+
+impl EntryTimeout {
+    fn read(section: &mut Section<'_>) -> Option<Self> {
+        const KEY: &str = "timeout";
+        let Some(node) = section.node().find(KEY).filter(|node| !node.is_null()) else {
+            return Some(Self::default());
+        };
+        if !node.is_map() {
+            let total = section.read(KEY, scalar::positive_seconds);
+            return Some(Self { total: Some(total?), ..Self::default() });
+        }
+        let mut section = section.section(KEY);
+        section.only(&["total", "first_event", "idle"], &[]);
+        let mut limit = |key| section.optional(key, scalar::positive_seconds);
+        let (total, first_event, idle) = (limit("total"), limit("first_event"), limit("idle"));
+        Some(Self { total: total?, first_event: first_event?, idle: idle? })
+    }
 }
 
 /// The word for a profile rule.
@@ -210,7 +319,8 @@ pub(super) fn profile_rule(node: &Node) -> Result<ProfileRule, Problem> {
     scalar::choice(node, &words)
 }
 
-fn read_capabilities(section: &mut Section<'_>) -> Option<Capabilities> {
+#[expect(clippy::option_option, reason = "outside: was it readable; inside: was it set")]
+fn read_capabilities(section: &mut Section<'_>) -> Option<Option<Capabilities>> {
     const KEY: &str = "capabilities";
     const KEYS: [&str; 9] = [
         "system",
@@ -224,7 +334,7 @@ fn read_capabilities(section: &mut Section<'_>) -> Option<Capabilities> {
         "max_output_tokens",
     ];
     if section.node().find(KEY).is_none_or(Node::is_null) {
-        return Some(Capabilities::default());
+        return Some(None);
     }
     let mut section = section.section(KEY);
     if !section.is_map() {
@@ -245,7 +355,7 @@ fn read_capabilities(section: &mut Section<'_>) -> Option<Capabilities> {
         scalar::choice(node, &words)
     });
     let max_output_tokens = section.optional("max_output_tokens", scalar::count);
-    Some(Capabilities {
+    Some(Some(Capabilities {
         system: system?,
         tools: tools?,
         tools_while_streaming: tools_while_streaming?,
@@ -255,14 +365,14 @@ fn read_capabilities(section: &mut Section<'_>) -> Option<Capabilities> {
         prefill: prefill?,
         sampling: sampling?,
         max_output_tokens: max_output_tokens?,
-    })
+    }))
 }
 
 /// Whether it is known how to talk to the target; records the mistake if not.
-fn is_clear(section: &mut Section<'_>, entry: &ModelEntry) -> bool {
-    let clear = entry.family.is_some() || !is_opaque_arn(&entry.target);
+fn is_clear(section: &mut Section<'_>, target: &TargetEntry, asked: bool) -> bool {
+    let clear = asked || target.family.is_some() || !is_opaque_arn(&target.target);
     if !clear {
-        section.fail("target", Problem::OpaqueArn(entry.target.clone()));
+        section.fail("target", Problem::OpaqueArn(target.target.clone()));
     }
     clear
 }

@@ -7,7 +7,10 @@ mod list;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use entry::{Cache, Capabilities, Guardrail, ModelEntry, ModelFormat, ProfileRule, SamplingRule};
+pub use entry::{
+    Cache, Capabilities, EntryTimeout, Guardrail, ModelEntry, ModelFormat, ProfileRule, SamplingRule,
+    TargetEntry,
+};
 pub use list::{Glob, ModelList};
 
 use super::error::Problem;
@@ -73,11 +76,14 @@ impl Models {
                 Some(model) => {
                     let is_alias =
                         |target: &str| named.iter().any(|other| other.key == target) && !is_model_id(target);
-                    if is_alias(&model.target) {
-                        section.entry(entry).fail("target", Problem::AliasOfAlias(model.target));
-                        complete = false;
-                    } else {
-                        entries.insert(entry.key.clone(), model);
+                    match model.targets.iter().find(|target| is_alias(&target.target)) {
+                        Some(alias) => {
+                            let problem = Problem::AliasOfAlias(alias.target.clone());
+                            let key = if model.targets.len() > 1 { "targets" } else { "target" };
+                            section.entry(entry).fail(key, problem);
+                            complete = false;
+                        }
+                        None => drop(entries.insert(entry.key.clone(), model)),
                     }
                 }
                 None => complete = false,

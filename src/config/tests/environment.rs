@@ -143,7 +143,7 @@ fn every_key_has_a_variable() {
     .unwrap();
     assert_eq!((config.server.body_limit, config.strict), (1 << 20, true));
     assert!(config.server.admin.is_some());
-    assert_eq!(config.models.entries["gpt-4o"].target, "amazon.x");
+    assert_eq!(config.models.entries["gpt-4o"].targets[0].target, "amazon.x");
     assert!(!config.models.list.shows("gpt-4o"));
     let credentials = config.aws.credentials.unwrap().value;
     assert_eq!(

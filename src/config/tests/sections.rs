@@ -122,17 +122,20 @@ models:
   house: {target: 'arn:aws:bedrock:us-east-1:123456789012:imported-model/abc', family: llama}
 ";
     let models = from_yaml(yaml).unwrap().models.entries;
-    assert_eq!(models["gpt-4o"].target, "us.anthropic.claude-x-v1:0");
-    assert_eq!(models["on"].target, "amazon.nova-lite-v1:0");
+    assert_eq!(models["gpt-4o"].targets[0].target, "us.anthropic.claude-x-v1:0");
+    assert_eq!(models["on"].targets[0].target, "amazon.nova-lite-v1:0");
     let turbo = &models["gpt-3.5-turbo"];
-    assert_eq!((turbo.region.as_deref(), turbo.format), (Some("eu-west-1"), Some(ModelFormat::Converse)));
-    assert_eq!((turbo.strict, turbo.max_tokens.map(NonZeroU32::get)), (Some(true), Some(9)));
+    assert_eq!(
+        (turbo.targets[0].region.as_deref(), turbo.targets[0].format),
+        (Some("eu-west-1"), Some(ModelFormat::Converse))
+    );
+    assert_eq!((turbo.strict, turbo.targets[0].max_tokens.map(NonZeroU32::get)), (Some(true), Some(9)));
     let itself = &models["meta.llama3-8b-instruct-v1:0"];
     assert_eq!(
-        (itself.target.as_str(), itself.format),
+        (itself.targets[0].target.as_str(), itself.targets[0].format),
         ("meta.llama3-8b-instruct-v1:0", Some(ModelFormat::Native))
     );
-    assert_eq!(models["house"].family.as_deref(), Some("llama"));
+    assert_eq!(models["house"].targets[0].family.as_deref(), Some("llama"));
 }
 
 #[test]
@@ -203,14 +206,17 @@ models:
     assert_eq!(models.arn.regions, Some(vec!["eu-west-1".to_owned()]));
     assert_eq!(models.arn.accounts.map(|accounts| accounts.len()), Some(2));
     let fast = &models.entries["fast"];
-    assert_eq!((fast.profile, fast.successor.as_deref()), (Some(ProfileRule::Off), Some("amazon.newer")));
+    assert_eq!(
+        (fast.targets[0].profile, fast.successor.as_deref()),
+        (Some(ProfileRule::Off), Some("amazon.newer"))
+    );
     let capabilities = Capabilities {
         tools: Some(false),
         sampling: Some(SamplingRule::Either),
         max_output_tokens: NonZeroU32::new(9),
         ..Capabilities::default()
     };
-    assert_eq!(fast.capabilities, capabilities);
+    assert_eq!(fast.targets[0].capabilities, capabilities);
     assert_eq!(models.entries.len(), 2, "Bedrock is asked what is behind an ARN");
 }
 

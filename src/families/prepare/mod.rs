@@ -32,6 +32,8 @@ pub struct Terms<'a> {
     pub limits: ModelLimits,
     /// The client wants a stream.
     pub streaming: bool,
+    /// A whole reply may be put together from a stream.
+    pub folding: bool,
     /// The turns of the open tool loop are known to bring back all that the model thought in them.
     pub thoughts_complete: bool,
     /// Cache points are placed where the request has none.
@@ -72,6 +74,8 @@ pub struct Prepared {
 pub enum StreamingMode {
     /// The client wants a whole reply.
     Plain,
+    /// The client wants a whole reply, and the call is streamed: its body is that of a whole one.
+    Folded,
     /// The call is streamed.
     Native,
     /// The client gets a stream that is made of a whole reply: the model can't stream this.
@@ -100,8 +104,18 @@ pub fn prepare(
     mut request: Request,
     notes: &mut Notes,
 ) -> Result<Prepared, InvalidRequest> {
-    let Terms { family, model, forced, overrides, lessons, limits, streaming, thoughts_complete, cache } =
-        *terms;
+    let Terms {
+        family,
+        model,
+        forced,
+        overrides,
+        lessons,
+        limits,
+        streaming,
+        folding,
+        thoughts_complete,
+        cache,
+    } = *terms;
     let (kind, format) = chat_format(family, model, &request, forced);
     let able = family.capabilities(model, kind).with(&overrides).taught(lessons);
     let most = overrides.max_output_tokens.or(limits.max_output_tokens).or(able.max_output_tokens);
@@ -114,7 +128,8 @@ pub fn prepare(
     reasoning::thoughts(&mut request, &able, notes);
     let extras = service::extras(&request.service);
     // From here on it can do what it can do while it thinks, if it thinks.
-    let room = reasoning::Terms { most, limited, streaming, thoughts_complete };
+    let is_streamed = streaming || folding && format.has_one_body();
+    let room = reasoning::Terms { most, limited, streaming: is_streamed, thoughts_complete };
     let able = reasoning::effort(&mut request, &able, &room, notes);
     sampling::sampling(&mut request, &able, notes);
     sampling::draw(&mut request, &able, notes);
@@ -135,7 +150,9 @@ pub fn prepare(
     cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
     let aliases = Aliases::apply(&mut request, notes);
 
-    let streaming = match (streaming, able.tools_while_streaming || request.tools.is_empty()) {
+    let can_stream = able.tools_while_streaming || request.tools.is_empty();
+    let streaming = match (streaming, can_stream) {
+        (false, true) if is_streamed => StreamingMode::Folded,
         (false, _) => StreamingMode::Plain,
         (true, true) => StreamingMode::Native,
         (true, false) => {

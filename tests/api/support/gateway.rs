@@ -25,11 +25,12 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Everything by default, but retries without pauses, and no questions but the tests' own: what reaches the
-    /// simulator is theirs.
+    /// Everything by default, but retries without pauses and as many as a test provokes, and no questions but the tests' own:
+    /// what reaches the simulator is theirs.
     pub(crate) fn new() -> Self {
         Self { keys: Vec::new(), vars: BTreeMap::new(), options: Options::default(), upstream: None }
             .set("retry.base_delay", "0.001")
+            .set("retry.budget.min_per_second", "1000")
             .set("models.live.interval", "0")
     }
 
@@ -41,6 +42,11 @@ impl Setup {
     /// Asks another control plane than the simulator's.
     pub(crate) fn control(self, url: &str) -> Self {
         self.live().set("aws.control_endpoint_url", url)
+    }
+
+    /// Asks for a stream only where the client does.
+    pub(crate) fn unfolded(self) -> Self {
+        self.set("stream.upstream", "asked")
     }
 
     /// A key of the configuration, by its path, and its value in YAML.

@@ -51,6 +51,7 @@ impl Case {
             lessons: *lessons,
             limits: *limits,
             streaming: *streaming,
+            folding: false,
             thoughts_complete: *thoughts_complete,
             cache: false,
         };

@@ -1,0 +1,132 @@
+//! A chat at one target: its thoughts put back, bent to the model, made once or several times at once.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
+
+use super::attempt::{Answered, Ask};
+use super::fallback::{Errand, Stay};
+use super::heal::Draft;
+use super::retry::{self, Within};
+use super::{Fault, Gateway, Target, Trail, thoughts};
+use crate::chat::{Action, Request};
+
+/// A chat on its way along a route.
+pub(super) struct Chat<'a> {
+    pub(super) gateway: &'a Gateway,
+    /// As decoded. The last target takes it, those before it a copy.
+    pub(super) request: Option<Request>,
+    pub(super) streaming: bool,
+    /// Refuse what would be noted, whatever the target says.
+    pub(super) strict: bool,
+    pub(super) choices: u32,
+    pub(super) principal: Option<Arc<str>>,
+    pub(super) within: Within,
+}
+
+impl Errand for Chat<'_> {
+    type Answer = Vec<Answered>;
+
+    async fn run(
+        &mut self,
+        target: &Target,
+        stay: &Stay,
+        trail: &mut Trail,
+    ) -> (Result<Self::Answer, Fault>, u32) {
+        let request = if stay.has_others { self.request.clone() } else { self.request.take() };
+        let Some(request) = request else { return (Err(Fault::internal("a chat was given away twice")), 0) };
+        let mut made = 0;
+        (self.ask(request, target, stay, trail, &mut made).await, made)
+    }
+}
+
+impl Chat<'_> {
+    async fn ask(
+        &self,
+        mut request: Request,
+        target: &Target,
+        stay: &Stay,
+        trail: &mut Trail,
+        made: &mut u32,
+    ) -> Result<Vec<Answered>, Fault> {
+        let strict = self.strict || target.strict;
+        let owner = thoughts::Owner { principal: self.principal.clone(), model: target.base.base().into() };
+        let memory = self.gateway.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
+        let folding = self.gateway.policy.folding && !stay.turn.upstream().is_whole_only();
+        let mut ask = Ask { target, streaming: self.streaming, folding, memory, thoughts_complete: false };
+        let Some((thoughts, owner)) = memory else {
+            let draft = self.draft(ask, request, strict, trail)?;
+            return self.make(target, draft, stay, trail, made).await;
+        };
+        let found = thoughts.find(owner, &request, Instant::now());
+        // In case the model refuses what is put back.
+        let spare = (!found.is_empty() && !strict).then(|| request.clone());
+        found.restore(&mut request, &mut trail.notes);
+        ask.thoughts_complete = found.complete;
+        let draft = self.draft(ask, request, strict, trail)?;
+        let outcome = self.make(target, draft, stay, trail, made).await;
+        match (outcome, spare) {
+            (Err(fault), Some(spare)) if thoughts::refused(&fault) => {
+                tracing::debug!(target: "outcrop::thoughts", model = target.model.as_str(), "the model refused a thought that was put back");
+                thoughts.forget(&found);
+                trail.notes.add("messages", Action::Dropped, "thoughts_refused");
+                ask.thoughts_complete = false;
+                let draft = self.draft(ask, spare, strict, trail)?;
+                self.make(target, draft, stay, trail, made).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn draft<'d>(
+        &'d self,
+        ask: Ask<'d>,
+        request: Request,
+        strict: bool,
+        trail: &mut Trail,
+    ) -> Result<Draft<'d>, Fault> {
+        Draft::begin(ask, request, strict, &self.gateway.lessons, trail)
+    }
+
+    async fn make(
+        &self,
+        target: &Target,
+        draft: Draft<'_>,
+        stay: &Stay,
+        trail: &mut Trail,
+        made: &mut u32,
+    ) -> Result<Vec<Answered>, Fault> {
+        if self.choices == 1 {
+            let (outcome, took) = retry::run(self.gateway, target, draft, stay, &self.within, trail).await;
+            *made += took;
+            return Ok(vec![outcome?]);
+        }
+        self.make_all(target, &draft, stay, trail, made).await
+    }
+
+    /// The same call several times at once. The first that fails ends them all: a client that asked for three answers
+    /// isn't helped by two. The longest of them counts.
+    async fn make_all(
+        &self,
+        target: &Target,
+        draft: &Draft<'_>,
+        stay: &Stay,
+        trail: &mut Trail,
+        made: &mut u32,
+    ) -> Result<Vec<Answered>, Fault> {
+        let mut each: Vec<_> = (0..self.choices).map(|_| (trail.clone(), 0)).collect();
+        let runs = each.iter_mut().map(|(own, took)| async move {
+            let (outcome, made) =
+                retry::run(self.gateway, target, draft.clone(), stay, &self.within, own).await;
+            *took = made;
+            outcome
+        });
+        let outcome = try_join_all(runs).await;
+        *made += each.iter().map(|(_, took)| *took).max().unwrap_or_default();
+        for (own, _) in each {
+            trail.joined(own);
+        }
+        outcome
+    }
+}

@@ -1,0 +1,240 @@
+//! What is remembered of each target from call to call: its breaker, its retry budget, its permits.
+//!
+//! A target is a model, profile or ARN in a region. What is remembered outlives the configuration that named it, and
+//! targets that only clients have named are remembered as well, up to a number.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tower::retry::budget::{Budget as _, TpsBudget};
+
+use super::blame::Blame;
+use super::breaker::{Admitted, Breaker, BreakerPolicy, Change, Heard};
+use super::{Fault, Target};
+use crate::bedrock::ModelId;
+use crate::telemetry::{BreakerMetrics, Metrics};
+
+/// Most targets that are remembered.
+const MOST: usize = 1000;
+
+/// How long a retry budget looks back.
+const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
+/// How long a call waits for a permit of the last target that it can go to.
+const PERMIT_WAIT: Duration = Duration::from_millis(500);
+
+/// What holds for each target.
+#[derive(Debug, Clone, Copy)]
+pub struct UpstreamPolicy {
+    /// When it is left alone; `None`: never.
+    pub breaker: Option<BreakerPolicy>,
+    /// How much it may be asked again.
+    pub budget: BudgetPolicy,
+}
+
+/// How much a target may be asked again in all.
+#[derive(Debug, Clone, Copy)]
+pub struct BudgetPolicy {
+    /// Of all calls within ten seconds, such a share may be repeated: 0.1 is every tenth.
+    pub share: f32,
+    /// So many a second besides.
+    pub min_per_second: u32,
+}
+
+/// All targets that were called.
+pub(super) struct Upstreams {
+    policy: UpstreamPolicy,
+    metrics: Arc<Metrics>,
+    known: RwLock<HashMap<ModelId, Vec<(Box<str>, Arc<Upstream>)>>>,
+}
+
+impl Upstreams {
+    pub(super) fn new(policy: UpstreamPolicy, metrics: Arc<Metrics>) -> Self {
+        Self { policy, metrics, known: RwLock::default() }
+    }
+
+    /// What is remembered of a target, called in `region`.
+    pub(super) fn of(&self, target: &Target, region: &str) -> Arc<Upstream> {
+        let find = |known: &HashMap<ModelId, Vec<(Box<str>, Arc<Upstream>)>>| {
+            let places = known.get(&target.model)?;
+            let (_, upstream) = places.iter().find(|(place, _)| **place == *region)?;
+            (upstream.most == target.concurrency).then(|| Arc::clone(upstream))
+        };
+        if let Some(upstream) = find(&self.known.read().unwrap_or_else(PoisonError::into_inner)) {
+            return upstream;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(upstream) = find(&known) {
+            return upstream;
+        }
+        let fresh =
+            Arc::new(Upstream::new(self.policy, target, self.metrics.breaker(target.label(), region)));
+        if known.len() < MOST || known.contains_key(&target.model) {
+            let places = known.entry(target.model.clone()).or_default();
+            places.retain(|(place, _)| **place != *region);
+            places.push((region.into(), Arc::clone(&fresh)));
+        }
+        fresh
+    }
+}
+
+/// What is remembered of one target.
+pub(super) struct Upstream {
+    breaker: Option<Mutex<Breaker>>,
+    budget: TpsBudget,
+    permits: Option<Arc<Semaphore>>,
+    /// What the permits were made for.
+    most: Option<usize>,
+    /// It may not stream: an identity without the right to.
+    whole_only: AtomicBool,
+    metrics: BreakerMetrics,
+}
+
+impl Upstream {
+    fn new(policy: UpstreamPolicy, target: &Target, metrics: BreakerMetrics) -> Self {
+        let UpstreamPolicy { breaker, budget: BudgetPolicy { share, min_per_second } } = policy;
+        let most = target.concurrency;
+        Self {
+            breaker: breaker.map(|policy| Mutex::new(Breaker::new(policy))),
+            budget: TpsBudget::new(BUDGET_WINDOW, min_per_second, share),
+            permits: most.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))),
+            most,
+            whole_only: AtomicBool::new(false),
+            metrics,
+        }
+    }
+
+    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
+        Some(self.breaker.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Leave to call it, if its breaker gives any.
+    pub(super) fn turn(self: &Arc<Self>) -> Option<Turn> {
+        let admitted = self.breaker().map_or(Admitted::Freely, |mut breaker| breaker.admit(Instant::now()));
+        let is_probe = match admitted {
+            Admitted::Freely => false,
+            Admitted::AsProbe => true,
+            Admitted::No => return None,
+        };
+        Some(Turn { upstream: Arc::clone(self), is_probe: AtomicBool::new(is_probe) })
+    }
+
+    /// Leave to call it whatever its breaker says: there is no other.
+    pub(super) fn turn_anyway(self: &Arc<Self>) -> Turn {
+        self.turn().unwrap_or_else(|| Turn { upstream: Arc::clone(self), is_probe: AtomicBool::new(false) })
+    }
+
+    /// Whether its breaker would give no leave now.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.breaker().is_some_and(|breaker| breaker.refuses(Instant::now()))
+    }
+
+    /// A call to it begins, which allows a part of a retry.
+    pub(super) fn earn(&self) {
+        self.budget.deposit();
+    }
+
+    /// Takes a retry from the budget, if there is one in it.
+    pub(super) fn spend(&self) -> bool {
+        self.budget.withdraw()
+    }
+
+    /// A permit where calls are bounded. `may_wait`: there is nowhere else to go.
+    pub(super) async fn permit(
+        &self,
+        may_wait: bool,
+        deadline: Instant,
+    ) -> Result<Option<OwnedSemaphorePermit>, Fault> {
+        let Some(permits) = &self.permits else { return Ok(None) };
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+            return Ok(Some(permit));
+        }
+        if !may_wait {
+            return Err(Fault::Overloaded);
+        }
+        let until = deadline.min(Instant::now() + PERMIT_WAIT);
+        match timeout_at(until, Arc::clone(permits).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Some(permit)),
+            Ok(Err(_)) | Err(_) => Err(Fault::Overloaded),
+        }
+    }
+
+    /// Whether what is wanted whole can't be streamed from it.
+    pub(super) fn is_whole_only(&self) -> bool {
+        self.whole_only.load(Ordering::Relaxed)
+    }
+
+    fn hear(&self, heard: Heard, is_probe: bool) {
+        let change = self
+            .breaker()
+            .and_then(|mut breaker| breaker.hear(heard, is_probe, Instant::now(), fastrand::f64()));
+        match change {
+            Some(Change::Opened) => self.metrics.opened(),
+            Some(Change::Closed) => self.metrics.closed(),
+            None => {}
+        }
+    }
+}
+
+/// Leave to call a target. If it is the probe's, dropping it without a word makes way for another.
+pub(super) struct Turn {
+    upstream: Arc<Upstream>,
+    is_probe: AtomicBool,
+}
+
+impl Turn {
+    /// Whom it is for.
+    pub(super) fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
+    }
+
+    /// An attempt has committed.
+    pub(super) fn succeeded(&self) {
+        self.upstream.hear(Heard::Good, self.is_probe.swap(false, Ordering::Relaxed));
+    }
+
+    /// An attempt has failed.
+    pub(super) fn failed(&self, blame: Blame) {
+        if let Some(heard) = blame.heard() {
+            self.upstream.hear(heard, self.is_probe.swap(false, Ordering::Relaxed));
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.is_probe.swap(false, Ordering::Relaxed)
+            && let Some(mut breaker) = self.upstream.breaker()
+        {
+            breaker.give_up_probe(Instant::now());
+        }
+    }
+}
+
+/// What an answer holds of its target until it ends.
+pub(super) struct Held {
+    upstream: Arc<Upstream>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    pub(super) fn new(turn: &Turn, permit: Option<OwnedSemaphorePermit>) -> Self {
+        Self { upstream: Arc::clone(turn.upstream()), _permit: permit }
+    }
+
+    /// The target has refused to stream, and answered the same call whole.
+    pub(super) fn refuses_streams(&self) {
+        self.upstream.whole_only.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer broke after it had begun.
+    pub(super) fn broke(&self, fault: &Fault) {
+        if let Some(heard) = Blame::of(fault).heard() {
+            self.upstream.hear(heard, false);
+        }
+    }
+}
