@@ -2,11 +2,13 @@
 //! module.
 
 mod models;
+mod reload;
+mod watch;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tokio::runtime::Handle;
@@ -14,11 +16,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::auth::{KeyId, Keys};
-use crate::bedrock::{Aws, CredentialsUnavailable, Identity, Settings, StaticCredentials};
+use crate::bedrock::{Aws, CredentialsUnavailable, Identity, Settings, StaticCredentials, Transport};
 use crate::config::{self, Auth, Cache, Config, OnDisconnect, Origin, ThoughtStore};
 use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{Asking, Directory, Gateway, Listing, Routes, Rules, ThoughtLimits};
-use crate::http::{self, CredentialState, Edge, Health, Limits};
+use crate::http::{self, CredentialState, Edge, Health, Limits, Process};
 use crate::limits;
 use crate::listener::{
     self, Closed, FileLimit, Listener, Observer, Shutdown, Tls, TlsError, TlsFiles, Workers,
@@ -26,6 +28,9 @@ use crate::listener::{
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
 use models::{alias, guardrail, policy, profile_choice};
+use reload::Generation;
+pub use reload::{Applied, Reloader};
+pub use watch::Read;
 
 /// How often credentials are asked for while there are none.
 const CREDENTIALS_AGAIN: Duration = Duration::from_secs(5);
@@ -80,10 +85,9 @@ pub enum StartError {
 pub struct App {
     listener: Listener,
     admin: Option<Listener>,
-    edge: Arc<Edge>,
-    aws: Aws,
-    drain_delay: Duration,
-    grace: Duration,
+    reloader: Reloader,
+    shutdown: Shutdown,
+    metrics: Arc<Metrics>,
     /// Ends with the server.
     simulator: Option<Simulator>,
 }
@@ -97,29 +101,24 @@ impl App {
         } else {
             None
         };
-        let Parts { aws, gateway, metrics } = assemble(config, simulator.as_ref()).await?;
+        let way = Way::load(config, simulator.as_ref().map(Simulator::url)).await;
+        let metrics = new_metrics();
+        let gateway = assemble(config, &way, &metrics, None)?;
         let shutdown = Shutdown::new();
-        let edge = Arc::new(Edge {
-            gateway,
-            keys: keys(config),
-            admission: admission(config),
-            metrics,
-            health: Health::new(aws.region().to_owned(), simulate),
-            shutdown,
-            limits: Limits {
-                body: config.server.body_limit,
-                keep_alive: config.stream.keep_alive,
-                drain: drain(&config.stream),
-            },
+        let process = Process {
+            metrics: Arc::clone(&metrics),
+            health: Arc::new(Health::new(simulate)),
+            shutdown: shutdown.clone(),
             apart: Handle::current(),
             departed: TaskTracker::new(),
-        });
+        };
+        let edge = Arc::new(edge(config, gateway, process, None));
         let settings = listener_settings(config);
         let bind = |address, settings| async move {
             Listener::bind(address, settings).await.map_err(|error| StartError::Bind(address, error))
         };
         let tls = config.server.tls.as_ref().map(tls_files).map(Tls::load).transpose()?;
-        let listener = bind(config.server.listen, settings).await?.secured(tls);
+        let listener = bind(config.server.listen, settings).await?.secured(tls.clone());
         let admin = match config.server.admin {
             Some(address) => {
                 let max_connections = settings.max_connections.min(OPERATORS);
@@ -127,23 +126,27 @@ impl App {
             }
             None => None,
         };
-        let (drain_delay, grace) = (config.server.drain_delay, config.server.grace);
-        Ok(Self { listener, admin, edge, aws, drain_delay, grace, simulator })
+        let first = Generation { config: config.clone(), way: Arc::new(way), edge };
+        let reloader = Reloader::new(first, admin.is_some(), tls);
+        Ok(Self { listener, admin, reloader, shutdown, metrics, simulator })
     }
 
     /// What answers, without a server around it.
     pub async fn assemble(config: &Config) -> Result<Parts, StartError> {
-        assemble(config, None).await
+        let way = Way::load(config, None).await;
+        let metrics = new_metrics();
+        let gateway = assemble(config, &way, &metrics, None)?;
+        Ok(Parts { aws: way.aws, gateway, metrics })
     }
 
     /// The region that Bedrock is called in.
-    pub fn region(&self) -> &str {
-        self.aws.region()
+    pub fn region(&self) -> String {
+        self.reloader.latest().way.aws.region().to_owned()
     }
 
     /// Asks the chain of sources for credentials.
     pub async fn credentials(&self) -> Result<Identity, CredentialsUnavailable> {
-        self.aws.probe().await
+        self.reloader.latest().way.aws.probe().await
     }
 
     /// Where clients come in: the real port, also when 0 was asked for.
@@ -157,8 +160,8 @@ impl App {
     }
 
     /// What Bedrock says of its models; serving keeps it fresh.
-    pub fn directory(&self) -> &Arc<Directory> {
-        self.edge.gateway.routes().directory()
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(self.reloader.latest().edge.gateway.routes().directory())
     }
 
     /// The simulator that stands for Bedrock.
@@ -168,7 +171,12 @@ impl App {
 
     /// Moves the server through its stages, for whoever hears the signals.
     pub fn shutdown(&self) -> Shutdown {
-        self.edge.shutdown.clone()
+        self.shutdown.clone()
+    }
+
+    /// Puts other configurations in force.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Serves until the shutdown is through, on the caller's runtime.
@@ -179,22 +187,21 @@ impl App {
     /// The same, with clients' connections on `workers`. Everything that isn't for clients stays on the caller's
     /// runtime: accepting, operators, the watch over credentials, the simulator.
     async fn serve_on(self, workers: Workers) {
-        let Self { listener, admin, edge, aws, simulator, .. } = self;
-        let shutdown = edge.shutdown.clone();
-        let connections: Arc<dyn Observer> = Arc::new(Connections(Arc::clone(&edge.metrics)));
-        let public = http::public(&edge, admin.is_some());
-        let operators = http::admin(&edge);
+        let Self { listener, admin, reloader, shutdown, metrics, simulator } = self;
+        let connections: Arc<dyn Observer> = Arc::new(Connections(metrics));
+        let departed = reloader.latest().edge.departed.clone();
         let watch = tokio::spawn(unfailing("credentials", {
-            let edge = Arc::clone(&edge);
-            move || watch_credentials(aws.clone(), Arc::clone(&edge))
+            let reloader = reloader.clone();
+            move || watch_credentials(reloader.clone())
         }));
         let asking = tokio::spawn(unfailing("listings", {
-            let edge = Arc::clone(&edge);
+            let reloader = reloader.clone();
             move || {
-                let edge = Arc::clone(&edge);
-                async move { edge.gateway.stay_informed().await }
+                let reloader = reloader.clone();
+                async move { reloader.stay_informed().await }
             }
         }));
+        let (public, operators) = (reloader.public(), reloader.operators());
         let admin = async {
             if let Some(admin) = admin {
                 admin.serve(operators, shutdown.clone(), Arc::new(()), Workers::here()).await;
@@ -202,8 +209,8 @@ impl App {
         };
         tokio::join!(listener.serve(public, shutdown.clone(), connections, workers.clone()), admin);
         // Within the grace period: at its end they end by themselves.
-        edge.departed.close();
-        tokio::select! { () = edge.departed.wait() => {}, () = shutdown.forced() => {} }
+        departed.close();
+        tokio::select! { () = departed.wait() => {}, () = shutdown.forced() => {} }
         drop(workers);
         watch.abort();
         asking.abort();
@@ -211,18 +218,21 @@ impl App {
     }
 
     /// Serves with a thread for each core until SIGTERM or SIGINT, then lets what is in flight end within the grace period, and
-    /// the rest say that it is cut short. A second signal does that at once; a third one cuts.
-    pub async fn serve_until_signalled(self) -> std::io::Result<()> {
+    /// the rest say that it is cut short. A second signal does that at once; a third one cuts. On SIGHUP, and when it has
+    /// changed, the configuration is read again.
+    pub async fn serve_until_signalled(self, read: Read) -> std::io::Result<()> {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let workers = Workers::start(std::thread::available_parallelism()?.get())?;
         let shutdown = self.shutdown();
-        let (drain_delay, grace) = (self.drain_delay, self.grace);
+        let reloader = self.reloader();
+        let watch = watch::watch(reloader.clone(), read);
         let stages = async move {
             let mut signalled = async || {
                 tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" }
             };
             let name = signalled().await;
+            let config::Server { drain_delay, grace, .. } = reloader.latest().config.server;
             tracing::info!(signal = name, grace_s = grace.as_secs_f64(), "shutting down");
             shutdown.leave();
             let gently = async {
@@ -238,7 +248,11 @@ impl App {
             shutdown.force();
             std::future::pending::<()>().await;
         };
-        tokio::select! { () = self.serve_on(workers) => {}, () = stages => {} }
+        tokio::select! {
+            () = self.serve_on(workers) => {}
+            () = stages => {}
+            ended = watch => return ended,
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -254,15 +268,71 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
 }
 
-async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Parts, StartError> {
-    let aws = Aws::load(aws_settings(config, simulator)).await;
+fn new_metrics() -> Arc<Metrics> {
     let revision = option_env!("OUTCROP_REVISION").unwrap_or("unknown");
-    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
+    Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision))
+}
+
+/// The way to AWS, for as long as nothing of it is configured otherwise: credentials, connections, and a transport to each
+/// region.
+struct Way {
+    aws: Aws,
+    transports: Mutex<HashMap<Option<String>, Arc<dyn Transport>>>,
+    /// Where the simulator is that stands for Bedrock.
+    simulator: Option<String>,
+}
+
+impl Way {
+    async fn load(config: &Config, simulator: Option<String>) -> Self {
+        let aws = Aws::load(aws_settings(config, simulator.as_deref())).await;
+        Self { aws, transports: Mutex::default(), simulator }
+    }
+
+    /// Another, by another configuration.
+    async fn anew(&self, config: &Config) -> Self {
+        Self::load(config, self.simulator.clone()).await
+    }
+
+    /// `None` is the default region.
+    fn transport(&self, region: Option<&str>) -> Arc<dyn Transport> {
+        let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(transports.entry(region.map(str::to_owned)).or_insert_with(|| self.aws.transport(region)))
+    }
+}
+
+/// The gateway of a configuration. Where there is one `before` it, it goes on with what that has learnt; `true` if it goes
+/// the same way.
+fn assemble(
+    config: &Config,
+    way: &Way,
+    metrics: &Arc<Metrics>,
+    before: Option<(&Gateway, bool)>,
+) -> Result<Gateway, StartError> {
     let fetcher = fetch_settings(&config.fetch)
-        .map(|settings| Fetcher::new(settings, Arc::clone(&metrics)))
+        .map(|settings| Fetcher::new(settings, Arc::clone(metrics)))
         .transpose()?;
-    let gateway = gateway(config, &aws, fetcher, &metrics)?;
-    Ok(Parts { aws, gateway, metrics })
+    let directory = before.filter(|(_, same_way)| *same_way).map(|(gateway, _)| gateway.routes().directory());
+    let gateway = gateway(config, way, directory, fetcher, metrics)?;
+    Ok(match before {
+        Some((before, _)) => gateway.continuing(before),
+        None => gateway,
+    })
+}
+
+/// The edge of a configuration, and in the place of which.
+fn edge(config: &Config, gateway: Gateway, process: Process, before: Option<&Edge>) -> Edge {
+    Edge {
+        generation: before.map_or(1, |before| before.generation + 1),
+        gateway,
+        keys: keys(config),
+        admission: admission(config, before.map(|before| &before.admission)),
+        limits: Limits {
+            body: config.server.body_limit,
+            keep_alive: config.stream.keep_alive,
+            drain: drain(&config.stream),
+        },
+        process,
+    }
 }
 
 /// What may be fetched; `None`: nothing.
@@ -282,7 +352,7 @@ fn fetch_settings(config: &config::Fetch) -> Option<fetch::Settings> {
 }
 
 /// What of the configuration concerns AWS.
-fn aws_settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
+fn aws_settings(config: &Config, simulator: Option<&str>) -> Settings {
     let aws = &config.aws;
     let mut settings = Settings {
         // What nobody has chosen, an AWS profile may know better.
@@ -307,8 +377,8 @@ fn aws_settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
         settings = Settings {
             region: settings.region,
             connect_timeout: settings.connect_timeout,
-            endpoint_url: Some(simulator.url()),
-            control_endpoint_url: Some(simulator.url()),
+            endpoint_url: Some(simulator.to_owned()),
+            control_endpoint_url: Some(simulator.to_owned()),
             credentials: Some(StaticCredentials {
                 access_key_id: keys.access_key,
                 secret_access_key: keys.secret_key,
@@ -323,10 +393,12 @@ fn aws_settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
 
 fn gateway(
     config: &Config,
-    aws: &Aws,
+    way: &Way,
+    directory: Option<&Arc<Directory>>,
     fetcher: Option<Fetcher>,
     metrics: &Arc<Metrics>,
 ) -> Result<Gateway, StartError> {
+    let aws = &way.aws;
     let models = &config.models;
     let mut aliases = HashMap::new();
     for (name, entry) in &models.entries {
@@ -347,7 +419,12 @@ fn gateway(
         regions: [aws.region()].into_iter().chain(regions.iter().copied()).map(str::to_owned).collect(),
     };
     let transports =
-        regions.iter().map(|region| ((*region).to_owned(), aws.transport(Some(region)))).collect();
+        regions.iter().map(|region| ((*region).to_owned(), way.transport(Some(region)))).collect();
+    let directory = match directory {
+        Some(before) if *before.asking() == asking => Arc::clone(before),
+        Some(before) => Arc::new(Directory::new(Arc::new(aws.clone()), asking).continuing(before)),
+        None => Arc::new(Directory::new(Arc::new(aws.clone()), asking)),
+    };
     let rules = Rules {
         strict: config.strict,
         cache: config.cache == Cache::Auto,
@@ -360,11 +437,11 @@ fn gateway(
     let routes = Routes::new(
         aliases,
         config.default_model.value.clone(),
-        aws.transport(None),
+        way.transport(None),
         aws.region().to_owned(),
         transports,
         rules,
-        Arc::new(Directory::new(Arc::new(aws.clone()), asking)),
+        directory,
     );
     for successor in routes.successors() {
         if let Err(error) = routes.locate(successor) {
@@ -393,8 +470,8 @@ fn keys(config: &Config) -> Option<Keys> {
     }
 }
 
-/// What may be taken, by all and by each key.
-fn admission(config: &Config) -> limits::Limits {
+/// What may be taken, by all and by each key, and what is taken already.
+fn admission(config: &Config, before: Option<&limits::Limits>) -> limits::Limits {
     let config::Limits { concurrency, body_bytes, queue_length, queue_wait, per_key, keys: own } =
         &config.limits;
     let settings = limits::Settings {
@@ -408,7 +485,11 @@ fn admission(config: &Config) -> limits::Limits {
         Auth::Open => Vec::new(),
         Auth::Keys(keys) => keys.iter().map(|key| (key.id.clone(), limits_of(&key.id))).collect(),
     };
-    limits::Limits::new(&settings, key_limits(per_key), keys, Instant::now())
+    let (nobody, now) = (key_limits(per_key), Instant::now());
+    match before {
+        Some(before) => before.continued(&settings, nobody, keys, now),
+        None => limits::Limits::new(&settings, nobody, keys, now),
+    }
 }
 
 fn key_limits(limits: &config::KeyLimits) -> limits::KeyLimits {
@@ -459,10 +540,13 @@ fn listener_settings(config: &Config) -> listener::Settings {
 }
 
 /// Asks the chain for credentials in the background and tells `/readyz` what it says.
-async fn watch_credentials(aws: Aws, edge: Arc<Edge>) {
+async fn watch_credentials(reloader: Reloader) {
     let mut told = false;
+    let mut follow = reloader.follow();
     loop {
-        let pause = match aws.probe().await {
+        let generation = Arc::clone(&follow.borrow_and_update());
+        let Generation { way, edge, config: _ } = &*generation;
+        let pause = match way.aws.probe().await {
             Ok(identity) => {
                 if !told {
                     tracing::info!(source = %identity.source, "credentials resolved");
@@ -481,7 +565,8 @@ async fn watch_credentials(aws: Aws, edge: Arc<Edge>) {
                 CREDENTIALS_AGAIN
             }
         };
-        tokio::time::sleep(pause).await;
+        // The sender is the reloader's, so it doesn't end.
+        tokio::select! { () = tokio::time::sleep(pause) => {}, _ = follow.changed() => {} }
     }
 }
 

@@ -102,6 +102,11 @@ impl Config {
     pub fn to_yaml_redacted(&self) -> String {
         effective::to_yaml(&self.effective)
     }
+
+    /// The keys, by their dotted paths, that have other values in `other`. Never a value: it may be a secret.
+    pub fn changes(&self, other: &Self) -> Vec<String> {
+        effective::changes(&self.effective, &other.effective)
+    }
 }
 
 /// Where a configuration comes from.

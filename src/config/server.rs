@@ -18,6 +18,8 @@ pub struct Server {
     pub admin: Option<SocketAddr>,
     /// The API's certificate; `None` is plain HTTP.
     pub tls: Option<Tls>,
+    /// How often the configuration and the certificate are looked at; `None`: when told to.
+    pub watch: Option<Duration>,
     /// The longest request body, in bytes.
     pub body_limit: usize,
     /// Connections open at once.
@@ -77,6 +79,7 @@ impl Server {
         let listen = section.read("listen", scalar::listen);
         let admin = section.optional("admin", scalar::listen);
         let tls = Tls::read(section.section("tls"));
+        let watch = section.read("watch", scalar::seconds_or_off);
         let body_limit = section.read("body_limit", scalar::size);
         let max_connections = section.read("max_connections", scalar::count);
         let header_timeout = section.read("header_timeout", scalar::positive_seconds);
@@ -98,6 +101,7 @@ impl Server {
             listen: listen?,
             admin: admin?,
             tls: tls?,
+            watch: watch?,
             body_limit: body_limit?,
             max_connections: max_connections?,
             header_timeout: header_timeout?,

@@ -20,7 +20,6 @@ use super::Edge;
 #[derive(Debug)]
 pub struct Health {
     started: Instant,
-    region: String,
     simulated: bool,
     credentials: Mutex<CredentialState>,
 }
@@ -43,13 +42,8 @@ pub enum CredentialState {
 
 impl Health {
     /// Of a process that has just begun.
-    pub fn new(region: String, simulated: bool) -> Self {
-        Self {
-            started: Instant::now(),
-            region,
-            simulated,
-            credentials: Mutex::new(CredentialState::Resolving),
-        }
+    pub fn new(simulated: bool) -> Self {
+        Self { started: Instant::now(), simulated, credentials: Mutex::new(CredentialState::Resolving) }
     }
 
     /// Whoever asks the chain says here what it found.
@@ -72,6 +66,7 @@ struct Report {
     status: &'static str,
     version: &'static str,
     uptime_seconds: u64,
+    configuration: u64,
     region: String,
     simulated: bool,
     default_model: String,
@@ -125,7 +120,8 @@ pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
         status,
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: edge.health.started.elapsed().as_secs(),
-        region: edge.health.region.clone(),
+        configuration: edge.generation,
+        region: edge.gateway.routes().default_region().to_owned(),
         simulated: edge.health.simulated,
         default_model: edge.gateway.routes().default_model().to_owned(),
         credentials,

@@ -21,6 +21,7 @@ mod record;
 mod spec;
 mod sse;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,26 +39,43 @@ use crate::limits;
 use crate::listener::Shutdown;
 use crate::telemetry::Metrics;
 
-/// What every handler can see.
+/// What every handler can see: one configuration, and what outlives it. A request keeps the edge that it came in by.
 pub struct Edge {
+    /// Which configuration of this process it is, from 1.
+    pub generation: u64,
     /// Runs chats and embeddings.
     pub gateway: Gateway,
     /// Who may come in; `None` lets everybody.
     pub keys: Option<Keys>,
     /// How much at once.
     pub admission: limits::Limits,
+    /// The edge's bounds.
+    pub limits: Limits,
+    /// The same for all configurations of the process.
+    pub process: Process,
+}
+
+/// What is the process's, whatever its configuration. Clones are the same.
+#[derive(Clone)]
+pub struct Process {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What probes and operators are told.
-    pub health: Health,
+    pub health: Arc<Health>,
     /// Whether the process is on its way out.
     pub shutdown: Shutdown,
-    /// The edge's bounds.
-    pub limits: Limits,
     /// A runtime on which long work holds up no connection.
     pub apart: Handle,
     /// Calls that may go on without their clients.
     pub departed: TaskTracker,
+}
+
+impl Deref for Edge {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
 }
 
 /// The edge's bounds.

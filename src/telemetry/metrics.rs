@@ -11,12 +11,12 @@ use std::time::{Instant, SystemTime};
 use http::Method;
 use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
 use super::by_model::{BreakerMetrics, ByModel, ModelMetrics};
-use super::labels::{Disconnect, Endpoint, Label, Outcome, QueueOutcome, TurnedAway};
+use super::labels::{Disconnect, Endpoint, Label, Outcome, QueueOutcome, Reload, TurnedAway};
 use super::process;
 
 /// Distinct model labels; further ones share [`OTHER_MODEL`]. A hundred or so series hang on each.
@@ -37,6 +37,8 @@ pub struct Metrics {
     streams_in_flight: IntGauge,
     calls_in_flight: IntGauge,
     drains_in_flight: IntGauge,
+    reloads: IntCounterVec,
+    reloaded: Gauge,
     turned_away: IntCounterVec,
     queue_length: IntGauge,
     queue_wait: HistogramVec,
@@ -83,6 +85,15 @@ impl Metrics {
             drains_in_flight: make.gauge(Opts::new(
                 "outcrop_drains_in_flight",
                 "Calls that are read on after their client has left.",
+            )),
+            reloads: make.counters(
+                "outcrop_config_reloads_total",
+                "Times that the configuration or the certificate was read again, by what came of it.",
+                &["outcome"],
+            ),
+            reloaded: make.register(Gauge::new(
+                "outcrop_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was last read without a mistake.",
             )),
             turned_away: make.counters(
                 "outcrop_turned_away_total",
@@ -158,6 +169,15 @@ impl Metrics {
     #[must_use = "the call is in flight for as long as the guard lives"]
     pub fn drain_begun(&self) -> InFlight {
         InFlight::new(&self.drains_in_flight)
+    }
+
+    /// The configuration was read again.
+    pub fn config_read(&self, outcome: Reload) {
+        self.reloads.with_label_values(&[outcome.as_str()]).inc();
+        if outcome != Reload::Rejected {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            self.reloaded.set(now.as_secs_f64());
+        }
     }
 
     /// A request waits for a permit, until the guard drops.

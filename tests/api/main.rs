@@ -26,6 +26,7 @@ mod panics;
 #[cfg(unix)]
 mod process;
 mod reasoning;
+mod reload;
 mod requests;
 mod retries;
 mod routing;

@@ -16,7 +16,7 @@ use outcrop::gateway::{
     Asking, Bounds, BudgetPolicy, Deadlines, Directory, Gateway, Listing, Policy, ProfileChoice, RetryPolicy,
     Routes, Rules, UpstreamPolicy,
 };
-use outcrop::http::{self, Edge, Health};
+use outcrop::http::{self, Edge, Health, Process};
 use outcrop::limits::{KeyLimits, Limits, Settings};
 use outcrop::listener::{self, Listener, Shutdown, Workers};
 use outcrop::simulator::Frame;
@@ -144,15 +144,18 @@ impl Server {
             body_bytes: Some(4 << 20),
         };
         let edge = Arc::new(Edge {
+            generation: 1,
             gateway,
             keys: None,
             admission: Limits::new(&settings, KeyLimits::default(), Vec::new(), Instant::now()),
-            metrics: Arc::clone(&metrics),
-            health: Health::new("us-east-1".to_owned(), false),
-            shutdown: Shutdown::new(),
             limits: http::Limits { body: 1 << 20, keep_alive: None, drain: None },
-            apart: Handle::current(),
-            departed: TaskTracker::new(),
+            process: Process {
+                metrics: Arc::clone(&metrics),
+                health: Arc::new(Health::new(false)),
+                shutdown: Shutdown::new(),
+                apart: Handle::current(),
+                departed: TaskTracker::new(),
+            },
         });
         let listener =
             Listener::bind(([127, 0, 0, 1], 0).into(), listener::Settings::default()).await.unwrap();
