@@ -331,6 +331,10 @@ fn edge(config: &Config, gateway: Gateway, process: Process, before: Option<&Edg
             keep_alive: config.stream.keep_alive,
             drain: drain(&config.stream),
         },
+        cors: config.server.cors.as_ref().map(|config::Cors { origins, max_age }| http::Cors {
+            origins: origins.clone(),
+            max_age: *max_age,
+        }),
         process,
     }
 }

@@ -48,7 +48,7 @@ pub use models::{
 pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
-pub use server::{Server, Tls};
+pub use server::{Cors, Server, Tls};
 pub use upstream::{Breaker, Embeddings, OnDisconnect, Retry, RetryBudget, Stream, Timeout, UpstreamStreams};
 
 /// Every key with its default: the lowest layer, and the reference that `outcrop` can print.

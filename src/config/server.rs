@@ -5,9 +5,13 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::uri::Authority;
+
 use super::error::Problem;
 use super::scalar;
 use super::section::Section;
+use super::tree::Node;
 
 /// The listeners and their limits.
 #[derive(Debug, Clone)]
@@ -18,6 +22,8 @@ pub struct Server {
     pub admin: Option<SocketAddr>,
     /// The API's certificate; `None` is plain HTTP.
     pub tls: Option<Tls>,
+    /// Whose pages may call; `None`: nobody's.
+    pub cors: Option<Cors>,
     /// How often the configuration and the certificate are looked at; `None`: when told to.
     pub watch: Option<Duration>,
     /// The longest request body, in bytes.
@@ -38,6 +44,41 @@ pub struct Server {
     pub drain_delay: Duration,
     /// From then on, for requests under way.
     pub grace: Duration,
+}
+
+/// Which web pages' scripts may read answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    /// Of these origins; `None`: of any.
+    pub origins: Option<Vec<HeaderValue>>,
+    /// How long a browser may remember that it may.
+    pub max_age: Duration,
+}
+
+impl Cors {
+    #[expect(clippy::option_option, reason = "outside: was it readable; inside: was it set")]
+    fn read(mut section: Section<'_>) -> Option<Option<Self>> {
+        let origins = section.list("origins", |item| item.read_here(origin));
+        let max_age = section.read("max_age", scalar::seconds);
+        let (origins, max_age) = (origins?, max_age?);
+        Some((!origins.is_empty()).then(|| Self { origins: origins.into_iter().collect(), max_age }))
+    }
+}
+
+/// `https://chat.example.com`, as a browser writes it; `None` is `*`. Whatever else stood here would match nothing, and
+/// nobody would know.
+fn origin(node: &Node) -> Result<Option<HeaderValue>, Problem> {
+    let text = scalar::text(node)?;
+    if text == "*" {
+        return Ok(None);
+    }
+    let wrong = || scalar::invalid(&text, "an origin such as https://chat.example.com, or \"*\"");
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(wrong)?;
+    let is_whole = rest.parse::<Authority>().is_ok_and(|authority| authority.as_str() == rest);
+    if !is_whole || rest.contains('@') || rest.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(wrong());
+    }
+    HeaderValue::from_str(&text).map_err(|_| wrong()).map(Some)
 }
 
 /// PEM files.
@@ -79,6 +120,7 @@ impl Server {
         let listen = section.read("listen", scalar::listen);
         let admin = section.optional("admin", scalar::listen);
         let tls = Tls::read(section.section("tls"));
+        let cors = Cors::read(section.section("cors"));
         let watch = section.read("watch", scalar::seconds_or_off);
         let body_limit = section.read("body_limit", scalar::size);
         let max_connections = section.read("max_connections", scalar::count);
@@ -101,6 +143,7 @@ impl Server {
             listen: listen?,
             admin: admin?,
             tls: tls?,
+            cors: cors?,
             watch: watch?,
             body_limit: body_limit?,
             max_connections: max_connections?,

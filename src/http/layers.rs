@@ -10,13 +10,15 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
-use super::Edge;
 use super::admit::admit;
 use super::authenticate::authenticate;
 use super::error::ApiError;
 use super::record::record;
+use super::{Cors, Edge};
 
 /// For every path, the unknown ones too. The last layer added is the outermost.
 pub(super) fn everything(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router {
@@ -37,6 +39,25 @@ pub(super) fn authenticated(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Rout
         // Around everything that can take long.
         .layer(from_fn_with_state(Arc::clone(edge), until_closing))
         .layer(from_fn(api_headers))
+}
+
+/// For pages in browsers, where that is wanted. Outside `authenticated`, for a browser asks whether it may ask without showing a
+/// key. Credentials of the browser's own (cookies, client certificates) are never allowed: a key is something that
+/// a page sends, and with `*` that is the only safe kind.
+pub(super) fn readable_by_pages(router: Router<Arc<Edge>>, cors: Option<&Cors>) -> Router<Arc<Edge>> {
+    let Some(Cors { origins, max_age }) = cors else { return router };
+    let origins = match origins {
+        Some(origins) => AllowOrigin::list(origins.iter().cloned()),
+        None => AllowOrigin::any(),
+    };
+    let layer = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        // The wildcard would leave `Authorization` out.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(ExposeHeaders::any())
+        .max_age(*max_age);
+    router.layer(layer)
 }
 
 /// What has no answer when the grace period ends gets one. An answer that has begun sees to its own end (`sse`).

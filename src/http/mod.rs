@@ -25,6 +25,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::HeaderValue;
 use axum::Router;
 use axum::routing::{get, post};
 use tokio::runtime::Handle;
@@ -51,6 +52,8 @@ pub struct Edge {
     pub admission: limits::Limits,
     /// The edge's bounds.
     pub limits: Limits,
+    /// Whose pages may call from a browser; `None`: nobody's.
+    pub cors: Option<Cors>,
     /// The same for all configurations of the process.
     pub process: Process,
 }
@@ -89,6 +92,15 @@ pub struct Limits {
     pub drain: Option<Drain>,
 }
 
+/// Which web pages' scripts may read answers.
+#[derive(Debug, Clone)]
+pub struct Cors {
+    /// Of these origins; `None`: of any.
+    pub origins: Option<Vec<HeaderValue>>,
+    /// How long a browser may remember that it may.
+    pub max_age: Duration,
+}
+
 /// Everything a client can ask. With `admin` apart, what is only for operators is not here.
 pub fn public(edge: &Arc<Edge>, admin_apart: bool) -> Router {
     // What calls a model is admitted; the rest is answered from memory.
@@ -98,7 +110,7 @@ pub fn public(edge: &Arc<Edge>, admin_apart: bool) -> Router {
     let api = layers::admitted(calls, edge)
         .route("/v1/models", get(models::list).fallback(layers::get_only))
         .route("/v1/models/{*id}", get(models::retrieve).fallback(layers::get_only));
-    let api = layers::authenticated(api, edge);
+    let api = layers::readable_by_pages(layers::authenticated(api, edge), edge.cors.as_ref());
     let router = if admin_apart { api.merge(probes()) } else { api.merge(operations()) };
     layers::everything(router, edge)
 }

@@ -10,6 +10,7 @@
 mod auth;
 mod chat;
 mod choices;
+mod cors;
 mod departure;
 mod embeddings;
 mod errors;

@@ -149,6 +149,7 @@ impl Server {
             keys: None,
             admission: Limits::new(&settings, KeyLimits::default(), Vec::new(), Instant::now()),
             limits: http::Limits { body: 1 << 20, keep_alive: None, drain: None },
+            cors: None,
             process: Process {
                 metrics: Arc::clone(&metrics),
                 health: Arc::new(Health::new(false)),

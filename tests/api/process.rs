@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use outcrop::simulator::{Credentials, Options, Simulator};
@@ -232,4 +233,102 @@ async fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let mut numbers = files.split_whitespace().filter(|word| word.parse::<u64>().is_ok());
     assert_eq!(numbers.next(), numbers.next(), "{files}");
+}
+
+/// A server whose configuration is a file that a test may change.
+struct Reloading {
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Reloading {
+    /// `link` is where the file is, below the folder.
+    fn start(link: &str, prepare: impl FnOnce(&Path), watch: &str) -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        prepare(folder.path());
+        let path = folder.path().join(link).display().to_string();
+        let watch = format!("server.watch={watch}");
+        let arguments =
+            ["serve", "--simulate", "--listen", "127.0.0.1:0", "--config", &path, "--set", &watch];
+        Self { server: Server::start(&arguments), folder }
+    }
+
+    /// Waits until this configuration is in force.
+    async fn until(&self, default_model: &str, generation: u64) {
+        let health = async || Request::get("/health").send(self.server.address).await;
+        let wanted = (serde_json::json!(default_model), serde_json::json!(generation));
+        loop {
+            let health = health().await.json();
+            if (health["default_model"].clone(), health["configuration"].clone()) == wanted {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn default_model(name: &str) -> String {
+    format!("default_model: {name}\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_is_read_again_and_a_wrong_one_is_not_believed() {
+    let write = |folder: &Path, text: &str| std::fs::write(folder.join("outcrop.yaml"), text).unwrap();
+    let reloading = Reloading::start("outcrop.yaml", |folder| write(folder, &default_model("one")), "0.02");
+    let folder = reloading.folder.path();
+    reloading.until("one", 1).await;
+    write(folder, &default_model("two"));
+    reloading.until("two", 2).await;
+    write(folder, "default_model: three\nretry: {max_attempts: 0}\nno_such_key: 1\n");
+    let rejected = "outcrop_config_reloads_total{outcome=\"rejected\"} 1";
+    while !Request::get("/metrics").send(reloading.server.address).await.text().contains(rejected) {}
+    reloading.until("two", 2).await;
+    // As an editor does it.
+    write(folder, "");
+    std::fs::write(folder.join("new"), default_model("four")).unwrap();
+    std::fs::rename(folder.join("new"), folder.join("outcrop.yaml")).unwrap();
+    let health = async || Request::get("/health").send(reloading.server.address).await.json();
+    while health().await["default_model"] != "four" {}
+
+    reloading.server.signal("TERM");
+    let (code, said) = reloading.server.ended();
+    assert_eq!(code, Some(0));
+    for words in ["outcrop.yaml:2:", "retry.max_attempts", "outcrop.yaml:3:", "no_such_key"] {
+        assert!(said.contains(words), "no {words} in\n{said}");
+    }
+}
+
+/// Kubernetes mounts a ConfigMap so: the file is a link into `..data`, which is a link to a folder, and is swapped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_swapped_above_the_file_is_a_change() {
+    let version = |folder: &Path, name: &str| {
+        let dated = format!("..{name}");
+        std::fs::create_dir(folder.join(&dated)).unwrap();
+        std::fs::write(folder.join(&dated).join("outcrop.yaml"), default_model(name)).unwrap();
+        std::os::unix::fs::symlink(dated, folder.join("..data_tmp")).unwrap();
+        std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    };
+    let prepare = |folder: &Path| {
+        version(folder, "first");
+        std::os::unix::fs::symlink("..data/outcrop.yaml", folder.join("outcrop.yaml")).unwrap();
+    };
+    let reloading = Reloading::start("outcrop.yaml", prepare, "0.02");
+    reloading.until("first", 1).await;
+    version(reloading.folder.path(), "second");
+    reloading.until("second", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_reads_the_file_again_where_nobody_watches_it() {
+    let write = |folder: &Path, text: &str| std::fs::write(folder.join("outcrop.yaml"), text).unwrap();
+    let reloading = Reloading::start("outcrop.yaml", |folder| write(folder, &default_model("one")), "0");
+    reloading.until("one", 1).await;
+    write(reloading.folder.path(), &default_model("two"));
+    reloading.server.signal("HUP");
+    reloading.until("two", 2).await;
+    // A reload that changes nothing is no other configuration, and nobody's end.
+    reloading.server.signal("HUP");
+    let unchanged = "outcrop_config_reloads_total{outcome=\"unchanged\"} 1";
+    while !Request::get("/metrics").send(reloading.server.address).await.text().contains(unchanged) {}
+    reloading.until("two", 2).await;
 }

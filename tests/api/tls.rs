@@ -149,6 +149,28 @@ async fn half_a_handshake_has_the_time_of_a_head() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_certificate_is_for_new_connections_and_a_wrong_one_for_none() {
+    let folder = TempDir::new().unwrap();
+    let gateway = secured(&folder).start().await;
+    let before = PLAIN.connect(&gateway).await.unwrap();
+
+    write(folder.path(), STRANGER);
+    gateway.reloader.take_certificate();
+    assert!(PLAIN.ask(&gateway).await.is_err(), "another authority's by now");
+    let renewed = Client { roots: STRANGER, ..PLAIN };
+    assert!(renewed.ask(&gateway).await.unwrap().starts_with("HTTP/1.1 200"));
+    assert!(ask(before).await.unwrap().starts_with("HTTP/1.1 200"), "who is in stays in");
+
+    // Half of a renewal: the key doesn't fit yet.
+    std::fs::write(folder.path().join("cert.pem"), certificate::leaf_pem(AUTHORITY, HOST).0).unwrap();
+    gateway.reloader.take_certificate();
+    assert!(renewed.ask(&gateway).await.is_ok());
+    write(folder.path(), AUTHORITY);
+    gateway.reloader.take_certificate();
+    assert!(PLAIN.ask(&gateway).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_healthcheck_asks_this_machine_over_tls_too() {
     let folder = TempDir::new().unwrap();
     let gateway = secured(&folder).start().await;
