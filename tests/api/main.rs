@@ -31,6 +31,8 @@ mod reload;
 mod requests;
 mod retries;
 mod routing;
+#[cfg(unix)]
+mod secrets;
 mod streaming;
 mod support;
 mod tls;

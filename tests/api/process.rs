@@ -26,9 +26,9 @@ fn outcrop(arguments: &[&str]) -> Command {
 }
 
 /// A server that dies with its test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     admin: Option<SocketAddr>,
     said: Option<std::thread::JoinHandle<String>>,
 }
@@ -39,7 +39,7 @@ impl Server {
         Self::started(outcrop(arguments))
     }
 
-    fn started(mut command: Command) -> Self {
+    pub(crate) fn started(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
@@ -55,7 +55,7 @@ impl Server {
         Self { child, address, admin, said: Some(said) }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
@@ -71,7 +71,7 @@ impl Server {
     }
 
     /// Its exit code, and what it said while it served.
-    fn ended(mut self) -> (Option<i32>, String) {
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
         let code = self.child.wait().unwrap().code();
         (code, self.said.take().unwrap().join().unwrap())
     }
