@@ -10,8 +10,8 @@ use crate::config::{
 };
 use crate::families::{self, FormatKind, Overrides, Sampling};
 use crate::gateway::{
-    Alias, AliasTarget, Bounds, BreakerPolicy, BudgetPolicy, Deadlines, Policy, ProfileChoice, RetryPolicy,
-    Timeouts, UpstreamPolicy,
+    Alias, AliasTarget, Bounds, BreakerPolicy, BudgetPolicy, Deadlines, Folding, Policy, ProfileChoice,
+    RetryPolicy, Timeouts, UpstreamPolicy,
 };
 
 /// How calls are made.
@@ -46,7 +46,11 @@ pub(super) fn policy(config: &Config) -> Policy {
             choices: config.max_choices.get(),
             embedding_calls: usize::try_from(config.embeddings.concurrency.get()).unwrap_or(usize::MAX),
         },
-        folding: config.stream.upstream == UpstreamStreams::Always,
+        folding: match config.stream.upstream {
+            UpstreamStreams::Auto => Folding::Long,
+            UpstreamStreams::Always => Folding::Always,
+            UpstreamStreams::Asked => Folding::Never,
+        },
     }
 }
 

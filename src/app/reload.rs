@@ -119,7 +119,11 @@ impl Reloader {
         let fixed =
             keys.iter().filter(|key| FIXED.iter().any(|fixed| is_below(key, fixed))).cloned().collect();
         let same_way = !keys.iter().any(|key| is_below(key, "aws") || key == "timeout.connect");
-        let way = if same_way { Arc::clone(&before.way) } else { Arc::new(before.way.anew(&config).await) };
+        let way = if same_way {
+            Arc::clone(&before.way)
+        } else {
+            Arc::new(Box::pin(before.way.anew(&config)).await)
+        };
         let process: Process = before.edge.process.clone();
         let gateway = assemble(&config, &way, &process.metrics, Some((&before.edge.gateway, same_way)))?;
         let edge = Arc::new(edge(&config, gateway, process, Some(&before.edge)));
@@ -147,7 +151,7 @@ impl Reloader {
                 return metrics.config_read(Reload::Rejected);
             }
         };
-        match self.apply(config).await {
+        match Box::pin(self.apply(config)).await {
             Ok(Applied::Unchanged) => {
                 tracing::info!(target: "outcrop::reload", "the configuration says what is in force already");
                 metrics.config_read(Reload::Unchanged);

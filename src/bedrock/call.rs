@@ -39,6 +39,7 @@ impl Operation {
     }
 
     /// The same that answers with an event stream.
+    #[must_use]
     pub fn streamed(self) -> Self {
         match self {
             Self::Converse | Self::ConverseStream => Self::ConverseStream,
@@ -47,6 +48,7 @@ impl Operation {
     }
 
     /// The same that answers whole.
+    #[must_use]
     pub fn whole(self) -> Self {
         match self {
             Self::Converse | Self::ConverseStream => Self::Converse,

@@ -224,7 +224,7 @@ async fn serve_command(config: Config, read: Read, simulate: bool) -> Outcome {
         Err(_elapsed) => "still being looked for".to_owned(),
     };
     complain(&greeting(&config, &app, &source));
-    let served = app.serve_until_signalled(read).await;
+    let served = Box::pin(app.serve_until_signalled(read)).await;
     telemetry::logs::flush();
     served?;
     Ok(ExitCode::SUCCESS)

@@ -157,6 +157,8 @@ pub struct Stream {
 /// Which calls of Bedrock are streamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamStreams {
+    /// Those whose client wants a stream, and those whose reply may be long.
+    Auto,
     /// All that can be: an answer that is wanted whole is put together here.
     Always,
     /// Those whose client wants a stream.
@@ -178,7 +180,11 @@ impl Stream {
             &[("cancel", OnDisconnect::Cancel), ("drain", OnDisconnect::Drain)];
         let keep_alive = section.read("keep_alive", scalar::seconds_or_off);
         let upstream = section.read("upstream", |node| {
-            let words = [("always", UpstreamStreams::Always), ("asked", UpstreamStreams::Asked)];
+            let words = [
+                ("auto", UpstreamStreams::Auto),
+                ("always", UpstreamStreams::Always),
+                ("asked", UpstreamStreams::Asked),
+            ];
             scalar::choice(node, &words)
         });
         let on_disconnect = section.read("on_disconnect", |node| scalar::choice(node, POLICIES));

@@ -1,5 +1,7 @@
 //! One try: send, decode, up to the commit point.
 
+use std::time::Duration;
+
 use futures_util::stream::StreamExt as _;
 use tokio::time::timeout;
 
@@ -30,8 +32,8 @@ pub(super) struct ChatPlan {
 pub(super) struct Ask<'a> {
     pub(super) target: &'a Target,
     pub(super) streaming: bool,
-    /// A whole reply may be put together from a stream.
-    pub(super) folding: bool,
+    /// A whole reply of more than so many tokens is put together from a stream; `None`: none is.
+    pub(super) folding: Option<u32>,
     /// Where signed thoughts are kept, and for whom.
     pub(super) memory: Option<(&'a Thoughts, &'a Owner)>,
     /// The turns of the open tool loop bring all their thoughts.
@@ -132,7 +134,9 @@ impl ChatPlan {
     }
 
     async fn whole(&self, target: &Target, within: &Within, trail: &mut Trail) -> Result<Vec<Event>, Fault> {
-        let reply = whole_reply(&self.invocation, target, within, trail).await?;
+        // A short one is complete in the time that a long one may take to begin.
+        let limit = (self.mode == StreamingMode::Short).then_some(within.limits.first_event);
+        let reply = whole_reply(&self.invocation, target, within, limit, trail).await?;
         let mut events = Vec::new();
         self.format.decode(&reply, &mut events)?;
         if let Some(mut cutter) = self.cutter() {
@@ -208,7 +212,7 @@ impl Plan for ChatPlan {
                 let stream = self.begin(target, within, trail).await?;
                 Ok(Answered::Whole(self.fold(stream, trail).await?))
             }
-            StreamingMode::Plain => {
+            StreamingMode::Plain | StreamingMode::Short => {
                 let events = self.whole(target, within, trail).await?;
                 Ok(Answered::Whole(Response::assemble(events)?))
             }
@@ -236,16 +240,21 @@ pub(super) fn rerouted(invocation: &mut Invocation, profile: ModelId, trail: &mu
     invocation.model = profile;
 }
 
-/// Makes a call that is answered whole, within the call's time.
+/// Makes a call that is answered whole, within the call's time, and within `limit`.
 pub(super) async fn whole_reply(
     invocation: &Invocation,
     target: &Target,
     within: &Within,
+    limit: Option<Duration>,
     trail: &mut Trail,
 ) -> Result<Reply, Fault> {
+    let left = within.left()?;
+    let (wait, phase, limit) = match limit {
+        Some(limit) if limit < left => (limit, Phase::Reply, limit),
+        Some(_) | None => (left, Phase::Total, within.limits.total),
+    };
     let call = target.transport.invoke(invocation.clone());
-    let ended = |_| Fault::Deadline(Phase::Total, within.limits.total);
-    let reply = timeout(within.left()?, call).await.map_err(ended)?;
+    let reply = timeout(wait, call).await.map_err(|_| Fault::Deadline(phase, limit))?;
     let reply = reply.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
     trail.answered(&reply.head);
     Ok(reply)

@@ -1,7 +1,7 @@
 //! Whose fault a failure is: what it says of the target, and whether another target may help.
 
-use super::Fault;
 use super::breaker::Heard;
+use super::{Fault, Phase};
 use crate::bedrock::ErrorKind;
 
 /// Whose fault it is.
@@ -28,9 +28,9 @@ impl Blame {
     pub(super) fn of(fault: &Fault) -> Self {
         match fault {
             Fault::Invalid(_) | Fault::Model(_) => Self::Request,
-            Fault::Internal(_) | Fault::Deadline(super::Phase::Total, _) => Self::Here,
+            Fault::Internal(_) | Fault::Deadline(Phase::Total, _) => Self::Here,
             Fault::Overloaded => Self::Full,
-            Fault::Deadline(super::Phase::FirstEvent | super::Phase::Idle, _) => Self::Slow,
+            Fault::Deadline(Phase::FirstEvent | Phase::Idle | Phase::Reply, _) => Self::Slow,
             Fault::Upstream(_) | Fault::Protocol(_) | Fault::Assemble(_) => {
                 fault.kind().map_or(Self::Here, Self::of_kind)
             }

@@ -194,8 +194,8 @@ impl Window {
                 self.slots[self.at] = Slot::default();
             }
             // The slot's own beginning, so that slots stay as long as they are said to be.
-            let whole = u32::try_from(passed).map(|passed| slot.saturating_mul(passed));
-            self.since = Some(whole.ok().and_then(|whole| since.checked_add(whole)).unwrap_or(now));
+            let passed = slot.saturating_mul(u32::try_from(passed).unwrap_or(u32::MAX));
+            self.since = Some(since.checked_add(passed).unwrap_or(now));
         }
         let slot = &mut self.slots[self.at];
         slot.all = slot.all.saturating_add(1);

@@ -1,6 +1,7 @@
 //! A chat at one target: its thoughts put back, bent to the model, made once or several times at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
@@ -9,7 +10,7 @@ use super::attempt::{Answered, Ask};
 use super::fallback::{Errand, Stay};
 use super::heal::Draft;
 use super::retry::{self, Within};
-use super::{Fault, Gateway, Target, Trail, thoughts};
+use super::{Fault, Folding, Gateway, Target, Trail, thoughts};
 use crate::chat::{Action, Request};
 
 /// A chat on its way along a route.
@@ -37,8 +38,14 @@ impl Errand for Chat<'_> {
         let request = if stay.has_others { self.request.clone() } else { self.request.take() };
         let Some(request) = request else { return (Err(Fault::internal("a chat was given away twice")), 0) };
         let mut made = 0;
-        (self.ask(request, target, stay, trail, &mut made).await, made)
+        // The larger part of a call by far: it is put in its place once, and not moved from future to future.
+        (Box::pin(self.ask(request, target, stay, trail, &mut made)).await, made)
     }
+}
+
+/// What any model writes in this time: none on Bedrock is slower than ten tokens a second for long.
+fn short(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX).saturating_mul(10)
 }
 
 impl Chat<'_> {
@@ -53,7 +60,12 @@ impl Chat<'_> {
         let strict = self.strict || target.strict;
         let owner = thoughts::Owner { principal: self.principal.clone(), model: target.base.base().into() };
         let memory = self.gateway.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
-        let folding = self.gateway.policy.folding && !stay.turn.upstream().is_whole_only();
+        let folding = match self.gateway.policy.folding {
+            Folding::Never => None,
+            Folding::Always => Some(0),
+            Folding::Long => Some(short(self.within.limits.first_event)),
+        };
+        let folding = folding.filter(|_| !stay.turn.upstream().is_whole_only());
         let mut ask = Ask { target, streaming: self.streaming, folding, memory, thoughts_complete: false };
         let Some((thoughts, owner)) = memory else {
             let draft = self.draft(ask, request, strict, trail)?;

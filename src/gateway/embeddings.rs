@@ -157,7 +157,7 @@ impl Plan for EmbedPlan {
 
     async fn attempt(&self, target: &Target, within: &Within, trail: &mut Trail) -> Result<Response, Fault> {
         trail.begin_attempt();
-        let reply = whole_reply(&self.invocation, target, within, trail).await?;
+        let reply = whole_reply(&self.invocation, target, within, None, trail).await?;
         let response = self.format.decode(&reply)?;
         if response.vectors.len() != self.texts {
             return Err(ProtocolError::Grammar("a reply with another number of vectors than texts").into());

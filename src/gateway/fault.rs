@@ -46,12 +46,14 @@ pub enum Phase {
     FirstEvent,
     /// The next event.
     Idle,
+    /// A short reply, whole.
+    Reply,
 }
 
 impl Phase {
     fn what(self) -> &'static str {
         match self {
-            Self::Total => "end of the reply",
+            Self::Total | Self::Reply => "end of the reply",
             Self::FirstEvent => "first event",
             Self::Idle => "next event",
         }
@@ -79,7 +81,7 @@ impl Fault {
         match self {
             // The whole call's time is over: there is none left to try again in.
             Self::Deadline(Phase::Total, _) => Retry::No,
-            Self::Deadline(Phase::FirstEvent | Phase::Idle, _) => Retry::Once,
+            Self::Deadline(Phase::FirstEvent | Phase::Idle | Phase::Reply, _) => Retry::Once,
             Self::Overloaded => Retry::Yes,
             Self::Upstream(_)
             | Self::Protocol(_)

@@ -83,8 +83,19 @@ pub struct Policy {
     pub upstream: UpstreamPolicy,
     /// How many calls one request may become.
     pub bounds: Bounds,
-    /// Replies that are wanted whole are streamed from Bedrock, where that can be.
-    pub folding: bool,
+    /// Which replies that are wanted whole are streamed from Bedrock, where that can be.
+    pub folding: Folding,
+}
+
+/// Which replies that are wanted whole are streamed from Bedrock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Folding {
+    /// All.
+    Always,
+    /// Those that may not be complete within [`Deadlines::first_event`].
+    Long,
+    /// None.
+    Never,
 }
 
 /// The longest waits. All run on one monotonic clock, and `total` covers every attempt at every target.

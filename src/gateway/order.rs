@@ -27,17 +27,15 @@ impl Seed {
     pub(super) fn of(request: &Request, cache_key: Option<&str>, principal: Option<&str>) -> Self {
         let mut hasher = DefaultHasher::new();
         principal.hash(&mut hasher);
-        match cache_key {
-            Some(key) => key.hash(&mut hasher),
-            None => {
-                // Up to the first turn that isn't instructions: what comes later grows with the conversation.
-                let instructions = request.messages.iter().take_while(|message| message.role == Role::System);
-                let count = instructions.count();
-                for block in request.messages.iter().take(count + 1).flat_map(|message| &message.content) {
-                    if let Block::Text(text) = block {
-                        text.as_json().hash(&mut hasher);
-                    }
-                }
+        if let Some(key) = cache_key {
+            key.hash(&mut hasher);
+            return Self(hasher.finish());
+        }
+        // Up to the first turn that isn't instructions: what comes later grows with the conversation.
+        let count = request.messages.iter().take_while(|message| message.role == Role::System).count();
+        for block in request.messages.iter().take(count + 1).flat_map(|message| &message.content) {
+            if let Block::Text(text) = block {
+                text.as_json().hash(&mut hasher);
             }
         }
         Self(hasher.finish())

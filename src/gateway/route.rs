@@ -257,12 +257,11 @@ impl Routes {
 
     fn follow(&self, name: &str, passed: &mut HashSet<String>) -> Result<Route, ResolveError> {
         let configured = self.aliases.get(name);
-        let alias = match configured {
-            Some(alias) => Cow::Borrowed(alias),
-            None => {
-                let model = ModelId::parse(name).map_err(|_| ResolveError::Unknown(shortened(name)))?;
-                Cow::Owned(Alias::of(model))
-            }
+        let alias = if let Some(alias) = configured {
+            Cow::Borrowed(alias)
+        } else {
+            let model = ModelId::parse(name).map_err(|_| ResolveError::Unknown(shortened(name)))?;
+            Cow::Owned(Alias::of(model))
         };
         let mut targets = Vec::with_capacity(alias.targets.len());
         for own in &alias.targets {

@@ -49,11 +49,11 @@ pub struct BudgetPolicy {
 pub(super) struct Upstreams {
     policy: UpstreamPolicy,
     metrics: Arc<Metrics>,
-    known: Arc<RwLock<Known>>,
+    known: Arc<RwLock<HashMap<ModelId, Places>>>,
 }
 
-/// By model, then by region.
-type Known = HashMap<ModelId, Vec<(Box<str>, Arc<Upstream>)>>;
+/// By region.
+type Places = Vec<(Box<str>, Arc<Upstream>)>;
 
 impl Upstreams {
     pub(super) fn new(policy: UpstreamPolicy, metrics: Arc<Metrics>) -> Self {
@@ -67,7 +67,7 @@ impl Upstreams {
 
     /// What is remembered of a target, called in `region`.
     pub(super) fn of(&self, target: &Target, region: &str) -> Arc<Upstream> {
-        let find = |known: &Known| {
+        let find = |known: &HashMap<ModelId, Places>| {
             let places = known.get(&target.model)?;
             let (_, upstream) = places.iter().find(|(place, _)| **place == *region)?;
             let is_same = upstream.most == target.concurrency && upstream.policy == self.policy;

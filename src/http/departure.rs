@@ -6,6 +6,7 @@
 
 use std::future::pending;
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +30,13 @@ pub struct Drain {
     pub events: u32,
 }
 
-/// Does the work of a handler. Dropped, it ends the work, or leaves it to go on for a while.
+/// Does the work of a handler. Dropped, it leaves the work to go on for a while.
 pub(super) async fn outliving<T: Send + 'static>(
     edge: &Arc<Edge>,
+    drain: Drain,
     ledger: &Ledger,
-    work: impl Future<Output = T> + Send + 'static,
+    work: Pin<Box<impl Future<Output = T> + Send + 'static>>,
 ) -> T {
-    let Some(Drain { timeout, events: _ }) = edge.limits.drain else { return work.await };
     let lingering = ledger.linger();
     let (mut tell, told) = oneshot::channel();
     let of_edge = Arc::clone(edge);
@@ -44,7 +45,7 @@ pub(super) async fn outliving<T: Send + 'static>(
         let leaving = async {
             tell.closed().await;
             draining = Some(of_edge.metrics.drain_begun());
-            bound(&of_edge, timeout).await;
+            bound(&of_edge, drain.timeout).await;
         };
         let done = tokio::select! { done = work => Some(done), () = leaving => None };
         if let Some(done) = done {

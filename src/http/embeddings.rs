@@ -26,8 +26,11 @@ pub(super) async fn create(
     let wishes = headers::wishes(request.headers())?;
     let body = extract::body(request, &edge).await?;
     let (apart, length) = (edge.apart.clone(), body.bytes.len());
-    let work = answer(Arc::clone(&edge), ledger.clone(), admission, wishes, body);
-    departure::outliving(&edge, &ledger, apart::run(apart, length, work)).await
+    let Some(drain) = edge.limits.drain else {
+        return apart::run(apart, length, answer(edge, ledger, admission, wishes, body)).await;
+    };
+    let work = apart::run(apart, length, answer(Arc::clone(&edge), ledger.clone(), admission, wishes, body));
+    departure::outliving(&edge, drain, &ledger, Box::pin(work)).await
 }
 
 async fn answer(

@@ -74,9 +74,15 @@ async fn each_target_has_its_own_body() {
     assert!(sent[2]["prompt"].is_string());
     assert_eq!(
         answer.header("x-outcrop-notes"),
-        Some("top_k:dropped;reason=no_equivalent, model:rerouted;reason=fallback"),
-        "notes are those of the target that answers"
+        Some("top_k:dropped;reason=no_equivalent, model:rerouted;reason=fallback")
     );
+    // Notes are those of the target that answers: Llama's stop texts are watched for here, Claude's by itself.
+    let gateway = Setup::new().set("models", &targets(&[LLAMA, CLAUDE])).start().await;
+    let body = with(chat("house", "hi"), json!({"stop": ["x"]}));
+    assert_ne!(gateway.chat(&body).await.header("x-outcrop-notes"), None);
+    gateway.script([unavailable()]);
+    let answer = gateway.chat(&body).await;
+    assert_eq!(answer.header("x-outcrop-notes"), Some("model:rerouted;reason=fallback"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,7 +190,7 @@ async fn nothing_moves_on_after_the_first_event() {
 #[tokio::test(flavor = "multi_thread")]
 async fn several_answers_come_from_one_target() {
     let gateway = three().await;
-    gateway.script([unavailable(), unavailable()]);
+    gateway.script([unavailable()]);
     let answer = gateway.chat(&with(chat("house", "hi"), json!({"n": 2}))).await;
     let completion = answer.completion();
     assert_eq!(completion["choices"].as_array().unwrap().len(), 2);
@@ -306,7 +312,7 @@ async fn vectors_come_from_the_same_model_elsewhere_and_from_no_other() {
     let answer = gateway.send(Request::post("/v1/embeddings", body)).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-outcrop-region"), Some("us-west-2"));
-    assert_eq!(answer.header("x-outcrop-model"), Some("amazon.titan-embed-text-v2:0"));
+    assert_eq!(called(&gateway), ["amazon.titan-embed-text-v2:0"; 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -374,6 +380,31 @@ async fn a_whole_answer_is_streamed_from_bedrock_and_says_the_same() {
             assert!(paths[0].ends_with("-stream") && !paths[1].ends_with("-stream"), "{paths:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_answer_is_asked_for_whole_and_has_the_time_of_a_first_event() {
+    // Ten tokens a second for three seconds.
+    let gateway = Setup::new().set("timeout.first_event", "3").start().await;
+    for (most, verb) in [(30, "invoke"), (31, "invoke-with-response-stream")] {
+        gateway.chat(&with(chat(CLAUDE, "hi"), json!({"max_tokens": most}))).await.completion();
+        assert!(gateway.last_call().0.ends_with(&format!("/{verb}")), "{most}");
+    }
+    let gateway = Setup::new()
+        .set("models", &json!({"quick": {"target": CLAUDE, "timeout": {"first_event": 0.2}}}).to_string())
+        .set("stream.upstream", "auto")
+        .start()
+        .await;
+    let longer = with(chat("quick", "hi"), json!({"max_tokens": 1}));
+    gateway.chat(&longer).await.completion();
+    assert!(gateway.last_call().0.ends_with("-stream"), "a fraction of a second is enough for no token");
+    let gateway = Setup::new().set("timeout.first_event", "1").set("retry.max_attempts", "1").start().await;
+    let answer = gateway.chat(&with(chat(CLAUDE, "hi [[stall]]"), json!({"max_tokens": 5}))).await;
+    assert!(answer.text().contains("no end of the reply within 1 s"), "{}", answer.text());
+    assert!(gateway.last_call().0.ends_with("/invoke"));
+    let gateway = Setup::new().set("stream.upstream", "always").start().await;
+    gateway.chat(&with(chat(CLAUDE, "hi"), json!({"max_tokens": 5}))).await.completion();
+    assert!(gateway.last_call().0.ends_with("-stream"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

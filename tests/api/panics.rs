@@ -13,8 +13,8 @@ use outcrop::bedrock::{
     BedrockError, ControlPlane, ErrorKind, FrameStream, Invocation, Reply, ReplyHead, Streamed, Transport,
 };
 use outcrop::gateway::{
-    Asking, Bounds, BudgetPolicy, Deadlines, Directory, Gateway, Listing, Policy, ProfileChoice, RetryPolicy,
-    Routes, Rules, UpstreamPolicy,
+    Asking, Bounds, BudgetPolicy, Deadlines, Directory, Folding, Gateway, Listing, Policy, ProfileChoice,
+    RetryPolicy, Routes, Rules, UpstreamPolicy,
 };
 use outcrop::http::{self, Edge, Health, Process};
 use outcrop::limits::{KeyLimits, Limits, Settings};
@@ -131,7 +131,7 @@ impl Server {
                     budget: BudgetPolicy { share: 0.0, min_per_second: 1 },
                 },
                 bounds: Bounds { choices: 1, embedding_calls: 1 },
-                folding: false,
+                folding: Folding::Never,
             },
             None,
             Arc::clone(&metrics),
@@ -161,8 +161,8 @@ impl Server {
         let listener =
             Listener::bind(([127, 0, 0, 1], 0).into(), listener::Settings::default()).await.unwrap();
         let address = listener.address();
-        let router = http::public(&edge, false);
-        tokio::spawn(listener.serve(router, edge.shutdown.clone(), Arc::new(()), Workers::here()));
+        let service = http::public(&edge, false);
+        tokio::spawn(listener.serve(service, edge.shutdown.clone(), Arc::new(()), Workers::here()));
         Self { address, metrics }
     }
 

@@ -298,7 +298,7 @@ async fn a_file_that_changes_is_read_again_and_a_wrong_one_is_not_believed() {
     }
 }
 
-/// Kubernetes mounts a ConfigMap so: the file is a link into `..data`, which is a link to a folder, and is swapped.
+/// Kubernetes mounts a `ConfigMap` so: the file is a link into `..data`, which is a link to a folder, and is swapped.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_is_swapped_above_the_file_is_a_change() {
     let version = |folder: &Path, name: &str| {

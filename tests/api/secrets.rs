@@ -142,7 +142,7 @@ async fn nothing_that_a_client_writes_makes_a_second_line_or_a_wrong_one() {
             sent += 1;
         }
         // A path holds no such byte itself, but may say it.
-        let escaped: String = nasty.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped = percent_encoding::percent_encode(nasty.as_bytes(), percent_encoding::NON_ALPHANUMERIC);
         for path in [format!("/v1/models/forged{escaped}line"), format!("/forged{escaped}line")] {
             Request::get(&path).header("api-key", API_KEY).send(server.address).await;
             sent += 1;

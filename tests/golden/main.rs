@@ -138,7 +138,7 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: stream,
-        folding: false,
+        folding: None,
         thoughts_complete: false,
         cache: false,
     };

@@ -394,7 +394,7 @@ fn terms(model: &ModelId) -> Terms<'_> {
         lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: false,
-        folding: false,
+        folding: None,
         cache: false,
         thoughts_complete: false,
     }

@@ -84,7 +84,7 @@ fn told(model: &ModelId, kind: FormatKind, effort: Option<Effort>) -> Result<Str
         lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: true,
-        folding: false,
+        folding: None,
         thoughts_complete: false,
         cache: false,
     };

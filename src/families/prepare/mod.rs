@@ -32,8 +32,8 @@ pub struct Terms<'a> {
     pub limits: ModelLimits,
     /// The client wants a stream.
     pub streaming: bool,
-    /// A whole reply may be put together from a stream.
-    pub folding: bool,
+    /// A whole reply of more than so many tokens is put together from a stream; `None`: none is.
+    pub folding: Option<u32>,
     /// The turns of the open tool loop are known to bring back all that the model thought in them.
     pub thoughts_complete: bool,
     /// Cache points are placed where the request has none.
@@ -74,6 +74,8 @@ pub struct Prepared {
 pub enum StreamingMode {
     /// The client wants a whole reply.
     Plain,
+    /// The same, and it is short.
+    Short,
     /// The client wants a whole reply, and the call is streamed: its body is that of a whole one.
     Folded,
     /// The call is streamed.
@@ -128,8 +130,9 @@ pub fn prepare(
     reasoning::thoughts(&mut request, &able, notes);
     let extras = service::extras(&request.service);
     // From here on it can do what it can do while it thinks, if it thinks.
-    let is_streamed = streaming || folding && format.has_one_body();
-    let room = reasoning::Terms { most, limited, streaming: is_streamed, thoughts_complete };
+    let folding = folding.filter(|_| format.has_one_body());
+    let room =
+        reasoning::Terms { most, limited, streaming: streaming || folding.is_some(), thoughts_complete };
     let able = reasoning::effort(&mut request, &able, &room, notes);
     sampling::sampling(&mut request, &able, notes);
     sampling::draw(&mut request, &able, notes);
@@ -152,8 +155,12 @@ pub fn prepare(
 
     let can_stream = able.tools_while_streaming || request.tools.is_empty();
     let streaming = match (streaming, can_stream) {
-        (false, true) if is_streamed => StreamingMode::Folded,
-        (false, _) => StreamingMode::Plain,
+        (false, true) => match (folding, request.max_tokens) {
+            (None, _) => StreamingMode::Plain,
+            (Some(short), Some(most)) if most <= short => StreamingMode::Short,
+            (Some(_), _) => StreamingMode::Folded,
+        },
+        (false, false) => StreamingMode::Plain,
         (true, true) => StreamingMode::Native,
         (true, false) => {
             notes.add("stream", Action::Emulated, "no_tools_while_streaming");

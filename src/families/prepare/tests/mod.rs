@@ -51,7 +51,7 @@ impl Case {
             lessons: *lessons,
             limits: *limits,
             streaming: *streaming,
-            folding: false,
+            folding: None,
             thoughts_complete: *thoughts_complete,
             cache: false,
         };
