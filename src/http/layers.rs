@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use http::Method;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -37,8 +37,7 @@ pub(super) fn authenticated(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Rout
     router
         .layer(from_fn_with_state(Arc::clone(edge), authenticate))
         // Around everything that can take long.
-        .layer(from_fn_with_state(Arc::clone(edge), until_closing))
-        .layer(from_fn(api_headers))
+        .layer(from_fn_with_state(Arc::clone(edge), answered))
 }
 
 /// For pages in browsers, where that is wanted. Outside `authenticated`, for a browser asks whether it may ask without showing a
@@ -60,26 +59,21 @@ pub(super) fn readable_by_pages(router: Router<Arc<Edge>>, cors: Option<&Cors>) 
     router.layer(layer)
 }
 
-/// What has no answer when the grace period ends gets one. An answer that has begun sees to its own end (`sse`).
-async fn until_closing(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
-    let closing = edge.shutdown.closing();
-    let mut answer = pin!(next.run(request));
-    poll_fn(|cx| match answer.as_mut().poll(cx) {
-        Poll::Pending if closing.has_begun() => Poll::Ready(ApiError::shutting_down().into_response()),
-        polled => polled,
-    })
-    .await
-}
-
 /// For the paths that call a model. Inside `authenticated`, for limits are a key's; before the body, for a refusal that comes
 /// early is cheap. The permit itself is taken by the handler, late.
 pub(super) fn admitted(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router<Arc<Edge>> {
     router.layer(from_fn_with_state(Arc::clone(edge), admit))
 }
 
-/// Nothing under /v1 may be kept by a cache on the way.
-async fn api_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// What has no answer when the grace period ends gets one; an answer that has begun sees to its own end (`sse`). Nothing under
+/// /v1 may be kept by a cache on the way.
+async fn answered(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let mut answer = pin!(next.run(request));
+    let mut response = poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Pending if edge.shutdown.is_closing() => Poll::Ready(ApiError::shutting_down().into_response()),
+        polled => polled,
+    })
+    .await;
     response
         .headers_mut()
         .entry(http::header::CACHE_CONTROL)

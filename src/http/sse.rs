@@ -21,7 +21,6 @@ use super::record::Ledger;
 use super::{Edge, departure};
 use crate::chat::{Event, Usage};
 use crate::gateway::{EventStream, Fault};
-use crate::listener::Closing;
 use crate::openai::{self, ChunkEncoder, error_event};
 use crate::telemetry::InFlight;
 
@@ -51,7 +50,6 @@ pub(super) fn body(
             turns: 0,
             ended: false,
             keep_alive: edge.limits.keep_alive.map(KeepAlive::new),
-            closing: edge.shutdown.closing(),
             ledger,
             _in_flight: edge.metrics.stream_begun(),
             edge: Arc::clone(edge),
@@ -77,7 +75,6 @@ struct Inner {
     turns: u8,
     ended: bool,
     keep_alive: Option<KeepAlive>,
-    closing: Closing,
     ledger: Ledger,
     _in_flight: InFlight,
     edge: Arc<Edge>,
@@ -119,7 +116,7 @@ impl Inner {
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if !self.ended && self.closing.has_begun() {
+        if !self.ended && self.edge.shutdown.is_closing() {
             self.fail(&ApiError::shutting_down());
         }
         while !self.ended && self.piece.len() < PIECE {

@@ -27,7 +27,7 @@ mod workers;
 pub use body::{BodyError, RequestBody};
 pub use files::FileLimit;
 pub use refuse::{MAX_HEADER_VALUE, Refusal, refuse_ambiguous};
-pub use shutdown::{Closing, Shutdown};
+pub use shutdown::Shutdown;
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use workers::Workers;
 

@@ -51,7 +51,7 @@ impl Shutdown {
     }
 
     /// Ends what is in flight in the way of HTTP. Every connection is polled once more, and with it the handler or the body that
-    /// it serves: each asks [`Closing::has_begun`] then, and ends with an error rather than with a cut.
+    /// it serves: each asks [`Self::is_closing`] then, and ends with an error rather than with a cut.
     pub fn close(&self) {
         self.reach(CLOSING);
         self.draining.cancel();
@@ -71,9 +71,10 @@ impl Shutdown {
         self.stage.load(Ordering::Acquire) >= LEAVING
     }
 
-    /// For those who are polled and have something to say at the end.
-    pub fn closing(&self) -> Closing {
-        Closing(Arc::clone(&self.stage))
+    /// Whether what is in flight has to end now, for those who are polled. It wakes nobody: [`Shutdown::close`] has every
+    /// connection polled.
+    pub fn is_closing(&self) -> bool {
+        self.stage.load(Ordering::Acquire) >= CLOSING
     }
 
     /// Resolves once draining has begun.
@@ -100,16 +101,5 @@ impl Shutdown {
     /// The same for closing.
     pub(super) fn closing_token(&self) -> CancellationToken {
         self.closing.child_token()
-    }
-}
-
-/// Tells whether the last moment has come. It wakes nobody: [`Shutdown::close`] has every connection polled.
-#[derive(Clone, Debug)]
-pub struct Closing(Arc<AtomicU8>);
-
-impl Closing {
-    /// Whether what is in flight has to end now.
-    pub fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Acquire) >= CLOSING
     }
 }
