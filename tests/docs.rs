@@ -127,6 +127,47 @@ async fn the_example_deployment_starts() {
 }
 
 #[test]
+fn every_pain_has_its_tests() {
+    let page = read("docs/pains.md");
+    let mut numbers = Vec::new();
+    let mut missing = Vec::new();
+    for cells in table_rows(&page) {
+        let [number, elsewhere, here, tests] = cells.as_slice() else { panic!("four cells: {cells:?}") };
+        let Ok(number) = number.parse::<u32>() else { continue };
+        numbers.push(number);
+        assert!(!elsewhere.is_empty() && !here.is_empty(), "{number} says nothing");
+        assert!(code_spans(tests).next().is_some(), "{number} is tried nowhere");
+        missing.extend(code_spans(tests).filter(|test| !is_there(test)).map(|test| (number, test)));
+    }
+    assert_eq!(numbers, Vec::from_iter(1..=52));
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Is there such a fixture, or a test of that name in the file that its path leads to?
+fn is_there(test: &str) -> bool {
+    if test.starts_with("tests/fixtures/") {
+        return Path::new(test).join("case.json").exists();
+    }
+    let Some((path, name)) = test.rsplit_once("::") else { return false };
+    let path = path.replace("::", "/");
+    if let Some(path) = path.strip_prefix("clients/") {
+        let suite = fs::read_to_string(format!("tests/clients/{path}.py"));
+        return suite.is_ok_and(|suite| suite.contains(&format!("\ndef {name}(")));
+    }
+    // A module of tests is a file, or stands at the end of the module's own.
+    let parent = path.strip_suffix("/tests").unwrap_or(&path);
+    let candidates = [&path, parent].into_iter().flat_map(|path| {
+        [format!("src/{path}.rs"), format!("src/{path}/mod.rs"), format!("tests/{path}.rs")]
+    });
+    let mark = format!("fn {name}(");
+    candidates.into_iter().filter_map(|file| fs::read_to_string(file).ok()).any(|source| {
+        source.split("#[test]").chain(source.split("#[tokio::test")).skip(1).any(|rest| {
+            rest.split("fn ").nth(1).is_some_and(|first| format!("fn {first}").starts_with(&mark))
+        })
+    })
+}
+
+#[test]
 fn links_between_the_documents_lead_somewhere() {
     let mut documents = files(Path::new("docs"), "md");
     documents.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(PathBuf::from));

@@ -597,3 +597,24 @@ impl Observer for Connections {
         self.0.connection_closed(Label::from(why.label()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_in_the_background_begins_anew_after_a_panic_and_ends_with_its_own_end() {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let work = {
+            let begun = Arc::clone(&begun);
+            move || {
+                let times = begun.fetch_add(1, Ordering::SeqCst);
+                async move { assert!(times == 2, "not yet") }
+            }
+        };
+        unfailing("test", work).await;
+        assert_eq!(begun.load(Ordering::SeqCst), 3);
+    }
+}

@@ -480,6 +480,13 @@ mod tests {
             ("ModelErrorException", 424, "", ErrorKind::ModelError),
             ("ModelStreamErrorException", 424, "", ErrorKind::StreamError),
             ("ThrottlingException", 429, "Too many requests", ErrorKind::Throttled),
+            (
+                "ThrottlingException",
+                429,
+                "Too many tokens, please wait before trying again.",
+                ErrorKind::Throttled,
+            ),
+            ("ThrottlingException", 429, "Input is too long for requested model", ErrorKind::Throttled),
             ("ThrottlingException", 429, "Too many tokens per day", ErrorKind::DailyQuota),
             ("ModelNotReadyException", 429, "", ErrorKind::ModelNotReady),
             ("InternalServerException", 500, "", ErrorKind::Internal),

@@ -95,6 +95,7 @@ async fn probe(parts: &Parts, name: &str) -> Result<String, (String, &'static st
         timeout: None,
         choices: 1,
         principal: None,
+        unnamed_calls: false,
     };
     let Answer { trail, outcome } = parts.gateway.chat(call).await;
     let target = trail.target.map_or_else(|| name.to_owned(), |target| target.to_string());

@@ -67,8 +67,11 @@ const ASSISTANT: &str = "Assistant:";
 /// Claude's text begins where the prompt ends; there is only white space to trim.
 const NO_MARKER: &str = "";
 
-const TURN_MARKERS: Guard =
-    Guard { hints: &[HUMAN, ASSISTANT], defuse: |text| indent_speakers(text, &[HUMAN, ASSISTANT]) };
+const TURN_MARKERS: Guard = Guard {
+    hints: &[HUMAN, ASSISTANT],
+    opens: None,
+    defuse: |text| indent_speakers(text, &[HUMAN, ASSISTANT]),
+};
 
 /// The members that are not in `fields`.
 const OWN: [&str; 6] = ["prompt", "max_tokens_to_sample", "temperature", "top_p", "top_k", "stop_sequences"];

@@ -71,7 +71,7 @@ const USER: &str = "User:";
 const CHATBOT: &str = "Chatbot:";
 
 const TURN_MARKERS: Guard =
-    Guard { hints: &[USER, CHATBOT], defuse: |text| indent_speakers(text, &[USER, CHATBOT]) };
+    Guard { hints: &[USER, CHATBOT], opens: None, defuse: |text| indent_speakers(text, &[USER, CHATBOT]) };
 
 /// The members that are not in `fields`.
 const OWN: [&str; 7] = ["prompt", "max_tokens", "temperature", "p", "k", "stop_sequences", "stream"];

@@ -94,7 +94,8 @@ fn prompt(messages: &[Message]) -> Result<Prompt, InvalidRequest> {
     Ok(prompt)
 }
 
-const TOKENS: Guard = Guard { hints: &["<｜"], defuse: |text| split_marks(text, |text| text.find("<｜")) };
+const TOKENS: Guard =
+    Guard { hints: &["<｜"], opens: None, defuse: |text| split_marks(text, |text| text.find("<｜")) };
 
 /// A reply, or a chunk of one: the same shape. The last chunk may bring Bedrock's counts and nothing else.
 #[derive(Deserialize)]

@@ -163,11 +163,15 @@ fn instructions(prompt: &mut Prompt, messages: &[Message]) -> Result<(), Invalid
     Ok(())
 }
 
-const HEADER_TOKENS: Guard = Guard { hints: &["<|"], defuse: |text| split_marks(text, control_token) };
+const HEADER_TOKENS: Guard =
+    Guard { hints: &["<|"], opens: None, defuse: |text| split_marks(text, control_token) };
 
 /// No slash in the hints: some clients write it as `\/`.
-const INSTRUCTION_MARKS: Guard =
-    Guard { hints: &["INST]", "SYS>>", "s>"], defuse: |text| split_marks(text, instruction_mark) };
+const INSTRUCTION_MARKS: Guard = Guard {
+    hints: &["INST]", "SYS>>", "s>"],
+    opens: Some([b'[', b'<']),
+    defuse: |text| split_marks(text, instruction_mark),
+};
 
 /// Where the first `<|word|>` begins: the form of all special tokens of Llama 3 and 4, the reserved and the
 /// future ones included.

@@ -97,6 +97,7 @@ fn prompt(messages: &[Message]) -> Result<Prompt, InvalidRequest> {
 /// No slash in the hints: some clients write it as `\/`.
 const MARKS: Guard = Guard {
     hints: &["INST]", "s>", "_CALLS]", "_RESULTS]", "_TOOLS]", "_PROMPT]"],
+    opens: Some([b'[', b'<']),
     defuse: |text| split_marks(text, mark),
 };
 

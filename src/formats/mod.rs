@@ -158,6 +158,9 @@ pub enum ProtocolError {
     /// The stream ended before the model did.
     #[error("the stream ended before the model's stop event")]
     Truncated,
+    /// The model ended its turn of its own will, and has said nothing and written no token.
+    #[error("the model ended its turn without a token")]
+    Silent,
 }
 
 impl ProtocolError {

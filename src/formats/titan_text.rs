@@ -69,7 +69,8 @@ impl ChatFormat for TitanText {
 const USER: &str = "User:";
 const BOT: &str = "Bot:";
 
-const TURN_MARKERS: Guard = Guard { hints: &[USER, BOT], defuse: |text| indent_speakers(text, &[USER, BOT]) };
+const TURN_MARKERS: Guard =
+    Guard { hints: &[USER, BOT], opens: None, defuse: |text| indent_speakers(text, &[USER, BOT]) };
 
 /// The members that are not in `fields`.
 const OWN: [&str; 2] = ["inputText", "textGenerationConfig"];

@@ -14,7 +14,7 @@ use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
 use crate::chat::{Action, Event, JsonAsk, JsonReply, Notes, Request, Response, StopCutter, StopReason};
 use crate::families::{self, Lessons, ModelLimits, StreamingMode, Terms};
-use crate::formats::ChatFormat;
+use crate::formats::{ChatFormat, ProtocolError};
 
 /// A chat as every attempt at its target makes it.
 #[derive(Clone)]
@@ -139,6 +139,9 @@ impl ChatPlan {
         let reply = whole_reply(&self.invocation, target, within, limit, trail).await?;
         let mut events = Vec::new();
         self.format.decode(&reply, &mut events)?;
+        if is_silent(&events) {
+            return Err(ProtocolError::Silent.into());
+        }
         if let Some(mut cutter) = self.cutter() {
             events = cut_whole(&mut cutter, events);
         }
@@ -258,6 +261,26 @@ pub(super) async fn whole_reply(
     let reply = reply.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
     trail.answered(&reply.head);
     Ok(reply)
+}
+
+/// Is it the end of a turn in which nothing was said, and for which nothing was written? No model does that: something on
+/// the way has lost its answer, and who gets it takes it for one.
+pub(super) fn is_silent(events: &[Event]) -> bool {
+    let mut ended = false;
+    let mut unwritten = false;
+    for event in events {
+        match event {
+            Event::BlockStart { .. } => return false,
+            Event::Stop(reason) => ended = *reason == StopReason::EndTurn,
+            Event::Usage(usage) => unwritten = usage.output == 0,
+            Event::Start
+            | Event::Delta { .. }
+            | Event::BlockStop { .. }
+            | Event::ServiceTier(_)
+            | Event::Extra(_) => {}
+        }
+    }
+    ended && unwritten
 }
 
 /// What is left of a whole reply where a stop text cuts it. Its cost stays what it was.

@@ -23,6 +23,8 @@ pub(super) struct Chat<'a> {
     pub(super) strict: bool,
     pub(super) choices: u32,
     pub(super) principal: Option<Arc<str>>,
+    /// The client sends calls of tools back without their ids.
+    pub(super) unnamed_calls: bool,
     pub(super) within: Within,
 }
 
@@ -58,7 +60,11 @@ impl Chat<'_> {
         made: &mut u32,
     ) -> Result<Vec<Answered>, Fault> {
         let strict = self.strict || target.strict;
-        let owner = thoughts::Owner { principal: self.principal.clone(), model: target.base.base().into() };
+        // Of several choices nobody could say which it was that came back.
+        let unnamed = (self.unnamed_calls && self.choices == 1 && self.gateway.thoughts.is_some())
+            .then(|| thoughts::Conversation::of(&request.messages));
+        let principal = self.principal.clone();
+        let owner = thoughts::Owner { principal, model: target.base.base().into(), unnamed };
         let memory = self.gateway.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
         let folding = match self.gateway.policy.folding {
             Folding::Never => None,

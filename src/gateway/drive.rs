@@ -8,12 +8,13 @@ use std::time::Duration;
 use futures_util::stream::Stream;
 use tokio::time::{Instant, Sleep};
 
+use super::attempt::is_silent;
 use super::thoughts::Recorder;
 use super::upstream::Held;
 use super::{Fault, Phase};
 use crate::bedrock::FrameStream;
 use crate::chat::{Aliases, Event, JsonReply, StopCutter, Usage};
-use crate::formats::StreamDecoder;
+use crate::formats::{ProtocolError, StreamDecoder};
 
 /// A reply's events as they come. It ends after `Stop` and what belongs to it; a failure is its last item.
 /// Dropping it drops the upstream's connection.
@@ -27,6 +28,8 @@ pub struct EventStream {
     clock: IdleClock,
     /// The first event has come. Until then the attempt's own limit counts, and the clock stands.
     committed: bool,
+    /// A block has begun. Until then the model's stop waits for what comes with it, which may say that there was no turn.
+    said: bool,
     usage: Option<Usage>,
     /// What it takes of its target's room.
     held: Option<Held>,
@@ -98,6 +101,7 @@ impl EventStream {
             way_back,
             clock,
             committed: false,
+            said: false,
             usage: None,
             held: None,
         }
@@ -113,6 +117,7 @@ impl EventStream {
             way_back: WayBack::all(),
             clock,
             committed: false,
+            said: true,
             usage: None,
             held: None,
         };
@@ -165,6 +170,17 @@ impl EventStream {
                         tracing::warn!(target: "outcrop::upstream", skipped = decoder.skipped(), "skipped unknown pieces of a stream");
                     }
                     self.source = Source::Over;
+                }
+            }
+            if !self.said {
+                self.said = self.scratch.iter().any(|event| matches!(event, Event::BlockStart { .. }));
+                if !self.said && self.scratch.iter().any(|event| matches!(event, Event::Stop(_))) {
+                    if let Source::Open { .. } = self.source {
+                        continue;
+                    }
+                    if is_silent(&self.scratch) {
+                        return Poll::Ready(Err(ProtocolError::Silent.into()));
+                    }
                 }
             }
             if let Some(cutter) = &mut self.filters.cutter {

@@ -147,6 +147,9 @@ impl Fault {
             Self::Protocol(ProtocolError::Truncated) | Self::Assemble(AssembleError::Truncated) => {
                 Cow::Borrowed("The model's reply was cut off before its end.")
             }
+            Self::Protocol(ProtocolError::Silent) => {
+                Cow::Borrowed("The model ended its turn without saying anything.")
+            }
             Self::Protocol(ProtocolError::Reported(kind)) => BedrockError::new(reported(kind), "").public(),
             Self::Protocol(_) | Self::Assemble(_) => {
                 Cow::Borrowed("What came from Bedrock was cut or damaged.")

@@ -142,6 +142,8 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// Who is asking: nothing that is remembered of one's calls gets into another's. Without keys all are one.
     pub principal: Option<Arc<str>>,
+    /// The client sends calls of tools back without their ids.
+    pub unnamed_calls: bool,
 }
 
 /// What is known of a call besides its content: for headers, logs and metrics. It exists for failed calls
@@ -277,7 +279,7 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Vec<attempt::Answered>, Fault> {
         let began = Instant::now();
-        let Call { model, mut request, notes, strict, choices, timeout, principal } = call;
+        let Call { model, mut request, notes, strict, choices, timeout, principal, unnamed_calls } = call;
         trail.notes = notes;
         let most = self.policy.bounds.choices;
         if choices > most {
@@ -304,8 +306,16 @@ impl Gateway {
                 seed = Seed::of(&request, key.as_deref(), principal.as_deref());
             }
         }
-        let chat =
-            Chat { gateway: self, request: Some(request), streaming, strict, choices, principal, within };
+        let chat = Chat {
+            gateway: self,
+            request: Some(request),
+            streaming,
+            strict,
+            choices,
+            principal,
+            unnamed_calls,
+            within,
+        };
         fallback::run(self, &route, seed, chat, within.deadline, trail).await
     }
 }

@@ -49,7 +49,8 @@ async fn answer(
         openai::decode(&body)?;
     drop(body);
     admission.enter(estimate::tokens(&request, choices)).await?;
-    let call = Call { model, request, notes, strict, choices, timeout, principal: ledger.key_id() };
+    let (principal, unnamed_calls) = (ledger.key_id(), forms.deprecated());
+    let call = Call { model, request, notes, strict, choices, timeout, principal, unnamed_calls };
     if stream {
         ledger.streams();
         let Answer { trail, outcome } = edge.gateway.chat_stream(call).await;

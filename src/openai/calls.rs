@@ -37,8 +37,8 @@ impl CallForms {
         self.functions = true;
     }
 
-    /// The tools were declared as `functions`.
-    pub(super) fn deprecated(&self) -> bool {
+    /// The tools were declared as `functions`: a call has no id.
+    pub fn deprecated(&self) -> bool {
         self.functions
     }
 

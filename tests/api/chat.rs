@@ -273,6 +273,38 @@ async fn pictures_reach_models_that_see_and_are_refused_for_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_are_named_apart_and_their_number_is_bedrocks_to_bound() {
+    let gateway = TestGateway::start().await;
+    let file = |name: &str| json!({"type": "file", "file": {"filename": name, "file_data": "data:application/pdf;base64,JVBERi0xLjQKJSVFT0YK"}});
+    let asking = |names: &[&str]| {
+        let files: Vec<Value> = names.iter().map(|name| file(name)).collect();
+        // No word beside them, and the same files again in the next turn.
+        json!({"model": NOVA, "messages": [
+            {"role": "user", "content": files},
+            {"role": "assistant", "content": "What of them?"},
+            {"role": "user", "content": "Read them."},
+        ]})
+    };
+    let answer = gateway
+        .chat(&asking(&["Q3_report (final).v2.pdf", "Q3_report (final).v2.pdf", "日本.pdf", ".pdf"]))
+        .await;
+    answer.completion();
+    let sent = gateway.last_call().1;
+    let blocks = sent["messages"][0]["content"].as_array().unwrap();
+    let mut names: Vec<&str> = blocks.iter().filter_map(|block| block["document"]["name"].as_str()).collect();
+    let legal = |c: char| c.is_ascii_alphanumeric() || " -()[]".contains(c);
+    assert!(names.iter().all(|name| !name.is_empty() && name.chars().all(legal)), "{names:?}");
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert!(blocks.iter().any(|block| block["text"].is_string()), "{sent}");
+
+    let many = gateway.chat(&asking(&["1.pdf", "2.pdf", "3.pdf", "4.pdf", "5.pdf", "6.pdf"])).await;
+    assert_eq!(many.status, 400);
+    assert!(many.error()["message"].as_str().unwrap().contains("limit of 5"), "{}", many.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn geo_prefixes_profiles_and_arns_are_sent_as_they_are() {
     let gateway = Setup::new().unfolded().start().await;
     for (model, verb) in [

@@ -8,7 +8,7 @@ use outcrop::simulator::{Reply, Step};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::{Answer, CLAUDE, NOVA, Request, Setup, TestGateway, chat, with};
+use crate::support::{Answer, CLAUDE, Control, NOVA, Request, Setup, TestGateway, chat, with};
 
 const TITAN_V1: &str = "amazon.titan-embed-text-v1";
 const TITAN_V2: &str = "amazon.titan-embed-text-v2:0";
@@ -17,6 +17,7 @@ const COHERE_V3: &str = "cohere.embed-english-v3";
 const COHERE_V4: &str = "cohere.embed-v4:0";
 /// It hides its model.
 const OPAQUE: &str = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc123def456";
+const PROVISIONED: &str = "arn:aws:bedrock:us-east-1:111122223333:provisioned-model/abc123def456";
 const NOVA_EMBED: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
 
 /// Each model with the sizes of its vectors, its own choice first, and how many texts it takes at once.
@@ -270,6 +271,35 @@ async fn a_name_leads_to_a_model_that_makes_vectors_or_to_an_error_that_says_why
         assert!(answer.text().contains("/v1/embeddings"), "{name}: {}", answer.text());
     }
     assert_eq!(gateway.calls().len(), calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hides_its_model_has_the_sizes_and_the_batch_of_what_bedrock_says_is_behind_it() {
+    let control = Control::start(|path| {
+        if path.starts_with("/provisioned-model-throughput/arn%3A") {
+            let arn = "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-embed-text-v1";
+            Some((200, json!({"foundationModelArn": arn})))
+        } else {
+            Some((403, json!({"message": "no"})))
+        }
+    })
+    .await;
+    // Also where config names the family, whose newest has other sizes.
+    let gateway = Setup::new()
+        .set(
+            "models",
+            &format!(
+                "{{named: {{target: '{PROVISIONED}', family: titan-embed}}, live: {{lookup_wait: 50}}}}"
+            ),
+        )
+        .control(&control.url)
+        .start()
+        .await;
+    for name in [PROVISIONED, "named"] {
+        let answer = embed(&gateway, &with(request(name, "hi"), json!({"dimensions": 256}))).await;
+        assert_eq!(answer.status, 400, "{name}");
+        assert!(answer.text().contains("makes vectors of 1536 dimensions"), "{name}: {}", answer.text());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,6 +100,27 @@ async fn a_stream_that_breaks_is_counted_with_what_it_cost_so_far() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_its_client_leaves_is_counted_with_what_it_cost_so_far() {
+    let gateway = TestGateway::start().await;
+    let text = "one two three [[usage input=70]] [[stall after=2]]";
+    let mut live = gateway.open_stream(&chat(CLAUDE, text)).await;
+    live.piece().await.unwrap();
+    drop(live);
+    gateway.seen(|observed| observed.cancelled_streams == 1).await;
+    let counted = |metrics: &str, of: &str| {
+        metrics.lines().any(|line| line.starts_with(of) && line.contains(CLAUDE) && line.ends_with(" 70"))
+    };
+    // The call upstream ends first, the account a moment later.
+    let mut metrics = gateway.get("/metrics").await.text().to_owned();
+    while !counted(&metrics, "gen_ai_client_token_usage_sum") {
+        assert!(!metrics.contains("gen_ai_client_token_usage_sum"), "another cost:\n{metrics}");
+        tokio::task::yield_now().await;
+        metrics = gateway.get("/metrics").await.text().to_owned();
+    }
+    assert!(metrics.contains("mid_answer"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_description_is_served_in_both_forms() {
     let gateway = TestGateway::start().await;
     let json = gateway.get("/openapi.json").await;

@@ -1,8 +1,9 @@
 //! Replies that have to be JSON: held to a schema, as the input of a forced tool, or asked for in words.
 
+use outcrop::simulator::{Frame, Reply, Step};
 use serde_json::{Value, json};
 
-use crate::support::{CLAUDE, LLAMA, NOVA, Request, TITAN, TestGateway, chat, streamed, tool, with};
+use crate::support::{CLAUDE, LLAMA, NOVA, Request, Setup, TITAN, TestGateway, chat, streamed, tool, with};
 
 const MISTRAL: &str = "mistral.mistral-large-2402-v1:0";
 const QWEN: &str = "qwen.qwen3-32b-v1:0";
@@ -99,6 +100,33 @@ async fn a_cut_reply_and_a_refusal_stay_what_they_are() {
     assert_eq!(gateway.stream(&cut).await.finish_reason().as_deref(), Some("length"));
     let refused = gateway.chat(&asking(NOVA, "[[refusal]] [[say:No.]]")).await.completion();
     assert_eq!(refused["choices"][0]["finish_reason"], "content_filter");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_model_says_before_a_forced_tool_is_not_its_json() {
+    let gateway = Setup::new().unfolded().start().await;
+    let usage = json!({"inputTokens": 3, "outputTokens": 9, "totalTokens": 12});
+    let whole = Reply::json(
+        200,
+        &json!({
+            "output": {"message": {"role": "assistant", "content": [{"text": "Let me think of {a} city"}]}},
+            "stopReason": "max_tokens", "usage": usage, "metrics": {"latencyMs": 1},
+        }),
+    );
+    let frames = [
+        ("messageStart", json!({"role": "assistant"})),
+        ("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": {"text": "Let me think of {a} city"}})),
+        ("contentBlockStop", json!({"contentBlockIndex": 0})),
+        ("messageStop", json!({"stopReason": "max_tokens"})),
+        ("metadata", json!({"usage": usage, "metrics": {"latencyMs": 1}})),
+    ];
+    let frames = frames.map(|(name, payload)| Step::Frame(Frame::event(name, &payload)));
+    gateway.script([whole, Reply::stream(frames)]);
+    let answer = gateway.chat(&asking(NOVA, "a trip")).await.completion();
+    assert_eq!((content(&answer), &answer["choices"][0]["finish_reason"]), ("", &json!("length")));
+    let streamed = gateway.stream(&asking(NOVA, "a trip")).await;
+    streamed.assert_complete(false);
+    assert_eq!((streamed.text().as_str(), streamed.finish_reason().as_deref()), ("", Some("length")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use futures_util::future::join_all;
 use outcrop::simulator::{Credentials, Options, Simulator};
+use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::support::{CLAUDE, Ending, Live, Request, SseEvent, chat, parse, streamed};
+use crate::support::{CLAUDE, Control, Ending, Live, NOVA, Request, SseEvent, chat, parse, streamed};
 
 fn outcrop(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outcrop"));
@@ -141,6 +143,34 @@ async fn without_credentials_it_lives_is_not_ready_and_says_why() {
     assert_eq!(answer.header("x-outcrop-attempts"), Some("1"), "there are none the second time either");
     assert!(answer.text().contains("outcrop doctor"), "{}", answer.text());
     assert_eq!(get("/health").await.json()["status"], "no_credentials");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_expire_are_fetched_once_for_all_calls() {
+    let keys = Credentials { session_token: Some("passing".to_owned()), ..Credentials::default() };
+    let options = Options { credentials: keys.clone(), ..Options::default() };
+    let simulator = Simulator::start(options).await.unwrap();
+    let issued = json!({
+        "AccessKeyId": keys.access_key, "SecretAccessKey": keys.secret_key, "Token": keys.session_token,
+        "Expiration": "2099-01-01T00:00:00Z",
+    });
+    let issuer = Control::start(move |_| Some((200, issued.clone()))).await;
+    let endpoint = format!("aws.endpoint_url={}", simulator.url());
+    let mut command =
+        outcrop(&["serve", "--listen", "127.0.0.1:0", "--set", &endpoint, "--set", "models.live.interval=0"]);
+    command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &issuer.url);
+    let server = Server::started(command);
+    // The look at start, of which `/readyz` tells.
+    while Request::get("/readyz").send(server.address).await.status != 200 {}
+    let looked = issuer.asked().len();
+    // Two models, so that two signatures are made the long way.
+    for model in [CLAUDE, NOVA] {
+        let requests: Vec<_> = (0..20).map(|_| Request::chat(&chat(model, "hi"))).collect();
+        for answer in join_all(requests.iter().map(|request| request.send(server.address))).await {
+            answer.completion();
+        }
+        assert_eq!(issuer.asked().len(), looked + 1, "{model}");
+    }
 }
 
 #[test]

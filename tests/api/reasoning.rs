@@ -82,6 +82,40 @@ async fn signed_thoughts_survive_a_client_that_knows_openais_protocol_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn signed_thoughts_survive_a_client_of_functions_whose_calls_have_no_ids() {
+    let gateway = setup().start().await;
+    let function = tool("weather", "city")["function"].clone();
+    for model in [CLAUDE, "converse"] {
+        let wish = json!({"reasoning_effort": "low", "functions": [function]});
+        let body = with(chat(model, THINKS_AND_CALLS), wish);
+        let mut next = body.clone();
+        for turn in 1..3 {
+            let whole = gateway.chat(&next).await.completion();
+            let call = whole["choices"][0]["message"]["function_call"].clone();
+            assert_eq!(call["name"], "weather", "{model} {whole}");
+            let messages = next["messages"].as_array_mut().unwrap();
+            messages.push(json!({"role": "assistant", "content": null, "function_call": call}));
+            messages.push(json!({"role": "function", "name": "weather", "content": "21 degrees"}));
+            messages.push(json!({"role": "user", "content": THINKS_AND_CALLS}));
+            let answer = gateway.chat(&next).await;
+            answer.completion();
+            assert!(
+                notes(&answer).contains("messages:restored;reason=signed_thoughts"),
+                "{}",
+                notes(&answer)
+            );
+            let (sent, thinks) = sent_turn(&gateway.last_call().1);
+            assert!(thinks && sent[0].to_string().contains("let me see"), "{model} {sent}");
+            let restored = gateway.last_call().1.to_string().matches("let me see").count();
+            assert!(restored >= turn, "{model} {restored}");
+        }
+        // Another conversation with the same call has thoughts of its own, or none.
+        next["messages"][0]["content"] = "something else".into();
+        assert!(!notes(&gateway.chat(&next).await).contains("restored"), "{model}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_whole_loop_keeps_its_thoughts_from_turn_to_turn() {
     let gateway = setup().start().await;
     let mut body = thinking(CLAUDE, r#"[[reasoning:first]][[tool:weather {"city":"Bern"}]]"#);

@@ -192,6 +192,66 @@ async fn a_converse_stream_without_its_metadata_is_whole_but_for_its_usage() {
     assert_eq!(streamed.usage(), None);
 }
 
+/// The turn of a model that says nothing, whole and in frames: both formats, with what it is said to have cost.
+fn wordless(tokens: u32) -> [(&'static str, Reply, Reply); 2] {
+    let claude = json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": [],
+        "stop_reason": "end_turn", "stop_sequence": null, "usage": {"input_tokens": 3, "output_tokens": tokens},
+    });
+    let began =
+        json!({"type": "message_start", "message": with(claude.clone(), json!({"stop_reason": null}))});
+    let ended = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": tokens}});
+    let claude_frames = [began, ended, json!({"type": "message_stop"})];
+    let usage = json!({"inputTokens": 3, "outputTokens": tokens, "totalTokens": 3 + tokens});
+    let converse = json!({
+        "output": {"message": {"role": "assistant", "content": []}}, "stopReason": "end_turn",
+        "usage": usage, "metrics": {"latencyMs": 1},
+    });
+    let converse_frames = [
+        ("messageStart", json!({"role": "assistant"})),
+        ("messageStop", json!({"stopReason": "end_turn"})),
+        ("metadata", json!({"usage": usage, "metrics": {"latencyMs": 1}})),
+    ];
+    let converse_frames = converse_frames.map(|(name, payload)| Step::Frame(Frame::event(name, &payload)));
+    [
+        (CLAUDE, Reply::json(200, &claude), Reply::stream(claude_frames.iter().map(native_chunk))),
+        (NOVA, Reply::json(200, &converse), Reply::stream(converse_frames)),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_without_a_word_and_without_a_token_is_no_answer() {
+    let folding = TestGateway::start().await;
+    let gateway = Setup::new().unfolded().start().await;
+    for (model, whole, frames) in wordless(0) {
+        // As Bedrock is asked by default, for a stream that becomes a whole answer here.
+        folding.script([frames.clone()]);
+        let answer = folding.chat(&chat(model, "hi")).await;
+        assert_eq!(answer.completion()["choices"][0]["message"]["content"], "hi", "{model}");
+        assert_eq!(answer.header("x-outcrop-attempts"), Some("2"));
+        gateway.script([whole.clone()]);
+        let answer = gateway.chat(&chat(model, "hi")).await;
+        assert_eq!(answer.completion()["choices"][0]["message"]["content"], "hi", "{model}");
+        assert_eq!(answer.header("x-outcrop-attempts"), Some("2"));
+        gateway.script([whole.clone(), whole]);
+        let verdict = gateway.chat(&chat(model, "hi")).await.verdict();
+        assert_eq!(verdict, (502, "server_error".into(), Some("upstream_error".into())), "{model}");
+        // Its beginning has gone out, so it can't be asked for again; but it has no end.
+        gateway.script([frames]);
+        let error = gateway.stream(&chat(model, "hi")).await.assert_broken(false);
+        assert_eq!(error_code(&error), ("server_error", "upstream_error"), "{model}");
+    }
+    // A model may have nothing to say: it costs a token or two.
+    for (model, whole, frames) in wordless(2) {
+        gateway.script([whole, frames]);
+        let answer = gateway.chat(&chat(model, "hi")).await;
+        assert_eq!(answer.completion()["choices"][0]["message"]["content"], "", "{model}");
+        let streamed = gateway.stream(&chat(model, "hi")).await;
+        streamed.assert_complete(false);
+        assert_eq!((streamed.text(), streamed.finish_reason().as_deref()), (String::new(), Some("stop")));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_frames_break_the_stream() {
     let gateway = TestGateway::start().await;

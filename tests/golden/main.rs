@@ -5,6 +5,7 @@
 //! starts from; the file that a step must give stands beside it. `UPDATE_GOLDEN=1 cargo test --test golden` writes
 //! those anew: read the diff, it is the review. Fixtures are written by hand from the protocols' references.
 
+mod claims;
 mod parameters;
 mod tables;
 

@@ -223,6 +223,11 @@ fn answer() -> Vec<Case> {
     ] {
         cases.push(case(name, json!({"reasoning_effort": word})));
     }
+    cases.push(case("reasoning: effort (extension)", json!({"reasoning": {"effort": "high"}})));
+    cases.push(case(
+        "thinking: budget_tokens (extension)",
+        json!({"thinking": {"type": "enabled", "budget_tokens": 16_384}}),
+    ));
     cases
 }
 

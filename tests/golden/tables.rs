@@ -15,7 +15,7 @@ use outcrop::openai;
 use crate::{fixture, updating};
 
 /// Every id that the catalogue knows, and some that it forgot, with its family or `-`.
-const IDS: &str = include_str!("../fixtures/model_ids.txt");
+pub(crate) const IDS: &str = include_str!("../fixtures/model_ids.txt");
 
 /// What each chat model can do: a line for Converse, and one for its own format where there is one.
 #[test]
@@ -132,7 +132,7 @@ fn rows(id: &str) -> Result<Vec<String>> {
     able(&model).map(|(kind, able)| row(id, kind, &able)).collect()
 }
 
-fn able(model: &ModelId) -> impl Iterator<Item = (FormatKind, Capabilities)> {
+pub(crate) fn able(model: &ModelId) -> impl Iterator<Item = (FormatKind, Capabilities)> {
     let family = families::resolve(model, None);
     let native = families::supports_native(family, model).then_some(FormatKind::Native);
     [FormatKind::Converse].into_iter().chain(native).map(move |kind| (kind, family.capabilities(model, kind)))

@@ -1,6 +1,6 @@
 //! Translation alone: what each step between OpenAI's bytes and Bedrock's costs in CPU time, on one thread,
-//! with no socket. Each step is measured on an input and on one ten times as large: a step that costs more
-//! than ten times as much then isn't linear.
+//! with no socket. Each step is measured on an input and on one twice as large: a step that costs more
+//! than twice as much then isn't linear.
 //!
 //! `--once STEP --times N` only runs a step, for callgrind and perf. `--list` names the steps.
 
@@ -13,8 +13,11 @@ use bytes::Bytes;
 use clap::Parser;
 use outcrop::bedrock::{FrameDecoder, Invocation, ModelId, Reply, ReplyHead};
 use outcrop::chat::{Notes, Request, Response};
-use outcrop::families::{self, Lessons, ModelLimits, Overrides, Prepared, Terms};
-use outcrop::formats::{ANTHROPIC_MESSAGES, CONVERSE, ChatFormat, LLAMA_PROMPT, TITAN_TEXT};
+use outcrop::families::{self, FormatKind, Lessons, ModelLimits, Overrides, Prepared, Terms};
+use outcrop::formats::{
+    ANTHROPIC_MESSAGES, COHERE_CHAT, CONVERSE, ChatFormat, LLAMA_PROMPT, MISTRAL_PROMPT, NOVA_MESSAGES,
+    OPENAI_CHAT, TITAN_TEXT,
+};
 use outcrop::openai::{self, CallForms, ChunkEncoder, Head, StreamOptions};
 use rustix::time::{ClockId, clock_gettime};
 use workload::{Format, Shape};
@@ -72,12 +75,12 @@ fn main() -> Result<()> {
     if args.list {
         return chosen.try_for_each(|step| Ok(writeln!(out, "{}\t{}", step.name, step.sizes)?));
     }
-    writeln!(out, "| step | sizes | CPU µs | at ten times the size | growth |\n|---|---|--:|--:|--:|")?;
+    writeln!(out, "| step | sizes | CPU µs | at twice the size | growth |\n|---|---|--:|--:|--:|")?;
     for step in chosen {
         let batch = Duration::from_millis(args.batch_ms);
         let (small, large) = (measure(&step.small, batch)?, measure(&step.large, batch)?);
         let Step { name, sizes, .. } = step;
-        writeln!(out, "| {name} | {sizes} | {small:.2} | {large:.1} | {:.1} |", large / small)?;
+        writeln!(out, "| {name} | {sizes} | {small:.1} | {large:.1} | {:.2} |", large / small)?;
     }
     Ok(())
 }
@@ -112,12 +115,25 @@ fn repeat(work: &Work, times: u32) -> Result<()> {
     Ok(())
 }
 
-/// A model of each format.
-const MODELS: [(&str, &str, &dyn ChatFormat, Format); 4] = [
-    ("claude", workload::MODEL, &ANTHROPIC_MESSAGES, Format::Claude),
-    ("converse", "amazon.nova-pro-v1:0", &CONVERSE, Format::Converse),
-    ("llama", "meta.llama3-70b-instruct-v1:0", &LLAMA_PROMPT, Format::Llama),
-    ("titan", "amazon.titan-text-express-v1", &TITAN_TEXT, Format::Titan),
+/// The formats that Bedrock's answers are written in here.
+const ANSWERS: [(&str, &dyn ChatFormat, Format); 5] = [
+    ("claude", &ANTHROPIC_MESSAGES, Format::Claude),
+    ("converse", &CONVERSE, Format::Converse),
+    ("chat completions", &OPENAI_CHAT, Format::OpenAi),
+    ("llama", &LLAMA_PROMPT, Format::Llama),
+    ("titan", &TITAN_TEXT, Format::Titan),
+];
+
+/// A model of each format that requests are written in, and whether it has tools.
+const SPOKEN: [(&str, &str, &dyn ChatFormat, bool); 8] = [
+    ("claude", workload::MODEL, &ANTHROPIC_MESSAGES, true),
+    ("converse", "qwen.qwen3-32b-v1:0", &CONVERSE, true),
+    ("chat completions", "qwen.qwen3-32b-v1:0", &OPENAI_CHAT, true),
+    ("nova", "amazon.nova-pro-v1:0", &NOVA_MESSAGES, true),
+    ("command r", "cohere.command-r-v1:0", &COHERE_CHAT, true),
+    ("llama", "meta.llama3-70b-instruct-v1:0", &LLAMA_PROMPT, false),
+    ("mistral", "mistral.mixtral-8x7b-instruct-v0:1", &MISTRAL_PROMPT, false),
+    ("titan", "amazon.titan-text-express-v1", &TITAN_TEXT, false),
 ];
 
 fn steps() -> Result<Vec<Step>> {
@@ -125,36 +141,36 @@ fn steps() -> Result<Vec<Step>> {
     let mut add = |name: String, sizes, small, large| steps.push(Step { name, sizes, small, large });
 
     let decode = |shape| decode_request(workload::chat(workload::MODEL, shape, false));
-    add("decode a history".into(), "4, 40 messages", decode(Shape::History(4)), decode(Shape::History(40)));
+    add("decode a history".into(), "32, 64 KB", decode(Shape::History(40)), decode(Shape::History(80)));
     add(
         "decode a long history".into(),
-        "40, 400 messages",
-        decode(Shape::History(40)),
+        "320, 640 KB",
         decode(Shape::History(400)),
+        decode(Shape::History(800)),
     );
-    add("decode tools".into(), "4, 40 tools", decode(Shape::Tools(4)), decode(Shape::Tools(40)));
-    for (name, model, format, _) in MODELS {
+    add("decode tools".into(), "40, 80 tools", decode(Shape::Tools(40)), decode(Shape::Tools(80)));
+    for (name, model, format, _) in SPOKEN {
         let encode = |shape| encode_request(model, format, shape);
-        let (small, large) = (encode(Shape::History(4))?, encode(Shape::History(40))?);
-        add(format!("{name}: encode a history"), "4, 40 messages", small, large);
+        let (small, large) = (encode(Shape::History(40))?, encode(Shape::History(80))?);
+        add(format!("{name}: encode a history"), "32, 64 KB", small, large);
     }
-    for (name, model, format, _) in &MODELS[..2] {
-        let encode = |tools| encode_request(model, *format, Shape::Tools(tools));
-        add(format!("{name}: encode tools"), "4, 40 tools", encode(4)?, encode(40)?);
+    for (name, model, format, _) in SPOKEN.into_iter().filter(|(.., tools)| *tools) {
+        let encode = |tools| encode_request(model, format, Shape::Tools(tools));
+        add(format!("{name}: encode tools"), "40, 80 tools", encode(40)?, encode(80)?);
     }
-    for (name, _, format, wire) in MODELS {
+    for (name, format, wire) in ANSWERS {
         let (small, large) =
-            (wire.reply(), wire.reply().replacen(workload::TEXT_MARK, &"word ".repeat(2200), 1));
+            (wire.reply(), wire.reply().replacen(workload::TEXT_MARK, &"word ".repeat(240), 1));
         add(
             format!("{name}: a whole reply"),
-            "1.2, 12 KB",
+            "1.2, 2.4 KB",
             translate_reply(format, small),
             translate_reply(format, large),
         );
     }
-    for (name, _, format, wire) in MODELS {
+    for (name, format, wire) in ANSWERS {
         let stream = |deltas| translate_stream(format, stream_bytes(wire, deltas));
-        add(format!("{name}: a stream"), "100, 1,000 deltas", stream(100), stream(1000));
+        add(format!("{name}: a stream"), "1,000, 2,000 events", stream(1000), stream(2000));
     }
     Ok(steps)
 }
@@ -169,18 +185,23 @@ fn decode_request(body: String) -> Work {
 fn encode_request(model: &str, format: &'static dyn ChatFormat, shape: Shape) -> Result<Work> {
     let request = openai::decode(workload::chat(model, shape, false).as_bytes())?.request;
     let model = ModelId::parse(model)?;
-    let (first, spoken) = prepare_and_encode(&model, request.clone())?;
+    let forced = if format.name() == CONVERSE.name() { FormatKind::Converse } else { FormatKind::Native };
+    let (first, spoken) = prepare_and_encode(&model, forced, request.clone())?;
     if spoken != format.name() || first.body.is_empty() {
         return Err(anyhow!("{} is spoken to in {spoken}, not {}", model.as_str(), format.name()));
     }
-    Ok(Box::new(move || Ok(prepare_and_encode(&model, request.clone())?.0.body.len())))
+    Ok(Box::new(move || Ok(prepare_and_encode(&model, forced, request.clone())?.0.body.len())))
 }
 
-fn prepare_and_encode(model: &ModelId, request: Request) -> Result<(Invocation, &'static str)> {
+fn prepare_and_encode(
+    model: &ModelId,
+    forced: FormatKind,
+    request: Request,
+) -> Result<(Invocation, &'static str)> {
     let terms = Terms {
         family: families::resolve(model, None),
         model,
-        forced: None,
+        forced: Some(forced),
         overrides: Overrides::default(),
         lessons: Lessons::default(),
         limits: ModelLimits::default(),
@@ -207,7 +228,8 @@ fn translate_stream(format: &'static dyn ChatFormat, pieces: Vec<Bytes>) -> Work
     Box::new(move || {
         let mut frames = FrameDecoder::new();
         let mut decoder = format.stream_decoder();
-        let mut encoder = ChunkEncoder::new(&HEAD, CallForms::default(), 1, StreamOptions { include_usage: true });
+        let mut encoder =
+            ChunkEncoder::new(&HEAD, CallForms::default(), 1, StreamOptions { include_usage: true });
         let (mut events, mut out, mut written) = (Vec::new(), Vec::new(), 0);
         for piece in &pieces {
             frames.push(piece);

@@ -1,4 +1,4 @@
-//! What Bedrock answers, in the four formats that models speak.
+//! What Bedrock answers, in the formats that models speak.
 
 use crate::event_stream::{chunk, message};
 
@@ -16,11 +16,13 @@ pub enum Format {
     Llama,
     /// Amazon Titan Text.
     Titan,
+    /// OpenAI's Chat Completions, as many vendors take it in InvokeModel.
+    OpenAi,
 }
 
 impl Format {
-    /// All four, in the order of their discriminants.
-    pub const ALL: [Self; 4] = [Self::Converse, Self::Claude, Self::Llama, Self::Titan];
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 5] = [Self::Converse, Self::Claude, Self::Llama, Self::Titan, Self::OpenAi];
 
     /// What InvokeModel answers for a model in `path`.
     pub fn native(path: &str) -> Self {
@@ -28,6 +30,8 @@ impl Format {
             Self::Llama
         } else if path.contains("titan") {
             Self::Titan
+        } else if path.contains("qwen") {
+            Self::OpenAi
         } else {
             Self::Claude
         }
@@ -49,6 +53,9 @@ impl Format {
             Self::Titan => format!(
                 r#"{{"inputTextTokenCount":25,"results":[{{"tokenCount":200,"outputText":"{text}","completionReason":"FINISH"}}]}}"#
             ),
+            Self::OpenAi => format!(
+                r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1760000000,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":25,"completion_tokens":200,"total_tokens":225}}}}"#
+            ),
         }
     }
 
@@ -63,7 +70,7 @@ impl Format {
                 chunk(r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#),
             ]
             .concat(),
-            Self::Llama | Self::Titan => Vec::new(),
+            Self::Llama | Self::Titan | Self::OpenAi => Vec::new(),
         }
     }
 
@@ -84,6 +91,9 @@ impl Format {
             )),
             Self::Titan => chunk(&format!(
                 r#"{{"outputText":"{text}","index":0,"totalOutputTextTokenCount":null,"completionReason":null,"inputTextTokenCount":12}}"#
+            )),
+            Self::OpenAi => chunk(&format!(
+                r#"{{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1760000000,"model":"m","choices":[{{"index":0,"delta":{{"role":"assistant","content":"{text}"}},"finish_reason":null}}]}}"#
             )),
         }
     }
@@ -125,6 +135,10 @@ impl Format {
             )),
             Self::Titan => chunk(&format!(
                 r#"{{"outputText":"","index":0,"totalOutputTextTokenCount":{deltas},"completionReason":"FINISH","inputTextTokenCount":25,{metrics}}}"#
+            )),
+            Self::OpenAi => chunk(&format!(
+                r#"{{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1760000000,"model":"m","choices":[{{"index":0,"delta":{{}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":25,"completion_tokens":{deltas},"total_tokens":{}}},{metrics}}}"#,
+                25 + deltas
             )),
         }
     }

@@ -6,7 +6,7 @@ use super::{BlockIndex, BlockKind, Delta, Event, StopReason, Text};
 
 /// Takes the JSON out of a reply: Markdown fences and words around it go, and the input of a tool that was forced
 /// for its schema becomes the text. Nothing is made up and nothing is mended: where no JSON comes, what was said is
-/// the reply.
+/// the reply; of a reply that was cut, only what belongs to the JSON.
 ///
 /// ```text
 ///            ┌ white space, a fence ─ `{` ─▶ Open: passed as it comes, up to its end
@@ -145,7 +145,7 @@ impl JsonReply {
             }
             Event::Stop(reason) => {
                 let called = matches!(self.state, State::Calling(_));
-                self.end(out);
+                self.end(&reason, out);
                 out.push(Event::Stop(match reason {
                     // The client called for no tool.
                     StopReason::ToolUse if called => StopReason::EndTurn,
@@ -230,13 +230,19 @@ impl JsonReply {
     }
 
     /// The reply ends.
-    fn end(&mut self, out: &mut Vec<Event>) {
+    fn end(&mut self, reason: &StopReason, out: &mut Vec<Event>) {
         match self.state {
             State::Before | State::Held => {
                 let held = std::mem::take(&mut self.held);
                 let json = find(&held, self.opening);
                 self.found = json.is_some();
-                let said = json.unwrap_or(&held);
+                let cut = matches!(reason, StopReason::MaxTokens | StopReason::ContextFull);
+                let said = match json.or_else(|| begun(&held, self.opening).filter(|_| cut)) {
+                    Some(json) => json,
+                    // Words around a call that would still have come: its input so far is empty.
+                    None if cut && self.source == JsonSource::Tool => "",
+                    None => &held,
+                };
                 if !said.is_empty() {
                     self.pass(said, out);
                 }
@@ -392,6 +398,16 @@ fn find(text: &str, opening: Opening) -> Option<&str> {
             |at: &usize| text.get(*at..).is_some_and(|rest| looks_like_json(rest, opening) == Some(true));
         let at = text.match_indices(['{', '[']).map(|(at, _)| at).find(opens)?;
         value_at(text.get(at..)?, opening)
+    })
+}
+
+/// The beginning of a value that a text breaks off in: in the fence that is open at its end, else the first in it.
+fn begun(text: &str, opening: Opening) -> Option<&str> {
+    let opens = |rest: &str| looks_like_json(rest, opening) != Some(false);
+    let fenced = text.rsplit_once("```").filter(|_| text.matches("```").count() % 2 == 1);
+    let fenced = fenced.map(|(_, inside)| after_language(inside)).filter(|inside| opens(inside));
+    fenced.or_else(|| {
+        text.match_indices(['{', '[']).filter_map(|(at, _)| text.get(at..)).find(|rest| opens(rest))
     })
 }
 

@@ -142,6 +142,27 @@ fn a_cut_or_a_refusal_stays_one() {
 }
 
 #[test]
+fn talk_before_json_that_did_not_come_whole_is_no_part_of_it() {
+    let cut = |source, said: &str| {
+        let events = [start(A, BlockKind::Text), text(A, said), Event::BlockStop { block: A }];
+        let (response, found) =
+            run(source, Opening::Object, events.into_iter().chain([Event::Stop(StopReason::MaxTokens)]));
+        assert_eq!((response.stop, found), (StopReason::MaxTokens, false), "{said}");
+        response.text.map_or_else(String::new, |text| text.decode().into_owned())
+    };
+    for (said, from_a_tool, from_text) in [
+        // The call never came: its input so far is empty.
+        ("I will look {it} up and", "", "I will look {it} up and"),
+        ("Sure: {\"a\": {\"b\": 1}, \"c", "{\"a\": {\"b\": 1}, \"c", "{\"a\": {\"b\": 1}, \"c"),
+        ("So {\"asked\":\n```json\n{\"a\": 1", "{\"a\": 1", "{\"a\": 1"),
+        ("{\"a\": 1", "{\"a\": 1", "{\"a\": 1"),
+    ] {
+        assert_eq!(cut(JsonSource::Tool, said), from_a_tool, "{said}");
+        assert_eq!(cut(JsonSource::Text, said), from_text, "{said}");
+    }
+}
+
+#[test]
 fn a_turn_that_calls_the_clients_tools_keeps_its_words() {
     let (response, _) = run(
         JsonSource::Text,

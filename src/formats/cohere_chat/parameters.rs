@@ -31,11 +31,25 @@ struct Definition<'a> {
     required: bool,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 enum Words<'a> {
     Given(&'a RawValue),
-    Made(Text),
+    /// What can't be said in a word is said in the schema's own, behind what the client said. Made when it is written: who
+    /// only asks whether it is needed doesn't pay for it.
+    WithSchema(Option<Text>, &'a RawValue),
+}
+
+impl Serialize for Words<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Given(as_written) => as_written.serialize(serializer),
+            Self::WithSchema(said, schema) => {
+                let before = said.as_ref().map_or_else(String::new, |said| format!("{}\n", said.decode()));
+                let schema = Json::from_raw(schema);
+                serializer.collect_str(&format_args!("{before}JSON Schema: {}", schema.compact()))
+            }
+        }
+    }
 }
 
 impl<'a> Parameters<'a> {
@@ -76,25 +90,23 @@ impl<'a> Parameters<'a> {
 /// A property, and whether some of it had to be put in words.
 fn definition(property: &RawValue, required: bool) -> (Definition<'_>, bool) {
     let Members(members) = serde_json::from_str(property.get()).unwrap_or(Members(Vec::new()));
-    let mut description: Option<(&RawValue, String)> = None;
+    let mut description: Option<(&RawValue, Text)> = None;
     let mut kind = None;
     let mut more = members.is_empty();
     for (name, value) in members {
-        match (name.as_str(), serde_json::from_str::<String>(value.get())) {
+        // Not by the parser: to be refused by it costs more than all the rest.
+        match (name.as_str(), Text::from_raw(value)) {
             ("description", Ok(said)) => description = Some((value, said)),
             ("type", Ok(word)) => {
-                kind = python_type(&word);
+                kind = python_type(&word.decode());
                 more |= !matches!(kind, Some("str" | "int" | "float" | "bool"));
             }
             ("title", Ok(_)) => {}
             _ => more = true,
         }
     }
-    // What can't be said in a word is said in the schema's own.
     let description = if more {
-        let schema = Json::from_raw(property);
-        let before = description.map_or_else(String::new, |(_, said)| format!("{said}\n"));
-        Some(Words::Made(Text::new(&format!("{before}JSON Schema: {}", schema.compact()))))
+        Some(Words::WithSchema(description.map(|(_, said)| said), property))
     } else {
         description.map(|(as_written, _)| Words::Given(as_written))
     };

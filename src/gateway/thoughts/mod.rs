@@ -9,6 +9,7 @@
 
 mod store;
 
+use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
@@ -35,6 +36,34 @@ pub(super) struct Owner {
     pub(super) principal: Option<Arc<str>>,
     /// Who thought: another model would refuse them.
     pub(super) model: Arc<str>,
+    /// The conversation before the turn that is coming, where its call will come back without an id.
+    pub(super) unnamed: Option<Conversation>,
+}
+
+/// The digest of a conversation's beginning.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Conversation(Sha256);
+
+impl Conversation {
+    pub(super) fn of(messages: &[Message]) -> Self {
+        let mut conversation = Self::default();
+        for message in messages {
+            conversation.add(message);
+        }
+        conversation
+    }
+
+    fn add(&mut self, message: &Message) {
+        // Writing into a digest can't fail.
+        let _always_written = writeln!(self, "{message:?}");
+    }
+}
+
+impl Write for Conversation {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text);
+        Ok(())
+    }
 }
 
 /// The thoughts that a conversation lost on its way through the client.
@@ -65,9 +94,20 @@ impl Thoughts {
     pub(super) fn find(&self, owner: &Owner, request: &Request, now: Instant) -> Found {
         let open = request.messages.len() - open_tool_loop(&request.messages).len();
         let mut found = Found { turns: Vec::new(), complete: true };
+        let any_unnamed = request.messages.iter().any(|message| unnamed(message).is_some());
+        let mut before = Conversation::default();
         for (at, message) in request.messages.iter().enumerate() {
+            let unnamed = unnamed(message).map(|name| unnamed_key(owner, &before, name));
+            if any_unnamed {
+                before.add(message);
+            }
             let Some(key) = lost(message).then(|| key(owner, calls(message))).flatten() else { continue };
-            let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).find(&key, now);
+            let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let (key, kept) = match (store.find(&key, now), unnamed) {
+                (None, Some(unnamed)) => (unnamed, store.find(&unnamed, now)),
+                (kept, _) => (key, kept),
+            };
+            drop(store);
             match kept {
                 Some(thoughts) if thoughts.is_empty() => {}
                 Some(thoughts) => found.turns.push((at, key, thoughts)),
@@ -164,7 +204,11 @@ impl Recorder {
             return;
         };
         let calls = tool_calls.iter().map(|call| (call.id.as_str(), call.name.as_str()));
-        if let Some(key) = key(&self.owner, calls) {
+        let key = match (&self.owner.unnamed, tool_calls.as_slice()) {
+            (Some(before), [only]) => Some(unnamed_key(&self.owner, before, &only.name)),
+            _ => key(&self.owner, calls),
+        };
+        if let Some(key) = key {
             reasoning.retain(is_proven);
             let mut store = self.thoughts.0.lock().unwrap_or_else(PoisonError::into_inner);
             store.put(key, reasoning, now);
@@ -197,26 +241,50 @@ fn calls(message: &Message) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// The name of a turn's only call, if it is one of the deprecated `function_call`s, which come back without an id: reading
+/// the request gave it its place for one.
+fn unnamed(message: &Message) -> Option<&str> {
+    let mut calls = calls(message);
+    let (id, name) = calls.next()?;
+    let place = id.strip_prefix("call_")?.parse() == Ok(message.index);
+    (place && calls.next().is_none()).then_some(name)
+}
+
+/// Under which a turn is kept whose call has no id: by its owner, by all that was said before it, and by what it called.
+fn unnamed_key(owner: &Owner, before: &Conversation, name: &str) -> Key {
+    let mut hash = owned(owner);
+    add(&mut hash, "unnamed");
+    hash.update(before.0.clone().finalize());
+    add(&mut hash, name);
+    hash.finalize().into()
+}
+
 /// Under which a turn is kept: by its owner and by its calls, in their order. Not by its text and its arguments, which clients
 /// trim and write anew. `None` for a turn without calls.
 fn key<'a>(owner: &Owner, calls: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Key> {
-    let Owner { principal, model } = owner;
-    let mut hash = Sha256::new();
-    // Lengths first, so that no two lists of texts are the same bytes.
-    let mut add = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    };
-    add(if principal.is_some() { "key" } else { "" });
-    add(principal.as_deref().unwrap_or_default());
-    add(model);
+    let mut hash = owned(owner);
     let mut any = false;
     for (id, name) in calls {
         any = true;
-        add(id);
-        add(name);
+        add(&mut hash, id);
+        add(&mut hash, name);
     }
     any.then(|| hash.finalize().into())
+}
+
+fn owned(owner: &Owner) -> Sha256 {
+    let Owner { principal, model, unnamed: _ } = owner;
+    let mut hash = Sha256::new();
+    add(&mut hash, if principal.is_some() { "key" } else { "" });
+    add(&mut hash, principal.as_deref().unwrap_or_default());
+    add(&mut hash, model);
+    hash
+}
+
+/// Lengths first, so that no two lists of texts are the same bytes.
+fn add(hash: &mut Sha256, text: &str) {
+    hash.update((text.len() as u64).to_be_bytes());
+    hash.update(text);
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ fn thoughts() -> Thoughts {
 }
 
 fn owner(principal: Option<&str>, model: &str) -> Owner {
-    Owner { principal: principal.map(Into::into), model: model.into() }
+    Owner { principal: principal.map(Into::into), model: model.into(), unnamed: None }
 }
 
 fn alice() -> Owner {

@@ -58,10 +58,9 @@ impl Reader<'_> {
             "tool" => {
                 let id = wire.tool_call_id.take().ok_or_else(|| missing(&path.member("tool_call_id")))?;
                 let content = self.required(&mut wire, Place::ToolResult, path)?;
-                let result = ToolResult { id: id.into_owned(), content, is_error: false };
-                (Role::User, vec![Block::ToolResult(result)])
+                (Role::User, self.result(id.into_owned(), content, path))
             }
-            "function" => (Role::User, vec![Block::ToolResult(self.function_result(&mut wire, path)?)]),
+            "function" => (Role::User, self.function_result(&mut wire, path)?),
             _ => {
                 let roles = ["developer", "system", "user", "assistant", "tool", "function"];
                 return Err(not_one_of(&path.member("role"), &roles));
@@ -174,7 +173,7 @@ impl Reader<'_> {
         &mut self,
         wire: &mut wire::Message<'_>,
         path: &Path<'_>,
-    ) -> Result<ToolResult, InvalidRequest> {
+    ) -> Result<Vec<Block>, InvalidRequest> {
         // The call it answers already has the name.
         wire.name.take().ok_or_else(|| missing(&path.member("name")))?;
         let Some(id) = self.function_call.clone() else {
@@ -188,7 +187,20 @@ impl Reader<'_> {
         if let Some(raw) = wire.content.take() {
             self.content(raw, Place::ToolResult, &path.member("content"), &mut content)?;
         }
-        Ok(ToolResult { id, content, is_error: false })
+        Ok(self.result(id, content, path))
+    }
+
+    /// A result, and behind it the last point for the cache that stood inside of it: there is no other place for one.
+    fn result(&mut self, id: String, content: Vec<Block>, path: &Path<'_>) -> Vec<Block> {
+        let is_point = |block: &Block| matches!(block, Block::CachePoint(_));
+        let at_the_end = content.last().is_some_and(is_point);
+        let (mut points, content): (Vec<Block>, Vec<Block>) = content.into_iter().partition(is_point);
+        let point = points.pop();
+        if !points.is_empty() || point.is_some() && !at_the_end {
+            self.ledger.rewritten(&path.member("content"), "cache_point_behind_result");
+        }
+        let result = ToolResult { id, content, is_error: false };
+        std::iter::once(Block::ToolResult(result)).chain(point).collect()
     }
 
     fn content(

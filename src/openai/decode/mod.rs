@@ -17,13 +17,14 @@ mod object;
 mod parameters;
 mod parse;
 mod path;
+mod thinking;
 mod tools;
 mod wire;
 
 use serde_json::value::RawValue;
 
 use super::calls::CallForms;
-use crate::chat::{Draw, Effort, InvalidRequest, Json, Notes, OutputFormat, Request, Service, Verbosity};
+use crate::chat::{Draw, InvalidRequest, Json, Notes, OutputFormat, Request, Service, Verbosity};
 use ledger::Ledger;
 use object::Str;
 use path::Path;
@@ -76,6 +77,8 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
         function_call,
         response_format,
         reasoning_effort,
+        reasoning,
+        thinking,
         modalities,
         user,
         safety_identifier,
@@ -125,7 +128,7 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
             logit_bias: logit_bias.map_or(Ok(None), biases)?,
             logprobs: probabilities(logprobs, top_logprobs)?,
         },
-        reasoning: reasoning_effort.map(|word| effort(&word)).transpose()?,
+        reasoning: thinking::effort(reasoning_effort.as_deref(), reasoning, thinking, &mut ledger)?,
         verbosity: verbosity.map(|word| verbosity_of(&word)).transpose()?,
         format: response_format.map_or(Ok(OutputFormat::Text), |wire| output_format(wire, &mut ledger))?,
         web_search: web_search_options
@@ -268,23 +271,6 @@ fn stop_texts(raw: &RawValue, ledger: &mut Ledger) -> Result<Vec<String>, Invali
         }
     }
     Ok(stop)
-}
-
-fn effort(word: &str) -> Result<Effort, InvalidRequest> {
-    const WORDS: [(&str, Effort); 7] = [
-        ("none", Effort::None),
-        ("minimal", Effort::Minimal),
-        ("low", Effort::Low),
-        ("medium", Effort::Medium),
-        ("high", Effort::High),
-        ("xhigh", Effort::XHigh),
-        ("max", Effort::Max),
-    ];
-    WORDS
-        .iter()
-        .find(|(name, _)| *name == word)
-        .map(|(_, effort)| *effort)
-        .ok_or_else(|| not_one_of(&Path::Root.member("reasoning_effort"), &WORDS.map(|(name, _)| name)))
 }
 
 fn output_format(

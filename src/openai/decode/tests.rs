@@ -492,6 +492,26 @@ fn arguments_are_never_an_error() {
 }
 
 #[test]
+fn a_cache_point_inside_a_result_stands_behind_it() {
+    let part = |text: &str, mark: &str| format!(r#"{{"type":"text","text":"{text}"{mark}}}"#);
+    let mark = r#","cache_control":{"type":"ephemeral"}"#;
+    for (parts, noted) in [
+        (format!("{},{}", part("a", ""), part("b", mark)), false),
+        (format!("{},{}", part("a", mark), part("b", "")), true),
+        (format!("{},{}", part("a", mark), part("b", mark)), true),
+    ] {
+        let decoded = read(&talk(&format!(r#"{{"role":"tool","tool_call_id":"t","content":[{parts}]}}"#)));
+        let [Block::ToolResult(result), Block::CachePoint(_)] = &decoded.request.messages[0].content[..]
+        else {
+            panic!("{:?}", decoded.request.messages)
+        };
+        assert_eq!(result.content.len(), 2);
+        let note = "messages[0].content:rewritten;reason=cache_point_behind_result".to_owned();
+        assert_eq!(notes(&decoded), Vec::from_iter(noted.then_some(note)), "{parts}");
+    }
+}
+
+#[test]
 fn deprecated_function_calls_get_an_id_that_their_result_shares() {
     let decoded = read(&talk(
         r#"{"role":"user","content":"a"},

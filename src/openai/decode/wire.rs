@@ -26,6 +26,8 @@ object! {
         "function_call" => function_call: &'a RawValue,
         "response_format" => response_format: ResponseFormat<'a>,
         "reasoning_effort" => reasoning_effort: Str<'a>,
+        "reasoning" => reasoning: Reasoning<'a>,
+        "thinking" => thinking: Thinking<'a>,
         "modalities" => modalities: Array<Str<'a>, 16>,
         "user" => user: Str<'a>,
         "safety_identifier" => safety_identifier: Str<'a>,
@@ -44,6 +46,26 @@ object! {
         "prompt_cache_options" => prompt_cache_options: CacheOptions<'a>,
         "bedrock" => bedrock: Bedrock<'a>,
         ..Rest<'a>
+    }
+}
+
+object! {
+    /// Of `OpenRouter`.
+    struct Reasoning<'a> {
+        "effort" => effort: Str<'a>,
+        "max_tokens" => max_tokens: i64,
+        "enabled" => enabled: bool,
+        "exclude" => exclude: bool,
+        ..Unknown<'a>
+    }
+}
+
+object! {
+    /// Anthropic's.
+    struct Thinking<'a> {
+        "type" => kind: Str<'a>,
+        "budget_tokens" => budget_tokens: i64,
+        ..Unknown<'a>
     }
 }
 

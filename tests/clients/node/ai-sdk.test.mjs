@@ -149,7 +149,7 @@ for (const id of [THINKING_CLAUDE, NOVA]) {
   });
 }
 
-test('embed and embedMany have vectors', { todo: 'waits for /v1/embeddings' }, async () => {
+test('embed and embedMany have vectors', async () => {
   const model = outcrop.embeddingModel('amazon.titan-embed-text-v2:0');
   const one = await embed({ model, value: 'a text', maxRetries: 0 });
   assert.equal(one.embedding.length, 1024);
