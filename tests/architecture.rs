@@ -84,7 +84,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // The simulator's own tests call it with the real client: that is what it has to satisfy.
     ("aws_sdk_", &["src/bedrock/sdk.rs", "src/simulator/tests/"]),
     ("aws_", &["src/bedrock/", "src/simulator/"]),
-    ("axum", &["src/http/", "src/listener/", "src/app.rs"]),
+    ("axum", &["src/http/", "src/listener/", "src/app/"]),
     ("prometheus", &["src/telemetry/"]),
 ];
 

@@ -36,9 +36,9 @@ fn every_key_of_the_configuration_is_documented_and_no_other() {
     let keys = default_keys();
     let text = read("docs/configuration.md");
     let documented = documented_keys(section(&text, "## Keys"));
-    // `models.NAME…` stands for what only a file can have.
-    let real: BTreeSet<_> =
-        documented.iter().filter(|key| !key.starts_with("models.NAME")).cloned().collect();
+    // `NAME…` stands for what only a file can have.
+    let is_of_a_name = |key: &&String| ["models.NAME", "accounts.NAME"].iter().any(|of| key.starts_with(of));
+    let real: BTreeSet<_> = documented.iter().filter(|key| !is_of_a_name(key)).cloned().collect();
     let parents: BTreeSet<_> = real.iter().filter(|key| covers(key, &keys)).cloned().collect();
     let missing: Vec<_> = keys.difference(&real).collect();
     let invented: Vec<_> = real.difference(&keys).filter(|key| !parents.contains(*key)).collect();
@@ -139,7 +139,7 @@ fn every_pain_has_its_tests() {
         assert!(code_spans(tests).next().is_some(), "{number} is tried nowhere");
         missing.extend(code_spans(tests).filter(|test| !is_there(test)).map(|test| (number, test)));
     }
-    assert_eq!(numbers, Vec::from_iter(1..=52));
+    assert_eq!(numbers, (1..=52).collect::<Vec<_>>());
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
@@ -160,7 +160,8 @@ fn is_there(test: &str) -> bool {
         [format!("src/{path}.rs"), format!("src/{path}/mod.rs"), format!("tests/{path}.rs")]
     });
     let mark = format!("fn {name}(");
-    candidates.into_iter().filter_map(|file| fs::read_to_string(file).ok()).any(|source| {
+    candidates.into_iter().filter(|file| Path::new(file).exists()).any(|file| {
+        let source = read(&file);
         source.split("#[test]").chain(source.split("#[tokio::test")).skip(1).any(|rest| {
             rest.split("fn ").nth(1).is_some_and(|first| format!("fn {first}").starts_with(&mark))
         })

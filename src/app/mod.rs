@@ -1,6 +1,7 @@
 //! THE COMPOSITION ROOT: a valid configuration becomes a running server. The only file that may name every
 //! module.
 
+mod aws;
 mod models;
 mod reload;
 mod watch;
@@ -9,18 +10,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::auth::{KeyId, Keys};
-use crate::bedrock::{Aws, CredentialsUnavailable, Identity, Settings, StaticCredentials, Transport};
-use crate::config::{self, Auth, Cache, Config, OnDisconnect, Origin, ThoughtStore};
+use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError, Transport};
+use crate::config::{self, Auth, Cache, Config, OnDisconnect, ThoughtStore};
 use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{Asking, Directory, Gateway, Listing, Routes, Rules, ThoughtLimits};
-use crate::http::{self, CredentialState, Edge, Health, Limits, Process};
+use crate::http::{self, Edge, Health, Limits, Process};
 use crate::limits;
 use crate::listener::{
     self, Closed, FileLimit, Listener, Observer, Shutdown, Tls, TlsError, TlsFiles, Workers,
@@ -32,9 +33,6 @@ use reload::Generation;
 pub use reload::{Applied, Reloader};
 pub use watch::Read;
 
-/// How often credentials are asked for while there are none.
-const CREDENTIALS_AGAIN: Duration = Duration::from_secs(5);
-
 /// From the end of the grace period until nothing is waited for any more: for errors to go out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -44,9 +42,6 @@ const AFTER_PANIC: Duration = Duration::from_secs(5);
 /// Connections of operators and their machines at once, on a listener of their own. However many clients there are, these
 /// find a place, and a file descriptor.
 const OPERATORS: usize = 64;
-
-/// How often they are looked at once they are there: the SDK renews them by itself.
-const CREDENTIALS_LOOK: Duration = Duration::from_mins(1);
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +55,9 @@ pub enum StartError {
     /// The simulator found no port.
     #[error("cannot start the simulator: {0}")]
     Simulator(#[source] std::io::Error),
+    /// The way to AWS can't be made.
+    #[error("{0}")]
+    Aws(#[from] SetupError),
     /// A successor that leads nowhere.
     #[error("the successor `{name}`: {problem}")]
     Successor {
@@ -101,13 +99,13 @@ impl App {
         } else {
             None
         };
-        let way = Way::load(config, simulator.as_ref().map(Simulator::url)).await;
+        let way = Way::load(config, simulator.as_ref().map(Simulator::url)).await?;
         let metrics = new_metrics();
         let gateway = assemble(config, &way, &metrics, None)?;
         let shutdown = Shutdown::new();
         let process = Process {
             metrics: Arc::clone(&metrics),
-            health: Arc::new(Health::new(simulate)),
+            health: Arc::new(Health::new(simulate, way.aws.accounts())),
             shutdown: shutdown.clone(),
             apart: Handle::current(),
             departed: TaskTracker::new(),
@@ -133,7 +131,7 @@ impl App {
 
     /// What answers, without a server around it.
     pub async fn assemble(config: &Config) -> Result<Parts, StartError> {
-        let way = Way::load(config, None).await;
+        let way = Way::load(config, None).await?;
         let metrics = new_metrics();
         let gateway = assemble(config, &way, &metrics, None)?;
         Ok(Parts { aws: way.aws, gateway, metrics })
@@ -146,7 +144,7 @@ impl App {
 
     /// Asks the chain of sources for credentials.
     pub async fn credentials(&self) -> Result<Identity, CredentialsUnavailable> {
-        self.reloader.latest().way.aws.probe().await
+        self.reloader.latest().way.aws.probe(None).await
     }
 
     /// Where clients come in: the real port, also when 0 was asked for.
@@ -192,7 +190,7 @@ impl App {
         let departed = reloader.latest().edge.departed.clone();
         let watch = tokio::spawn(unfailing("credentials", {
             let reloader = reloader.clone();
-            move || watch_credentials(reloader.clone())
+            move || watch_aws(reloader.clone())
         }));
         let asking = tokio::spawn(unfailing("listings", {
             let reloader = reloader.clone();
@@ -277,26 +275,29 @@ fn new_metrics() -> Arc<Metrics> {
 /// region.
 struct Way {
     aws: Aws,
-    transports: Mutex<HashMap<Option<String>, Arc<dyn Transport>>>,
+    transports: Mutex<HashMap<Place, Arc<dyn Transport>>>,
     /// Where the simulator is that stands for Bedrock.
     simulator: Option<String>,
 }
 
+/// An account and a region; `None` is the default one.
+type Place = (Option<String>, Option<String>);
+
 impl Way {
-    async fn load(config: &Config, simulator: Option<String>) -> Self {
-        let aws = Aws::load(aws_settings(config, simulator.as_deref())).await;
-        Self { aws, transports: Mutex::default(), simulator }
+    async fn load(config: &Config, simulator: Option<String>) -> Result<Self, SetupError> {
+        let aws = Aws::load(aws::settings(config, simulator.as_deref())).await?;
+        Ok(Self { aws, transports: Mutex::default(), simulator })
     }
 
     /// Another, by another configuration.
-    async fn anew(&self, config: &Config) -> Self {
+    async fn anew(&self, config: &Config) -> Result<Self, SetupError> {
         Self::load(config, self.simulator.clone()).await
     }
 
-    /// `None` is the default region.
-    fn transport(&self, region: Option<&str>) -> Arc<dyn Transport> {
+    fn transport(&self, account: Option<&str>, region: Option<&str>) -> Arc<dyn Transport> {
+        let place = (account.map(str::to_owned), region.map(str::to_owned));
         let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(transports.entry(region.map(str::to_owned)).or_insert_with(|| self.aws.transport(region)))
+        Arc::clone(transports.entry(place).or_insert_with(|| self.aws.transport(account, region)))
     }
 }
 
@@ -355,46 +356,6 @@ fn fetch_settings(config: &config::Fetch) -> Option<fetch::Settings> {
     })
 }
 
-/// What of the configuration concerns AWS.
-fn aws_settings(config: &Config, simulator: Option<&str>) -> Settings {
-    let aws = &config.aws;
-    let mut settings = Settings {
-        // What nobody has chosen, an AWS profile may know better.
-        region: (aws.region.origin != Origin::Default).then(|| aws.region.value.clone()),
-        profile: aws.profile.as_ref().map(|profile| profile.value.clone()),
-        credentials: aws.credentials.as_ref().map(|keys| StaticCredentials {
-            access_key_id: keys.value.access_key_id.expose().to_owned(),
-            secret_access_key: keys.value.secret_access_key.expose().to_owned(),
-            session_token: keys.value.session_token.as_ref().map(|token| token.expose().to_owned()),
-        }),
-        bearer_token: aws.bearer_token.as_ref().map(|token| token.value.expose().to_owned()),
-        endpoint_url: aws.endpoint_url.as_ref().map(|url| url.value.clone()),
-        control_endpoint_url: aws.control_endpoint_url.as_ref().map(|url| url.value.clone()),
-        use_fips: aws.use_fips,
-        use_dual_stack: aws.use_dual_stack,
-        connect_timeout: Some(config.timeout.connect),
-        ..Settings::default()
-    };
-    if let Some(simulator) = simulator {
-        // The simulator checks signatures against keys of its own; nothing real ever goes to it.
-        let keys = simulator::Credentials::default();
-        settings = Settings {
-            region: settings.region,
-            connect_timeout: settings.connect_timeout,
-            endpoint_url: Some(simulator.to_owned()),
-            control_endpoint_url: Some(simulator.to_owned()),
-            credentials: Some(StaticCredentials {
-                access_key_id: keys.access_key,
-                secret_access_key: keys.secret_key,
-                session_token: keys.session_token,
-            }),
-            credentials_source: "Simulator",
-            ..Settings::default()
-        };
-    }
-    settings
-}
-
 fn gateway(
     config: &Config,
     way: &Way,
@@ -422,8 +383,18 @@ fn gateway(
         lookup_wait: models.live.lookup_wait,
         regions: [aws.region()].into_iter().chain(regions.iter().copied()).map(str::to_owned).collect(),
     };
-    let transports =
-        regions.iter().map(|region| ((*region).to_owned(), way.transport(Some(region)))).collect();
+    // In each account of an alias, every Region: a successor may lead to another.
+    let targets = aliases.values().flat_map(|alias| &alias.targets);
+    let accounts: BTreeSet<_> = targets.filter_map(|target| target.account.as_deref()).collect();
+    let places = std::iter::once(None).chain(accounts.into_iter().map(Some)).flat_map(|account| {
+        let regions = std::iter::once(None).chain(regions.iter().copied().map(Some));
+        regions.map(move |region| (account, region))
+    });
+    let transports = places.map(|(account, region)| {
+        let place = (account.map(str::to_owned), region.unwrap_or(aws.region()).to_owned());
+        (place, way.transport(account, region))
+    });
+    let transports = transports.collect();
     let directory = match directory {
         Some(before) if *before.asking() == asking => Arc::clone(before),
         Some(before) => Arc::new(Directory::new(Arc::new(aws.clone()), asking).continuing(before)),
@@ -441,7 +412,6 @@ fn gateway(
     let routes = Routes::new(
         aliases,
         config.default_model.value.clone(),
-        way.transport(None),
         aws.region().to_owned(),
         transports,
         rules,
@@ -543,34 +513,23 @@ fn listener_settings(config: &Config) -> listener::Settings {
     }
 }
 
-/// Asks the chain for credentials in the background and tells `/readyz` what it says.
-async fn watch_credentials(reloader: Reloader) {
-    let mut told = false;
+/// Renews credentials and tells of them, by whatever way is in force. Never ends.
+async fn watch_aws(reloader: Reloader) {
     let mut follow = reloader.follow();
     loop {
         let generation = Arc::clone(&follow.borrow_and_update());
-        let Generation { way, edge, config: _ } = &*generation;
-        let pause = match way.aws.probe().await {
-            Ok(identity) => {
-                if !told {
-                    tracing::info!(source = %identity.source, "credentials resolved");
-                    told = true;
-                }
-                let since_epoch =
-                    identity.expires.map(|at| at.duration_since(UNIX_EPOCH).unwrap_or_default());
-                let expires = since_epoch.map(|since| since.as_secs());
-                edge.health.credentials(CredentialState::Resolved { source: identity.source, expires });
-                CREDENTIALS_LOOK
-            }
-            Err(unavailable) => {
-                tracing::warn!(reason = %unavailable, "no AWS credentials; `outcrop doctor` says more");
-                told = false;
-                edge.health.credentials(CredentialState::Unavailable);
-                CREDENTIALS_AGAIN
-            }
+        let (way, process) = (Arc::clone(&generation.way), generation.edge.process.clone());
+        drop(generation);
+        let another = async {
+            // The sender is the reloader's, so it doesn't end.
+            while follow.changed().await.is_ok() && Arc::ptr_eq(&follow.borrow_and_update().way, &way) {}
         };
-        // The sender is the reloader's, so it doesn't end.
-        tokio::select! { () = tokio::time::sleep(pause) => {}, _ = follow.changed() => {} }
+        let watching = async {
+            aws::watch(way.aws.clone(), &process).await;
+            // What it has needs no renewal.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! { () = watching => {}, () = another => {} }
     }
 }
 

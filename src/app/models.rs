@@ -82,6 +82,7 @@ fn alias_target(entry: &TargetEntry) -> Result<AliasTarget, String> {
     let TargetEntry {
         target,
         region,
+        account,
         weight,
         concurrency,
         family,
@@ -120,6 +121,7 @@ fn alias_target(entry: &TargetEntry) -> Result<AliasTarget, String> {
     Ok(AliasTarget {
         model,
         region: region.clone(),
+        account: account.clone(),
         weight: weight.map(NonZeroU32::get),
         concurrency: concurrency.map(|most| usize::try_from(most.get()).unwrap_or(usize::MAX)),
         family,

@@ -118,15 +118,20 @@ impl Reloader {
         };
         let fixed =
             keys.iter().filter(|key| FIXED.iter().any(|fixed| is_below(key, fixed))).cloned().collect();
-        let same_way = !keys.iter().any(|key| is_below(key, "aws") || key == "timeout.connect");
+        let same_way = !keys
+            .iter()
+            .any(|key| is_below(key, "aws") || is_below(key, "accounts") || key == "timeout.connect");
         let way = if same_way {
             Arc::clone(&before.way)
         } else {
-            Arc::new(Box::pin(before.way.anew(&config)).await)
+            Arc::new(Box::pin(before.way.anew(&config)).await?)
         };
         let process: Process = before.edge.process.clone();
         let gateway = assemble(&config, &way, &process.metrics, Some((&before.edge.gateway, same_way)))?;
         let edge = Arc::new(edge(&config, gateway, process, Some(&before.edge)));
+        if !same_way {
+            edge.health.calls(way.aws.accounts());
+        }
         if keys.iter().any(|key| key == "log.level")
             && let Err(error) = logs::refilter(&config.log.level)
         {

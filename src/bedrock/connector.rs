@@ -16,17 +16,22 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
+use super::clock::{self, Clock};
 use super::exchange::{self, Answered, Request};
 use super::pool::{Answer, Pool, SendError};
 use super::{BedrockError, ErrorKind, ReplyHead, TokenCounts};
 
 /// The HTTP client of all clients of Bedrock.
 #[derive(Debug, Clone)]
-pub(super) struct Connections(Arc<Pool>);
+pub(super) struct Connections {
+    pool: Arc<Pool>,
+    clock: Clock,
+}
 
 impl Connections {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Pool::new()))
+    /// `clock` is told what time answers are of.
+    pub(super) fn new(pool: Pool, clock: Clock) -> Self {
+        Self { pool: Arc::new(pool), clock }
     }
 
     /// Sends what has been signed elsewhere.
@@ -35,12 +40,12 @@ impl Connections {
         request: http::Request<Bytes>,
         connect_timeout: Option<Duration>,
     ) -> Result<Outcome, BedrockError> {
-        match self.0.send(request, connect_timeout).await {
-            Ok(response) => Ok(Outcome::of(response)),
+        match self.pool.send(request, connect_timeout).await {
+            Ok(response) => Ok(Outcome::of(response, &self.clock)),
             Err(error @ SendError::Address(_)) => {
-                Err(BedrockError::new(ErrorKind::Unsendable, super::sdk::chain(&error)))
+                Err(BedrockError::new(ErrorKind::Unsendable, super::error::chain(&error)))
             }
-            Err(error) => Err(BedrockError::new(ErrorKind::Unreachable, super::sdk::chain(&error))),
+            Err(error) => Err(BedrockError::new(ErrorKind::Unreachable, super::error::chain(&error))),
         }
     }
 }
@@ -49,7 +54,7 @@ impl HttpClient for Connections {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         // No read timeout: the gateway's own clocks know a slow model from a dead one.
         SharedHttpConnector::new(Connector {
-            pool: Arc::clone(&self.0),
+            connections: self.clone(),
             connect_timeout: settings.connect_timeout(),
         })
     }
@@ -57,13 +62,13 @@ impl HttpClient for Connections {
 
 #[derive(Debug)]
 struct Connector {
-    pool: Arc<Pool>,
+    connections: Connections,
     connect_timeout: Option<Duration>,
 }
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (pool, connect_timeout) = (Arc::clone(&self.pool), self.connect_timeout);
+        let (connections, connect_timeout) = (self.connections.clone(), self.connect_timeout);
         HttpConnectorFuture::new(async move {
             let user = |error| ConnectorError::user(error);
             // What was signed is what the exchange holds: not copied out of the SDK's body, but shared.
@@ -72,8 +77,8 @@ impl HttpConnector for Connector {
                 Request::Get(_) => Bytes::new(),
             };
             let request = request.try_into_http1x().map_err(|error| user(error.into()))?.map(|_signed| body);
-            let response = pool.send(request, connect_timeout).await.map_err(failed)?;
-            let answered = match Outcome::of(response) {
+            let response = connections.pool.send(request, connect_timeout).await.map_err(failed)?;
+            let answered = match Outcome::of(response, &connections.clock) {
                 Outcome::Success(answered) => answered,
                 Outcome::Refusal(refused) => {
                     return HttpResponse::try_from(refused.map(SdkBody::from_body_1_x))
@@ -96,7 +101,10 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    fn of(response: Response<Answer>) -> Self {
+    fn of(response: Response<Answer>, clock: &Clock) -> Self {
+        if let Some(date) = text(response.headers(), "date").and_then(clock::date) {
+            clock.heard(date);
+        }
         if !response.status().is_success() {
             return Self::Refusal(response);
         }
@@ -114,11 +122,7 @@ fn failed(error: SendError) -> ConnectorError {
 }
 
 fn head(headers: &HeaderMap) -> ReplyHead {
-    // What isn't text says nothing.
-    let text = |name: &str| match headers.get(name).map(|value| std::str::from_utf8(value.as_bytes())) {
-        Some(Ok(text)) => Some(text),
-        Some(Err(_)) | None => None,
-    };
+    let text = |name: &str| text(headers, name);
     let count = |name: &str| text(name).and_then(super::sdk::number);
     ReplyHead {
         request_id: text("x-amzn-requestid").map(str::to_owned),
@@ -129,5 +133,13 @@ fn head(headers: &HeaderMap) -> ReplyHead {
             cache_write: count("x-amzn-bedrock-cache-write-input-token-count"),
         },
         simulated: headers.contains_key("x-outcrop-simulated"),
+    }
+}
+
+/// A header; what isn't text says nothing.
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    match headers.get(name).map(|value| std::str::from_utf8(value.as_bytes())) {
+        Some(Ok(text)) => Some(text),
+        Some(Err(_)) | None => None,
     }
 }

@@ -5,7 +5,8 @@
 //! recorded traffic and public reports (2025 and 2026). Status codes for clients are not decided here.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::error::Error;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
@@ -23,6 +24,8 @@ pub struct BedrockError {
     pub request_id: Option<String>,
     /// How long the upstream asks to wait.
     pub retry_after: Option<Duration>,
+    /// When it was answered, by the upstream's clock.
+    pub date: Option<SystemTime>,
 }
 
 /// What a failure means. Closed: the label is a metric's.
@@ -133,9 +136,13 @@ impl ErrorKind {
             | Self::Internal
             | Self::Unavailable
             | Self::Unreachable => Retry::Yes,
-            Self::ModelTimeout | Self::Timeout | Self::Malformed | Self::CredentialsRefused => Retry::Once,
-            Self::NoCredentials
+            // The first two with credentials asked for anew, and by AWS's own time.
+            Self::CredentialsRefused
             | Self::ClockSkew
+            | Self::ModelTimeout
+            | Self::Timeout
+            | Self::Malformed => Retry::Once,
+            Self::NoCredentials
             | Self::AccessDenied
             | Self::AccessPending
             | Self::Validation
@@ -155,7 +162,7 @@ impl ErrorKind {
 impl BedrockError {
     /// A failure that has no answer behind it.
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), request_id: None, retry_after: None }
+        Self { kind, detail: detail.into(), request_id: None, retry_after: None, date: None }
     }
 
     /// From an error answer.
@@ -171,6 +178,7 @@ impl BedrockError {
             detail,
             request_id: answer.request_id.map(str::to_owned),
             retry_after: answer.retry_after,
+            date: answer.date,
         }
     }
 
@@ -291,6 +299,8 @@ pub struct ErrorAnswer<'a> {
     pub request_id: Option<&'a str>,
     /// How long the upstream asks to wait.
     pub retry_after: Option<Duration>,
+    /// `date`
+    pub date: Option<SystemTime>,
 }
 
 /// `{"message": …}`; some gateways before Bedrock write `Message`.
@@ -432,6 +442,21 @@ fn scrub(message: &str) -> String {
     out
 }
 
+/// An error with all its causes on one line.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !line.ends_with(&cause_text) {
+            line.push_str(": ");
+            line.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -443,6 +468,7 @@ mod tests {
             body: body.as_bytes(),
             request_id: Some("r-1"),
             retry_after: None,
+            date: None,
         })
     }
 

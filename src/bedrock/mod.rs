@@ -6,13 +6,17 @@
 //! ```text
 //! Invocation ─ sdk ─┬─ the SDK, its signature watched by pass ─ connector ─┬─ pool ─▶ Bedrock
 //!                   └─ pass: like a call that it has just made ────────────┘
+//! aws: accounts and regions ─ keeper: an account's credentials ─ clock: AWS's time
 //! ```
 
+mod aws;
 mod call;
+mod clock;
 mod connector;
 mod error;
 mod exchange;
 mod frames;
+mod keeper;
 mod model_id;
 mod pass;
 mod pool;
@@ -20,10 +24,12 @@ mod refusal;
 mod sdk;
 mod transport;
 
+pub use aws::{AccountSource, Aws, CredentialsUnavailable, Role, Settings, SetupError, StaticCredentials};
 pub use call::{Frame, Invocation, Operation, Reply, ReplyHead, TokenCounts};
+pub use clock::Skew;
 pub use error::{BedrockError, ErrorAnswer, ErrorKind, Retry};
 pub use frames::{FrameDecoder, FrameError, fuzz_frames};
+pub use keeper::{CredentialsState, Identity};
 pub use model_id::{InvalidModelId, ModelId};
 pub use refusal::Refusal;
-pub use sdk::{Aws, CredentialsUnavailable, Identity, Settings, StaticCredentials};
 pub use transport::{ByteStream, ControlPlane, FrameStream, Streamed, Transport};

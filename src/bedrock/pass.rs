@@ -6,8 +6,8 @@
 //! [`Pass`], and signs the next calls with it, by AWS's own signing crate.
 //!
 //! A pass is only issued if it gives the very signature that the SDK has given, only used if Bedrock has
-//! accepted that call, ends after [`VALID`] or with its credentials, and is torn up when Bedrock refuses one. Then
-//! the SDK makes the next call, with all that it knows about expired credentials and clocks that are wrong.
+//! accepted that call, ends after [`VALID`] or with its credentials' era, and is torn up when Bedrock refuses one. Then
+//! the SDK makes the next call, with new credentials if that was it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use tokio::time::Instant;
 
+use super::clock::Clock;
 use super::exchange;
 use super::{ModelId, Operation};
 
@@ -36,7 +37,7 @@ const VALID: Duration = Duration::from_mins(1);
 /// It ends so long before its credentials do: the SDK will have renewed them by then.
 const EARLY: Duration = Duration::from_secs(30);
 
-/// Clocks that differ by more are the SDK's affair.
+/// So long ago at most the SDK has read the same clock.
 const SKEW: Duration = Duration::from_secs(5);
 
 /// A longer body isn't hashed a second time to see whether a pass would hold.
@@ -61,6 +62,8 @@ pub(super) struct Pass {
     region: String,
     service: String,
     until: Instant,
+    /// Of the credentials.
+    era: u64,
 }
 
 impl Pass {
@@ -71,6 +74,7 @@ impl Pass {
         before: &[(String, String)],
         identity: &Identity,
         own: &exchange::Request,
+        now: SystemTime,
     ) -> Option<Self> {
         let exchange::Request::Body { headers: further, body } = own else { return None };
         if body.len() > LONGEST_PROOF {
@@ -80,7 +84,6 @@ impl Pass {
         // `AWS4-HMAC-SHA256 Credential=AKIA…/20261125/us-east-1/bedrock/aws4_request, SignedHeaders=…`
         let mut scope = authorization.split_once(" Credential=")?.1.split(',').next()?.split('/').skip(2);
         let (region, service) = (scope.next()?.to_owned(), scope.next()?.to_owned());
-        let now = SystemTime::now();
         let valid = match identity.expiration() {
             None => VALID,
             Some(end) => VALID.min(end.duration_since(now).unwrap_or_default().saturating_sub(EARLY)),
@@ -100,23 +103,25 @@ impl Pass {
         let (Ok(method), Ok(uri)) = (request.method().parse(), request.uri().parse()) else { return None };
         let address = request.uri().to_owned();
         let until = Instant::now() + valid;
-        let pass = Self { method, uri, address, headers, identity: identity.clone(), region, service, until };
+        let identity = identity.clone();
+        let pass = Self { method, uri, address, headers, identity, region, service, until, era: 0 };
         // The SDK's signature names its second, which may be the one before.
         let proven = (0..=SKEW.as_secs()).any(|ago| {
             let time = now - Duration::from_secs(ago);
-            pass.sign_at(further, body.clone(), time).is_ok_and(|signed| {
+            pass.sign(further, body.clone(), time).is_ok_and(|signed| {
                 signed.headers().get(AUTHORIZATION).is_some_and(|ours| ours == authorization)
             })
         });
         proven.then_some(pass)
     }
 
-    /// A request with this body and these headers besides.
-    pub(super) fn sign(&self, further: &[Further], body: Bytes) -> Result<Request<Bytes>, BoxError> {
-        self.sign_at(further, body, SystemTime::now())
+    /// The same, as one that ends with this era.
+    pub(super) fn of_era(self, era: u64) -> Self {
+        Self { era, ..self }
     }
 
-    fn sign_at(
+    /// A request with this body and these headers besides, signed at this time.
+    pub(super) fn sign(
         &self,
         further: &[Further],
         body: Bytes,
@@ -164,10 +169,10 @@ impl Passes {
     }
 
     /// One that still holds.
-    pub(super) fn find(&self, operation: Operation, model: &ModelId) -> Option<Arc<Pass>> {
+    pub(super) fn find(&self, operation: Operation, model: &ModelId, era: u64) -> Option<Arc<Pass>> {
         let passes = self.lock();
         let pass = passes.get(&operation)?.get(model)?;
-        (Instant::now() < pass.until).then(|| Arc::clone(pass))
+        (pass.era == era && Instant::now() < pass.until).then(|| Arc::clone(pass))
     }
 
     pub(super) fn keep(&self, operation: Operation, model: ModelId, pass: Pass) {
@@ -190,9 +195,17 @@ impl Passes {
 }
 
 /// The SDK's own signing, watched.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watched {
     inner: SigV4AuthScheme,
+    clock: Clock,
+}
+
+impl Watched {
+    /// `clock` is the SDK's as well.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { inner: SigV4AuthScheme::default(), clock }
+    }
 }
 
 impl AuthScheme for Watched {
@@ -221,7 +234,7 @@ impl Sign for Watched {
         let before: Vec<_> =
             request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         self.inner.signer().sign_http_request(request, identity, endpoint, components, config)?;
-        if let Some(pass) = Pass::of(request, &before, identity, &exchange::request()?) {
+        if let Some(pass) = Pass::of(request, &before, identity, &exchange::request()?, self.clock.time()) {
             exchange::issue(pass)?;
         }
         Ok(())

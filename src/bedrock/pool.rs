@@ -24,6 +24,8 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::time::Instant;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{self, CipherSuite, ClientConfig, RootCertStore};
 use tower::Service as _;
 
@@ -36,8 +38,18 @@ const AGE: Duration = Duration::from_mins(10);
 /// How long a connection whose answer has been read may need until it can take the next request.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Probes connections that are silent: a model may think for longer than a NAT remembers.
-const KEEPALIVE: Duration = Duration::from_mins(1);
+/// Probes connections that are silent after this: a model may think for longer than a NAT remembers.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Between two probes that nobody answers.
+const PROBE: Duration = Duration::from_secs(10);
+
+/// So many unanswered ones are the end: half a minute of silence and as much again.
+const PROBES: u32 = 3;
+
+/// What was sent is acknowledged within this, or the connection is dead: without it the kernel tries for a quarter of
+/// an hour.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// Connections at rest, and the means to open new ones.
 #[derive(Debug)]
@@ -65,13 +77,18 @@ pub(super) enum SendError {
 }
 
 impl Pool {
-    pub(super) fn new() -> Self {
+    /// `roots`: the only authorities to trust; without, those that the host trusts.
+    pub(super) fn new(roots: Option<RootCertStore>) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_keepalive_interval(Some(PROBE));
+        tcp.set_keepalive_retries(Some(PROBES));
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls())
+            .with_tls_config(tls(roots))
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -302,8 +319,18 @@ impl Body for Answer {
     }
 }
 
-/// What the SDK's own client offers: ring, and the certificates that the host trusts.
-fn tls() -> ClientConfig {
+/// The authorities of a PEM file. All of them, or what is wrong with it.
+pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(roots) }
+}
+
+/// What the SDK's own client offers: ring, and the certificates that the host trusts, or `roots`.
+fn tls(roots: Option<RootCertStore>) -> ClientConfig {
     let mut provider = rustls::crypto::ring::default_provider();
     provider.cipher_suites.retain(|suite| !LEFT_OUT.contains(&suite.suite()));
     let config = ClientConfig::builder_with_provider(Arc::new(provider));
@@ -311,6 +338,9 @@ fn tls() -> ClientConfig {
         Ok(config) => config,
         Err(error) => unreachable!("ring has suites for every version: {error}"),
     };
+    if let Some(roots) = roots {
+        return config.with_root_certificates(roots).with_no_client_auth();
+    }
     match config.clone().with_native_roots() {
         Ok(config) => config.with_no_client_auth(),
         Err(error) => {
@@ -369,7 +399,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_whose_answer_was_read_takes_the_next_call() {
-        let (server, pool) = (Server::start().await, Pool::new());
+        let (server, pool) = (Server::start().await, Pool::new(None));
         let calls = async {
             for _ in 0..3 {
                 assert_eq!(read(pool.send(server.request(), None).await.unwrap()).await, "ok");
@@ -389,7 +419,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_the_server_closed_is_not_used_again() {
-        let (server, pool) = (Server::start().await, Pool::new());
+        let (server, pool) = (Server::start().await, Pool::new(None));
         for _ in 0..2 {
             let call = async { read(pool.send(server.request(), None).await.unwrap()).await };
             let serving = async { serve(&mut server.accept().await).await };
@@ -399,7 +429,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_is_left_closes_its_connection() {
-        let (server, pool) = (Server::start().await, Pool::new());
+        let (server, pool) = (Server::start().await, Pool::new(None));
         let (answer, mut stream) = tokio::join!(pool.send(server.request(), None), async {
             let mut stream = server.accept().await;
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
@@ -417,7 +447,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_rested_or_lived_too_long_is_closed() {
-        let (server, pool) = (Server::start().await, Pool::new());
+        let (server, pool) = (Server::start().await, Pool::new(None));
         let rest = async || {
             let (body, stream) =
                 tokio::join!(async { read(pool.send(server.request(), None).await.unwrap()).await }, async {
@@ -444,9 +474,26 @@ mod tests {
         assert!(shelf.take().is_none());
     }
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_peer_that_is_gone_is_found_out() {
+        use hyper_rustls::MaybeHttpsStream;
+        use socket2::SockRef;
+
+        let (server, pool) = (Server::start().await, Pool::new(None));
+        let opened = pool.connector.clone().call(origin(&server).uri().unwrap()).await.unwrap();
+        let MaybeHttpsStream::Http(stream) = &opened else { panic!("there is no TLS") };
+        let socket = SockRef::from(stream.inner());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), PROBE);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), PROBES);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+    }
+
     #[tokio::test]
     async fn a_server_that_is_not_there_is_told_apart_from_one_that_hangs_up() {
-        let (server, pool) = (Server::start().await, Pool::new());
+        let (server, pool) = (Server::start().await, Pool::new(None));
         let (broken, ()) =
             tokio::join!(pool.send(server.request(), None), async { drop(server.accept().await) });
         assert!(matches!(broken.unwrap_err(), SendError::Broken(_)));
@@ -457,7 +504,7 @@ mod tests {
 
     #[tokio::test]
     async fn connecting_has_an_end() {
-        let (server, pool) = (Server::start().await, Pool::new());
+        let (server, pool) = (Server::start().await, Pool::new(None));
         // The TCP handshake is the kernel's; TLS waits for a word that never comes.
         let secure = server.url.replace("http:", "https:");
         let request = Request::post(secure).body(Bytes::new()).unwrap();

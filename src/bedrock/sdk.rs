@@ -9,15 +9,11 @@
 use std::error::Error;
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aws_config::meta::region::ProvideRegion as _;
-use aws_config::profile::region::ProfileFileRegionProvider;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
+use aws_config::SdkConfig;
+use aws_config::identity::IdentityCache;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockruntime::Client;
 use aws_sdk_bedrockruntime::config::interceptors::BeforeTransmitInterceptorContextMut;
@@ -28,9 +24,7 @@ use aws_sdk_bedrockruntime::config::{
 };
 use aws_sdk_bedrockruntime::error::{BoxError, SdkError};
 use aws_sdk_bedrockruntime::primitives::Blob;
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::auth::AuthSchemeId;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
@@ -42,245 +36,111 @@ use futures_util::stream::Stream;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
+use super::aws::Way;
+use super::clock::{self, Clock};
 use super::connector::{Connections, Outcome};
+use super::error::chain;
 use super::exchange::{self, Answered, Request};
 use super::pass::{Pass, Passes, Watched};
 use super::pool::Answer;
 use super::{
-    BedrockError, ControlPlane, ErrorAnswer, ErrorKind, FrameStream, Invocation, ModelId, Operation, Reply,
-    Streamed, Transport,
+    BedrockError, ErrorAnswer, ErrorKind, FrameStream, Invocation, ModelId, Operation, Reply, Streamed,
+    Transport,
 };
 
 /// Longest answer that is read whole. The largest models write well under 1 MiB of text.
 const LONGEST_REPLY: usize = 64 * 1024 * 1024;
 
-/// What of the configuration concerns AWS. Everything absent is found by the SDK's own chain.
-#[derive(Clone)]
-pub struct Settings {
-    /// The default region; absent is the profile's, else `us-east-1`.
-    pub region: Option<String>,
-    /// A named profile.
-    pub profile: Option<String>,
-    /// Explicit keys; else the chain: environment, profile, SSO, web identity, ECS and EKS, EC2.
-    pub credentials: Option<StaticCredentials>,
-    /// What explicit keys are called where their source is shown.
-    pub credentials_source: &'static str,
-    /// A Bedrock API key; goes before credentials.
-    pub bearer_token: Option<String>,
-    /// Instead of the region's endpoint.
-    pub endpoint_url: Option<String>,
-    /// The same for the control plane.
-    pub control_endpoint_url: Option<String>,
-    /// FIPS endpoints; absent leaves it to the environment and the profile.
-    pub use_fips: Option<bool>,
-    /// Dual stack endpoints; absent leaves it to the environment and the profile.
-    pub use_dual_stack: Option<bool>,
+/// What a client is made of.
+pub(super) struct Terms<'a> {
+    /// What all clients have.
+    pub(super) shared: &'a SdkConfig,
+    /// Where calls go out.
+    pub(super) connections: &'a Connections,
+    /// What signatures are made by.
+    pub(super) clock: &'a Clock,
+    /// Whose calls they are.
+    pub(super) way: &'a Way,
+    /// `None`: the default one.
+    pub(super) region: Option<&'a str>,
+    /// Instead of the region's own.
+    pub(super) endpoint: Option<String>,
     /// Longest wait for a connection.
-    pub connect_timeout: Option<Duration>,
+    pub(super) connect_timeout: Option<Duration>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            region: None,
-            profile: None,
-            credentials: None,
-            credentials_source: "Configuration",
-            bearer_token: None,
-            endpoint_url: None,
-            control_endpoint_url: None,
-            use_fips: None,
-            use_dual_stack: None,
-            connect_timeout: None,
-        }
-    }
-}
-
-/// Explicit keys.
-#[derive(Clone)]
-pub struct StaticCredentials {
-    /// `AKIA…`
-    pub access_key_id: String,
-    /// The secret.
-    pub secret_access_key: String,
-    /// For temporary keys.
-    pub session_token: Option<String>,
-}
-
-/// AWS, set up once for the process: one configuration, one pool of connections, one cache of identities.
-#[derive(Clone)]
-pub struct Aws {
-    shared: SdkConfig,
+/// Calls Bedrock in one account and region.
+pub(super) struct Sdk {
+    client: Client,
+    passes: Passes,
+    way: Way,
+    clock: Clock,
     connections: Connections,
-    region: String,
-    settings: Arc<Settings>,
+    connect_timeout: Option<Duration>,
 }
 
-impl Aws {
-    /// Reads what the SDK reads: environment and profile files. Nothing goes over the network.
-    pub async fn load(settings: Settings) -> Self {
-        let region = match &settings.region {
-            Some(region) => region.clone(),
-            None => profile_region(settings.profile.as_deref()).await,
-        };
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(Region::new(region.clone()))
-            // Said here, because the loader panics on a profile file with a number that is none.
-            .retry_config(RetryConfig::standard())
-            .http_client(for_credentials());
-        if let Some(use_fips) = settings.use_fips {
-            loader = loader.use_fips(use_fips);
-        }
-        if let Some(use_dual_stack) = settings.use_dual_stack {
-            loader = loader.use_dual_stack(use_dual_stack);
-        }
-        if let Some(profile) = &settings.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(keys) = &settings.credentials {
-            let keys = keys.clone();
-            loader = loader.credentials_provider(Credentials::new(
-                keys.access_key_id,
-                keys.secret_access_key,
-                keys.session_token,
-                None,
-                settings.credentials_source,
-            ));
-        }
-        let connections = Connections::new();
-        Self { shared: loader.load().await, connections, region, settings: Arc::new(settings) }
-    }
-
-    /// The default region.
-    pub fn region(&self) -> &str {
-        &self.region
-    }
-
-    /// A transport to a region; `None` is the default one.
-    pub fn transport(&self, region: Option<&str>) -> Arc<dyn Transport> {
-        Arc::new(self.sdk(self.client_config(region)))
-    }
-
-    fn sdk(&self, config: aws_sdk_bedrockruntime::config::Builder) -> Sdk {
-        Sdk {
-            client: Client::from_conf(config.build()),
-            passes: Passes::default(),
-            connections: self.connections.clone(),
-            connect_timeout: self.settings.connect_timeout,
-        }
-    }
-
-    fn client_config(&self, region: Option<&str>) -> aws_sdk_bedrockruntime::config::Builder {
-        let settings = &self.settings;
-        let mut config = aws_sdk_bedrockruntime::config::Builder::from(&self.shared)
+impl Sdk {
+    pub(super) fn new(terms: Terms<'_>) -> Self {
+        let Terms { shared, connections, clock, way, region, endpoint, connect_timeout } = terms;
+        let mut config = aws_sdk_bedrockruntime::config::Builder::from(shared)
             // One retry loop, and it is the gateway's: it sees fallbacks, budgets and the commit point.
             .retry_config(RetryConfig::disabled())
             // It would kill a quiet answer after seconds; the gateway has its own clocks.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .http_client(self.connections.clone())
-            .push_auth_scheme(Watched::default())
+            .http_client(connections.clone())
+            // The keeper is the cache, and the clock corrects itself: a second one of either would know less.
+            .identity_cache(IdentityCache::no_cache())
+            .time_source(clock.clone())
+            .disable_clock_skew_correction(true)
+            .push_auth_scheme(Watched::new(clock.clone()))
             .interceptor(Swap);
         if let Some(region) = region {
             config = config.region(AwsRegion::new(region.to_owned()));
         }
-        if let Some(url) = &settings.endpoint_url {
+        if let Some(url) = endpoint {
             config = config.endpoint_url(url);
         }
-        if let Some(token) = &settings.bearer_token {
-            config = config
+        config = match way {
+            // Said, because a token in the environment would go before an account's own keys.
+            Way::Keys(keeper) => config
+                .credentials_provider(keeper.clone())
+                .auth_scheme_preference([AuthSchemeId::from("sigv4")]),
+            Way::Token(token) => config
                 .token_provider(Token::new(token.clone(), None))
-                .auth_scheme_preference([AuthSchemeId::from("httpBearerAuth")]);
-        }
-        if let Some(connect) = settings.connect_timeout {
+                .auth_scheme_preference([AuthSchemeId::from("httpBearerAuth")]),
+        };
+        if let Some(connect) = connect_timeout {
             config = config.timeout_config(TimeoutConfig::builder().connect_timeout(connect).build());
         }
-        config
-    }
-
-    /// Asks the chain for credentials, and says where they came from.
-    pub async fn probe(&self) -> Result<Identity, CredentialsUnavailable> {
-        if self.settings.bearer_token.is_some() {
-            return Ok(Identity { source: "Bedrock API key".to_owned(), expires: None });
-        }
-        let Some(provider) = self.shared.credentials_provider() else {
-            return Err(CredentialsUnavailable("no credential source is configured".to_owned()));
-        };
-        match provider.provide_credentials().await {
-            Ok(found) => Ok(Identity { source: provider_name(&found), expires: found.expiry() }),
-            Err(error) => Err(CredentialsUnavailable(chain(&error))),
+        Self {
+            client: Client::from_conf(config.build()),
+            passes: Passes::default(),
+            way: way.clone(),
+            clock: clock.clone(),
+            connections: connections.clone(),
+            connect_timeout,
         }
     }
-}
 
-/// A GET of the control plane (`bedrock.{region}`), such as `/foundation-models`. It has the same signing name as the
-/// runtime, so the runtime's client makes it: another path, another endpoint, no body.
-impl ControlPlane for Aws {
-    fn read<'a>(
-        &'a self,
-        region: Option<&'a str>,
-        path: &'a str,
-    ) -> BoxFuture<'a, Result<Reply, BedrockError>> {
-        Box::pin(async move {
-            let settings = &self.settings;
-            let name = region.unwrap_or(&self.region);
-            let suffix = if name.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            let fips = if settings.use_fips == Some(true) { "-fips" } else { "" };
-            let endpoint = settings
-                .control_endpoint_url
-                .clone()
-                .unwrap_or_else(|| format!("https://bedrock{fips}.{name}.{suffix}"));
-            let sdk = self.sdk(self.client_config(region).endpoint_url(endpoint));
-            let ((head, body), _) = sdk.invoke_model("-", Request::Get(path.to_owned())).await?;
-            Ok(Reply { head, body: whole(body).await? })
+    /// A GET of this path.
+    pub(super) async fn read(&self, path: &str) -> Result<Reply, BedrockError> {
+        let era = self.way.era().await?;
+        let answered = self.invoke_model("-", Request::Get(path.to_owned())).await;
+        let ((head, body), _) = self.heed(era, answered)?;
+        Ok(Reply { head, body: whole(body).await? })
+    }
+
+    /// What a refusal says of credentials and clock is said to those who keep them.
+    fn heed<T>(&self, era: u64, outcome: Result<T, BedrockError>) -> Result<T, BedrockError> {
+        outcome.inspect_err(|error| {
+            if error.kind == ErrorKind::CredentialsRefused {
+                self.way.refused(era);
+            }
+            if error.kind == ErrorKind::ClockSkew {
+                self.clock.refused(error.date);
+            }
         })
     }
-}
-
-/// The region of a profile, or of the default one. (The SDK's whole chain would also ask EC2's metadata
-/// service, and wait for it where there is none.)
-async fn profile_region(profile: Option<&str>) -> String {
-    let mut files = ProfileFileRegionProvider::builder();
-    if let Some(profile) = profile {
-        files = files.profile_name(profile);
-    }
-    files.build().region().await.map_or_else(|| "us-east-1".to_owned(), |region| region.to_string())
-}
-
-/// Who the gateway is to AWS.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// Where the credentials came from: `Environment`, `IMDSv2`, `WebIdentityToken` …
-    pub source: String,
-    /// When they end, if they do.
-    pub expires: Option<SystemTime>,
-}
-
-/// No credentials, and what was tried.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct CredentialsUnavailable(pub String);
-
-/// The SDK shows the provider's name only in `Debug`.
-fn provider_name(credentials: &Credentials) -> String {
-    let shown = format!("{credentials:?}");
-    shown
-        .split_once("provider_name: \"")
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map_or_else(|| "unknown".to_owned(), |(name, _)| name.to_owned())
-}
-
-/// The SDK's own client, for those who issue credentials. With ring, whose build needs no more than a C compiler.
-fn for_credentials() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https()
-}
-
-struct Sdk {
-    client: Client,
-    passes: Passes,
-    connections: Connections,
-    connect_timeout: Option<Duration>,
 }
 
 impl Transport for Sdk {
@@ -309,9 +169,14 @@ type Called = Result<(Answered, Option<Pass>), BedrockError>;
 impl Sdk {
     /// Makes the call; what comes back is the answer's head and its body, unread.
     async fn send(&self, call: Invocation) -> Result<Answered, BedrockError> {
+        let era = self.way.era().await?;
+        self.heed(era, self.sent(call, era).await)
+    }
+
+    async fn sent(&self, call: Invocation, era: u64) -> Result<Answered, BedrockError> {
         let Invocation { operation, model, headers, body } = call;
-        if let Some(pass) = self.passes.find(operation, &model)
-            && let Ok(request) = pass.sign(&headers, body.clone())
+        if let Some(pass) = self.passes.find(operation, &model, era)
+            && let Ok(request) = pass.sign(&headers, body.clone(), self.clock.time())
         {
             let refused = match self.connections.send(request, self.connect_timeout).await? {
                 Outcome::Success(answered) => return Ok(answered),
@@ -326,7 +191,7 @@ impl Sdk {
         }
         let (answered, pass) = self.call(operation, &model, Request::Body { headers, body }).await?;
         if let Some(pass) = pass {
-            self.passes.keep(operation, model, pass);
+            self.passes.keep(operation, model, pass.of_era(era));
         }
         Ok(answered)
     }
@@ -336,11 +201,11 @@ impl Sdk {
         match operation {
             Operation::Converse => {
                 let operation = self.client.converse().model_id(model);
-                exchange::run(request, operation.send().map(sent)).await
+                exchange::run(request, operation.send().map(unanswered)).await
             }
             Operation::ConverseStream => {
                 let operation = self.client.converse_stream().model_id(model);
-                exchange::run(request, operation.send().map(sent)).await
+                exchange::run(request, operation.send().map(unanswered)).await
             }
             Operation::InvokeModel => self.invoke_model(model, request).await,
             Operation::InvokeModelWithResponseStream => {
@@ -351,7 +216,7 @@ impl Sdk {
                     .content_type("application/json")
                     .accept("application/json")
                     .body(Blob::new(""));
-                exchange::run(request, operation.send().map(sent)).await
+                exchange::run(request, operation.send().map(unanswered)).await
             }
         }
     }
@@ -364,7 +229,7 @@ impl Sdk {
             .content_type("application/json")
             .accept("application/json")
             .body(Blob::new(""));
-        exchange::run(request, operation.send().map(sent)).await
+        exchange::run(request, operation.send().map(unanswered)).await
     }
 }
 
@@ -382,7 +247,7 @@ async fn refusal(response: ::http::Response<Answer>) -> BedrockError {
 }
 
 /// A success never comes from the SDK, but from its connector.
-fn sent<T, E>(outcome: Result<T, SdkError<E, HttpResponse>>) -> Result<(), BedrockError>
+fn unanswered<T, E>(outcome: Result<T, SdkError<E, HttpResponse>>) -> Result<(), BedrockError>
 where
     E: Error + Send + Sync + 'static,
 {
@@ -509,6 +374,7 @@ fn answered(response: &HttpResponse) -> BedrockError {
         body: response.body().bytes().unwrap_or_default(),
         request_id: headers.get("x-amzn-requestid"),
         retry_after: retry_after(headers),
+        date: headers.get("date").and_then(clock::date),
     })
 }
 
@@ -525,19 +391,4 @@ fn retry_after(headers: &Headers) -> Option<Duration> {
 #[expect(clippy::disallowed_methods, reason = "a header that holds no number says nothing")]
 pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
-}
-
-/// An error with all its causes on one line.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !line.ends_with(&cause_text) {
-            line.push_str(": ");
-            line.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    line
 }

@@ -22,7 +22,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     if let Some(url) = &config.aws.endpoint_url {
         say(Ok(format!("endpoint {} ({})", url.value, url.origin)));
     }
-    let credentials = parts.aws.probe().await;
+    let credentials = parts.aws.probe(None).await;
     say(match &credentials {
         Ok(identity) => Ok(format!("credentials from {}", identity.source)),
         Err(unavailable) => Err((
@@ -30,6 +30,15 @@ pub(super) async fn run(config: Config) -> Outcome {
             "Set AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK; on AWS, give the machine or pod a role.",
         )),
     });
+    for account in parts.aws.accounts() {
+        say(match parts.aws.probe(Some(account)).await {
+            Ok(identity) => Ok(format!("account {account}: credentials from {}", identity.source)),
+            Err(unavailable) => Err((
+                format!("account {account}: no credentials: {unavailable}"),
+                "See accounts in the configuration; the role's trust policy has to name whoever assumes it.",
+            )),
+        });
+    }
     if credentials.is_ok() {
         for listing in listings(&parts).await {
             say(listing);

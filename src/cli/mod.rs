@@ -217,7 +217,8 @@ async fn serve_command(config: Config, read: Read, simulate: bool) -> Outcome {
             "no default_model is configured; the built-in one has been retired by AWS, so requests that name no model may fail"
         );
     }
-    let source = tokio::time::timeout(Duration::from_secs(1), app.credentials()).await;
+    // Files and variables answer at once. Nobody waits for more: it is told in the log, and by /health.
+    let source = tokio::time::timeout(Duration::from_millis(50), app.credentials()).await;
     let source = match source {
         Ok(Ok(identity)) => identity.source,
         Ok(Err(_)) => "none found (`outcrop doctor` says which sources were tried)".to_owned(),

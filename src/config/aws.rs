@@ -1,5 +1,7 @@
 //! How to reach AWS: Region, credentials, endpoints.
 
+use std::path::PathBuf;
+
 use super::env::Vars;
 use super::error::{Origin, Place, Problem};
 use super::scalar;
@@ -21,6 +23,10 @@ pub struct Aws {
     pub endpoint_url: Option<Sourced<String>>,
     /// The URL of `bedrock`: lists of models and profiles.
     pub control_endpoint_url: Option<Sourced<String>>,
+    /// The URL of `sts`, where accounts assume their roles.
+    pub sts_endpoint_url: Option<Sourced<String>>,
+    /// A PEM file with the only authorities to trust.
+    pub ca_bundle: Option<PathBuf>,
     /// Use FIPS endpoints.
     pub use_fips: Option<bool>,
     /// Use endpoints that speak IPv6 too.
@@ -47,6 +53,8 @@ impl Aws {
         let bearer_token = section.sourced("bearer_token", scalar::secret);
         let endpoint_url = section.sourced("endpoint_url", scalar::url);
         let control_endpoint_url = section.sourced("control_endpoint_url", scalar::url);
+        let sts_endpoint_url = section.sourced("sts_endpoint_url", scalar::url);
+        let ca_bundle = section.optional("ca_bundle", |node| scalar::text(node).map(PathBuf::from));
         let use_fips = section.optional("use_fips", scalar::boolean);
         let use_dual_stack = section.optional("use_dual_stack", scalar::boolean);
         let retries = sdk_retries(&mut section, vars);
@@ -57,6 +65,8 @@ impl Aws {
             bearer_token: bearer_token?,
             endpoint_url: endpoint_url?,
             control_endpoint_url: control_endpoint_url?,
+            sts_endpoint_url: sts_endpoint_url?,
+            ca_bundle: ca_bundle?,
             use_fips: use_fips?,
             use_dual_stack: use_dual_stack?,
         })
@@ -65,7 +75,7 @@ impl Aws {
 }
 
 #[expect(clippy::option_option, reason = "outside: were they readable; inside: were they set")]
-fn read_credentials(section: &mut Section<'_>) -> Option<Option<Sourced<Credentials>>> {
+pub(super) fn read_credentials(section: &mut Section<'_>) -> Option<Option<Sourced<Credentials>>> {
     const ID: &str = "access_key_id";
     const KEY: &str = "secret_access_key";
     const TOKEN: &str = "session_token";
@@ -81,11 +91,11 @@ fn read_credentials(section: &mut Section<'_>) -> Option<Option<Sourced<Credenti
         (None, None, None) => Some(None),
         (present, None, _) => {
             let key = if present.is_some() { ID } else { TOKEN };
-            section.fail(key, Problem::IncompleteCredentials("aws.secret_access_key"));
+            section.fail(key, Problem::IncompleteCredentials(section.below("secret_access_key")));
             None
         }
         (None, Some(_), _) => {
-            section.fail(KEY, Problem::IncompleteCredentials("aws.access_key_id"));
+            section.fail(KEY, Problem::IncompleteCredentials(section.below("access_key_id")));
             None
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 
+use super::accounts;
 use super::env::SECRETS;
 use super::section::join;
 use super::tree::{Node, Value};
@@ -103,6 +104,10 @@ impl Serialize for Redacted<'_> {
 }
 
 fn is_secret(path: &str) -> bool {
+    let is_an_accounts = || {
+        let of_account = path.strip_prefix("accounts.").and_then(|rest| rest.rsplit_once('.'));
+        of_account.is_some_and(|(_, key)| accounts::SECRETS.contains(&key))
+    };
     // A digest isn't the key, but it lets a guess be checked.
-    SECRETS.contains(&path) || path == "auth.keys[].sha256"
+    SECRETS.contains(&path) || is_an_accounts() || path == "auth.keys[].sha256"
 }

@@ -48,7 +48,7 @@ impl Vars for ProcessEnv {
 const PREFIX: &str = "OUTCROP_";
 
 /// Variables that other programs know too, and the keys they set; a later line wins over an earlier one.
-const SHARED: [(&str, &str); 9] = [
+const SHARED: [(&str, &str); 11] = [
     ("AWS_DEFAULT_REGION", "aws.region"),
     ("AWS_REGION", "aws.region"),
     ("AWS_PROFILE", "aws.profile"),
@@ -57,6 +57,8 @@ const SHARED: [(&str, &str); 9] = [
     ("AWS_ENDPOINT_URL", "aws.control_endpoint_url"),
     ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "aws.endpoint_url"),
     ("AWS_ENDPOINT_URL_BEDROCK", "aws.control_endpoint_url"),
+    ("AWS_ENDPOINT_URL_STS", "aws.sts_endpoint_url"),
+    ("AWS_CA_BUNDLE", "aws.ca_bundle"),
     ("VALERIE_BEDROCK_MODEL", "default_model"),
 ];
 

@@ -164,7 +164,21 @@ pub enum Problem {
     #[error("the same key as {0:?}: two ids for one key can't be told apart")]
     DuplicateKey(String),
     #[error("needs {0} as well: credentials are given whole or not at all")]
-    IncompleteCredentials(&'static str),
+    IncompleteCredentials(String),
+    #[error(
+        "needs one of profile, role_arn, access_key_id (with secret_access_key) and bearer_token: how shall its credentials be had?"
+    )]
+    NoCredentialsOfAccount,
+    #[error("{0} is set as well: an account's credentials are had in one way")]
+    TwoSources(&'static str),
+    #[error("goes with role_arn only")]
+    OnlyWithRole,
+    #[error("there is no account {0:?} in accounts")]
+    UnknownAccount(String),
+    #[error("the account {0:?} has a bearer_token, which can't assume a role")]
+    SourceWithoutCredentials(String),
+    #[error("{0:?} needs this account's credentials itself: one of the circle needs another source")]
+    CircularSource(String),
     #[error("less than retry.base_delay")]
     BackoffOrder,
     #[error("less than breaker.open")]

@@ -40,7 +40,7 @@ fn merge_entry(base: &mut Vec<Entry>, entry: Entry, path: &str, errors: &mut Vec
     // Names that the operator chooses.
     let is_alias = match path {
         "models" => !SETTINGS.contains(&entry.key.as_str()),
-        "models.successors" | "limits.keys" => true,
+        "models.successors" | "limits.keys" | "accounts" => true,
         _ => false,
     };
     match base.iter_mut().find(|known| known.key == entry.key) {

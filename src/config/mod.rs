@@ -5,6 +5,7 @@
 //! again. `config/default.yaml` is the lowest layer and the list of keys. This module opens no socket and starts
 //! nothing; only the command line and `app` name it, and it names none of ours.
 
+mod accounts;
 mod auth;
 mod aws;
 mod effective;
@@ -27,6 +28,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 use section::Section;
 use tree::{Node, Value};
 
+pub use accounts::{Account, Role};
 pub use auth::{Auth, Key};
 pub use aws::{Aws, Credentials};
 pub use env::{ProcessEnv, Vars};
@@ -65,6 +68,8 @@ pub struct Config {
     pub limits: Limits,
     /// How to reach AWS.
     pub aws: Aws,
+    /// Other AWS accounts, by the names that [`ModelEntry::account`] gives.
+    pub accounts: BTreeMap<String, Account>,
     /// The model for requests that name none: a key of [`Models::entries`], or an id. Deserves a warning where its
     /// origin is [`Origin::Default`]: that model is retired, and stands there for the sake of older set-ups.
     pub default_model: Sourced<String>,
@@ -180,7 +185,8 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let body_limit = server.as_ref().map(|server| server.body_limit);
     let limits = Limits::read(root.section("limits"), auth.as_ref(), body_limit);
     let aws = Aws::read(root.section("aws"), vars);
-    let models = Models::read(root.section("models"));
+    let accounts = accounts::read(root.section("accounts"));
+    let models = Models::read(root.section("models"), accounts.as_ref());
     let default_model = models::read_default(&mut root, models.as_ref());
     let timeout = Timeout::read(root.section("timeout"));
     let retry = Retry::read(root.section("retry"));
@@ -199,6 +205,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         auth: auth?,
         limits: limits?,
         aws: aws?,
+        accounts: accounts?,
         default_model: default_model?,
         timeout: timeout?,
         retry: retry?,

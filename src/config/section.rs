@@ -136,6 +136,11 @@ impl<'a> Section<'a> {
         self.node.is_map()
     }
 
+    /// A key and its parents.
+    pub(super) fn below(&self, key: &str) -> String {
+        join(&self.path, key)
+    }
+
     /// What set a key.
     pub(super) fn origin(&self, key: &str) -> Origin {
         self.node.find(key).unwrap_or(self.node).place.origin.clone()

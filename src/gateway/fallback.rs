@@ -128,15 +128,14 @@ impl Failed {
 
 /// A route's targets, first choice first.
 fn in_order<'a>(gateway: &Gateway, route: &'a Route, seed: Seed) -> Vec<(&'a Target, Arc<Upstream>)> {
+    let sites: Vec<_> = route.targets.iter().map(|target| gateway.routes.site(target)).collect();
     let candidates: Vec<_> = route
         .targets
         .iter()
-        .map(|target| Candidate {
-            name: (gateway.routes.region(target), target.model.as_str()),
-            weight: target.weight,
-        })
+        .zip(&sites)
+        .map(|(target, site)| Candidate { name: (site, target.model.as_str()), weight: target.weight })
         .collect();
     let order = order(&candidates, seed);
     let targets = order.into_iter().filter_map(|at| route.targets.get(at));
-    targets.map(|target| (target, gateway.upstreams.of(target, gateway.routes.region(target)))).collect()
+    targets.map(|target| (target, gateway.upstreams.of(target, &gateway.routes.site(target)))).collect()
 }

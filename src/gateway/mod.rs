@@ -41,7 +41,7 @@ pub use fault::{Fault, Phase};
 pub use models::{Dates, Listing, ModelFacts, Place};
 pub use profile::ProfileChoice;
 pub use retry::RetryPolicy;
-pub use route::{Alias, AliasTarget, ResolveError, Routes, Rules};
+pub use route::{Alias, AliasTarget, ResolveError, Routes, Rules, Transports};
 pub use target::{Route, Target, Timeouts};
 pub use thoughts::ThoughtLimits;
 pub use upstream::{BudgetPolicy, UpstreamPolicy};

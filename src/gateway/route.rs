@@ -40,6 +40,8 @@ pub struct AliasTarget {
     pub model: ModelId,
     /// The region, if it isn't the default one.
     pub region: Option<String>,
+    /// As [`Target::account`].
+    pub account: Option<String>,
     /// As [`Target::weight`].
     pub weight: Option<u32>,
     /// As [`Target::concurrency`].
@@ -78,6 +80,7 @@ impl AliasTarget {
         Self {
             model,
             region: None,
+            account: None,
             weight: None,
             concurrency: None,
             family: None,
@@ -108,13 +111,14 @@ pub struct Rules {
     pub accounts: Option<HashSet<String>>,
 }
 
+/// The ways to every account and region that may be called; no account is the base one.
+pub type Transports = HashMap<(Option<String>, String), Arc<dyn Transport>>;
+
 /// Every configured name, and what any other name means.
 pub struct Routes {
     aliases: HashMap<String, Alias>,
     default_model: String,
-    /// One for every region that may be called, the default one among them.
-    transports: HashMap<String, Arc<dyn Transport>>,
-    fallback: Arc<dyn Transport>,
+    transports: Transports,
     region: String,
     rules: Rules,
     directory: Arc<Directory>,
@@ -159,22 +163,31 @@ pub enum ResolveError {
 
 impl Routes {
     /// `default_model` is itself resolved like a client's word; without a region of its own a call goes to `region`.
-    /// `transports` are the ways to all regions that may be called, which an alias's always is.
+    /// `transports` are the ways to all regions that may be called, which an alias's always is, in every account of an
+    /// alias.
     pub fn new(
         aliases: HashMap<String, Alias>,
         default_model: String,
-        fallback: Arc<dyn Transport>,
         region: String,
-        transports: HashMap<String, Arc<dyn Transport>>,
+        transports: Transports,
         rules: Rules,
         directory: Arc<Directory>,
     ) -> Self {
-        Self { aliases, default_model, transports, fallback, region, rules, directory }
+        Self { aliases, default_model, transports, region, rules, directory }
     }
 
     /// The region that a target is called in.
     pub fn region<'a>(&'a self, target: &'a Target) -> &'a str {
         target.region.as_deref().unwrap_or(&self.region)
+    }
+
+    /// Where a target is called, accounts and regions apart: tells it from others of the same model.
+    pub fn site<'a>(&'a self, target: &'a Target) -> Cow<'a, str> {
+        let region = self.region(target);
+        match &target.account {
+            None => Cow::Borrowed(region),
+            Some(account) => Cow::Owned(format!("{account}/{region}")),
+        }
     }
 
     /// The default region.
@@ -274,18 +287,23 @@ impl Routes {
                 Some(Stage::Legacy) => "legacy_successor",
                 Some(Stage::Retired | Stage::Active) | None => "retired_successor",
             };
-            let successors = self.follow(&next, passed)?.targets;
-            targets.extend(successors.into_iter().enumerate().map(|(at, mut successor)| {
+            let mut successors = self.follow(&next, passed)?.targets;
+            for (at, successor) in successors.iter_mut().enumerate() {
                 successor.strict |= target.strict;
                 successor.remarks.push((Action::Rerouted, reason));
                 // What an operator puts before a name stays before it, whatever it leads to.
                 if configured.is_some() && own.guardrail.is_some() {
                     successor.guardrail.clone_from(&own.guardrail);
                 }
+                // And what is called in an account stays there, unless the successor says where it is called itself.
+                if let (Some(account), None) = (&own.account, &successor.account) {
+                    successor.transport = self.transport(Some(account), self.region(successor))?;
+                    successor.account = Some(account.clone());
+                }
                 // The first takes the place, the others stand in for it.
                 successor.weight = own.weight.filter(|_| at == 0);
-                successor
-            }));
+            }
+            targets.append(&mut successors);
         }
         Ok(Route { targets, sticky: alias.sticky, timeouts: alias.timeouts })
     }
@@ -297,7 +315,7 @@ impl Routes {
             return;
         }
         let targets = self.aliases.values().flat_map(|alias| &alias.targets);
-        for target in targets.filter(|target| target.model.is_opaque()) {
+        for target in targets.filter(|target| target.model.is_opaque() && target.account.is_none()) {
             self.directory.behind(&target.model);
         }
     }
@@ -320,6 +338,7 @@ impl Routes {
         let AliasTarget {
             model,
             region,
+            account,
             weight,
             concurrency,
             family,
@@ -329,9 +348,9 @@ impl Routes {
             guardrail,
             profiles,
         } = own;
-        let (region, transport) = self.way(model, region.as_deref(), configured)?;
+        let (region, transport) = self.way(model, account.as_deref(), region.as_deref(), configured)?;
         let live = self.directory.snapshot(region.as_deref().unwrap_or(&self.region));
-        let (base, found) = self.base(model, &live);
+        let (base, found) = self.base(model, account.is_none(), &live);
         // Every Bedrock id is `vendor.model`; `gpt-4o` is somebody's alias that isn't configured here.
         if !configured && !model.is_opaque() && !base.as_str().contains('.') {
             return Err(ResolveError::Unknown(shortened(name)));
@@ -389,6 +408,7 @@ impl Routes {
             profile,
             base,
             region,
+            account: account.clone(),
             transport,
             format: *format,
             overrides: *overrides,
@@ -403,6 +423,7 @@ impl Routes {
     fn way(
         &self,
         model: &ModelId,
+        account: Option<&str>,
         region: Option<&str>,
         configured: bool,
     ) -> Result<(Option<String>, Arc<dyn Transport>), ResolveError> {
@@ -412,17 +433,23 @@ impl Routes {
         {
             return Err(ResolveError::Account);
         }
-        match region.or_else(|| model.region()).filter(|own| *own != self.region) {
-            None => Ok((None, Arc::clone(&self.fallback))),
-            Some(region) => match self.transports.get(region) {
-                Some(transport) => Ok((Some(region.to_owned()), Arc::clone(transport))),
-                None => Err(ResolveError::Region(shortened(region))),
-            },
-        }
+        let region = region.or_else(|| model.region()).filter(|own| *own != self.region);
+        let transport = self.transport(account, region.unwrap_or(&self.region))?;
+        Ok((region.map(str::to_owned), transport))
     }
 
-    /// The foundation model behind an id, or itself, and the family of imported weights.
-    fn base(&self, model: &ModelId, live: &Live) -> (ModelId, Option<&'static dyn Family>) {
+    fn transport(&self, account: Option<&str>, region: &str) -> Result<Arc<dyn Transport>, ResolveError> {
+        let place = (account.map(str::to_owned), region.to_owned());
+        let transport = self.transports.get(&place).map(Arc::clone);
+        transport.ok_or_else(|| ResolveError::Region(shortened(region)))
+    }
+
+    /// The foundation model behind an id, or itself, and the family of imported weights. `asks`: Bedrock may be asked,
+    /// which it is in the base account only.
+    fn base(&self, model: &ModelId, asks: bool, live: &Live) -> (ModelId, Option<&'static dyn Family>) {
+        if model.is_opaque() && !asks {
+            return (model.clone(), None);
+        }
         if model.is_opaque() {
             return match self.directory.behind(model) {
                 Some(Base::Model(base)) => (base, None),

@@ -22,6 +22,8 @@ pub struct Target {
     pub base: ModelId,
     /// The region, if it isn't the default one.
     pub region: Option<String>,
+    /// The account that is called, if it isn't the base one.
+    pub account: Option<String>,
     /// The way there.
     pub transport: Arc<dyn Transport>,
     /// What its vendor's models accept.

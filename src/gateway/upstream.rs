@@ -1,6 +1,6 @@
 //! What is remembered of each target from call to call: its breaker, its retry budget, its permits.
 //!
-//! A target is a model, profile or ARN in a region. What is remembered outlives the configuration that named it, and
+//! A target is a model, profile or ARN in an account and region. What is remembered outlives the configuration that named it, and
 //! targets that only clients have named are remembered as well, up to a number.
 
 use std::collections::HashMap;
@@ -49,11 +49,11 @@ pub struct BudgetPolicy {
 pub(super) struct Upstreams {
     policy: UpstreamPolicy,
     metrics: Arc<Metrics>,
-    known: Arc<RwLock<HashMap<ModelId, Places>>>,
+    known: Arc<RwLock<HashMap<ModelId, Sites>>>,
 }
 
-/// By region.
-type Places = Vec<(Box<str>, Arc<Upstream>)>;
+/// By site.
+type Sites = Vec<(Box<str>, Arc<Upstream>)>;
 
 impl Upstreams {
     pub(super) fn new(policy: UpstreamPolicy, metrics: Arc<Metrics>) -> Self {
@@ -65,11 +65,11 @@ impl Upstreams {
         Self { policy, metrics: Arc::clone(&self.metrics), known: Arc::clone(&self.known) }
     }
 
-    /// What is remembered of a target, called in `region`.
-    pub(super) fn of(&self, target: &Target, region: &str) -> Arc<Upstream> {
-        let find = |known: &HashMap<ModelId, Places>| {
-            let places = known.get(&target.model)?;
-            let (_, upstream) = places.iter().find(|(place, _)| **place == *region)?;
+    /// What is remembered of a target, called at `site`: [`super::Routes::site`].
+    pub(super) fn of(&self, target: &Target, site: &str) -> Arc<Upstream> {
+        let find = |known: &HashMap<ModelId, Sites>| {
+            let sites = known.get(&target.model)?;
+            let (_, upstream) = sites.iter().find(|(known, _)| **known == *site)?;
             let is_same = upstream.most == target.concurrency && upstream.policy == self.policy;
             is_same.then(|| Arc::clone(upstream))
         };
@@ -80,12 +80,11 @@ impl Upstreams {
         if let Some(upstream) = find(&known) {
             return upstream;
         }
-        let fresh =
-            Arc::new(Upstream::new(self.policy, target, self.metrics.breaker(target.label(), region)));
+        let fresh = Arc::new(Upstream::new(self.policy, target, self.metrics.breaker(target.label(), site)));
         if known.len() < MOST || known.contains_key(&target.model) {
-            let places = known.entry(target.model.clone()).or_default();
-            places.retain(|(place, _)| **place != *region);
-            places.push((region.into(), Arc::clone(&fresh)));
+            let sites = known.entry(target.model.clone()).or_default();
+            sites.retain(|(known, _)| **known != *site);
+            sites.push((site.into(), Arc::clone(&fresh)));
         }
         fresh
     }

@@ -3,8 +3,9 @@
 //! `/livez` is about this process only, `/readyz` about whether to send it work, `/health` is for people.
 //! Bedrock being down makes none of them fail: a restart or another replica would not mend it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
@@ -16,12 +17,23 @@ use tokio::time::Instant;
 
 use super::Edge;
 
+/// Less than this many seconds is a network's delay, or a `Date` in whole seconds.
+const CLOCK_IS_FINE: f64 = 30.0;
+
 /// What is told, as far as it isn't asked of others.
 #[derive(Debug)]
 pub struct Health {
     started: Instant,
     simulated: bool,
-    credentials: Mutex<CredentialState>,
+    told: Mutex<Told>,
+}
+
+/// What others have told.
+#[derive(Debug)]
+struct Told {
+    credentials: CredentialState,
+    accounts: BTreeMap<String, CredentialState>,
+    clock: Option<Clock>,
 }
 
 /// Whether the gateway has credentials.
@@ -41,23 +53,40 @@ pub enum CredentialState {
 }
 
 impl Health {
-    /// Of a process that has just begun.
-    pub fn new(simulated: bool) -> Self {
-        Self { started: Instant::now(), simulated, credentials: Mutex::new(CredentialState::Resolving) }
+    /// Of a process that has just begun, and calls these accounts besides its own.
+    pub fn new<'a>(simulated: bool, accounts: impl Iterator<Item = &'a str>) -> Self {
+        let told = Told { credentials: CredentialState::Resolving, accounts: BTreeMap::new(), clock: None };
+        let health = Self { started: Instant::now(), simulated, told: Mutex::new(told) };
+        health.calls(accounts);
+        health
     }
 
-    /// Whoever asks the chain says here what it found.
-    pub fn credentials(&self, state: CredentialState) {
-        *self.credentials.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    /// From now on these accounts are called, and no others.
+    pub fn calls<'a>(&self, accounts: impl Iterator<Item = &'a str>) {
+        self.told().accounts = accounts.map(|name| (name.to_owned(), CredentialState::Resolving)).collect();
+    }
+
+    /// Whoever asks for an account's credentials says here what came of it; `None` is the base account.
+    pub fn credentials(&self, account: Option<&str>, state: CredentialState) {
+        let mut told = self.told();
+        match account {
+            None => told.credentials = state,
+            Some(name) => drop(told.accounts.insert(name.to_owned(), state)),
+        }
+    }
+
+    /// Whoever compares the clock with AWS's says here by how much it is behind, and whether signatures make up for it.
+    pub fn clock(&self, skew_seconds: f64, corrected: bool) {
+        self.told().clock = Some(Clock { skew_seconds, corrected });
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Is Bedrock a simulator in this process?
     pub(super) fn is_simulated(&self) -> bool {
         self.simulated
-    }
-
-    fn credential_state(&self) -> CredentialState {
-        self.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -71,6 +100,8 @@ struct Report {
     simulated: bool,
     default_model: String,
     credentials: Credentials,
+    accounts: BTreeMap<String, Credentials>,
+    clock: Option<Clock>,
     upstream: Upstream,
 }
 
@@ -79,6 +110,25 @@ struct Credentials {
     state: &'static str,
     source: Option<String>,
     expires_at: Option<u64>,
+}
+
+impl Credentials {
+    fn of(state: &CredentialState) -> Self {
+        let (state, source, expires_at) = match state {
+            CredentialState::Resolving => ("resolving", None, None),
+            CredentialState::Resolved { source, expires } => ("resolved", Some(source.clone()), *expires),
+            CredentialState::Unavailable => ("unavailable", None, None),
+        };
+        Self { state, source, expires_at }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Clock {
+    /// By so much it is behind AWS's.
+    skew_seconds: f64,
+    /// Signatures carry AWS's time, because this machine's was refused.
+    corrected: bool,
 }
 
 #[derive(Serialize)]
@@ -91,12 +141,11 @@ struct Upstream {
 
 /// 200 while this process does its work; the body tells the rest.
 pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
-    let credentials = match edge.health.credential_state() {
-        CredentialState::Resolving => Credentials { state: "resolving", source: None, expires_at: None },
-        CredentialState::Resolved { source, expires } => {
-            Credentials { state: "resolved", source: Some(source), expires_at: expires }
-        }
-        CredentialState::Unavailable => Credentials { state: "unavailable", source: None, expires_at: None },
+    let (credentials, accounts, clock) = {
+        let Told { credentials, accounts, clock } = &*edge.health.told();
+        let accounts: BTreeMap<_, _> =
+            accounts.iter().map(|(name, state)| (name.clone(), Credentials::of(state))).collect();
+        (Credentials::of(credentials), accounts, *clock)
     };
     let last = edge.gateway.health().last();
     let ago = |moment: Option<Instant>| moment.map(|moment| moment.elapsed().as_secs());
@@ -111,7 +160,7 @@ pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
     };
     let status = if edge.shutdown.is_leaving() {
         "draining"
-    } else if credentials.state == "unavailable" {
+    } else if credentials.state == "unavailable" && accounts.values().all(|of| of.state != "resolved") {
         "no_credentials"
     } else {
         "ok"
@@ -125,6 +174,8 @@ pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
         simulated: edge.health.simulated,
         default_model: edge.gateway.routes().default_model().to_owned(),
         credentials,
+        accounts,
+        clock,
         upstream,
     }))
 }
@@ -136,12 +187,17 @@ pub(super) async fn livez() -> Response {
 
 /// 200 when requests may come; 503 and the reasons when not. `?verbose` lists the checks either way.
 pub(super) async fn readyz(State(edge): State<Arc<Edge>>, RawQuery(query): RawQuery) -> Response {
-    let credentials = match edge.health.credential_state() {
+    let Told { credentials, accounts, clock } = &*edge.health.told();
+    let resolved = |state: &CredentialState| match state {
         CredentialState::Resolved { .. } => Ok(()),
         CredentialState::Resolving => Err("the credential sources are still being asked"),
         // What was tried may name files and accounts; it is in the log.
         CredentialState::Unavailable => Err("no source of credentials gave any; the log says more"),
     };
+    // Whoever calls other accounts only may have none of its own; and one account that fails is no reason to keep
+    // requests from the rest.
+    let usable = accounts.values().any(|state| resolved(state).is_ok());
+    let credentials = if usable { Ok(()) } else { resolved(credentials) };
     let draining = if edge.shutdown.is_leaving() { Err("the process is on its way out") } else { Ok(()) };
     // Nothing could answer here without the first two.
     let checks =
@@ -156,6 +212,29 @@ pub(super) async fn readyz(State(edge): State<Arc<Edge>>, RawQuery(query): RawQu
             Ok(()) if !verbose => Ok(()),
             Ok(()) => writeln!(text, "[+] {name} ok"),
             Err(reason) => writeln!(text, "[-] {name}: {reason}"),
+        };
+    }
+    if verbose {
+        for (name, state) in accounts {
+            // Writing to a String can't fail.
+            let _ = match resolved(state) {
+                Ok(()) => writeln!(text, "[+] account {name} ok"),
+                Err(reason) => writeln!(text, "[!] account {name}: {reason}"),
+            };
+        }
+        let _ = match clock {
+            None => writeln!(text, "[+] clock not compared yet"),
+            Some(Clock { skew_seconds, .. }) if skew_seconds.abs() < CLOCK_IS_FINE => {
+                writeln!(text, "[+] clock ok")
+            }
+            Some(Clock { skew_seconds, corrected }) => {
+                let how = if *corrected {
+                    "signatures carry AWS's time"
+                } else {
+                    "AWS refuses signatures beyond 300 s"
+                };
+                writeln!(text, "[!] clock: AWS's less this machine's is {skew_seconds:.0} s; {how}")
+            }
         };
     }
     text.push_str(if ready { "ok\n" } else { "not ready\n" });

@@ -85,8 +85,9 @@ use http::{HeaderMap, Method};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -221,6 +222,21 @@ impl Simulator {
         lock(&self.shared.recorded).iter().cloned().collect()
     }
 
+    /// Accepts these credentials as well, as if they were of another account, or newer.
+    pub fn accept(&self, credentials: Credentials) {
+        lock(&self.shared.accepted).push(credentials);
+    }
+
+    /// Refuses an access key from now on: its token has expired.
+    pub fn expire(&self, access_key: &str) {
+        lock(&self.shared.expired).push(access_key.to_owned());
+    }
+
+    /// Moves its clock so far from this machine's; in signatures that it accepts, and in the `Date` of its answers.
+    pub fn shift_clock(&self, seconds: i64) {
+        self.shared.clock.store(seconds, Ordering::Relaxed);
+    }
+
     /// The counters now.
     pub fn observed(&self) -> Observed {
         *self.shared.observed.borrow()
@@ -282,6 +298,12 @@ impl std::fmt::Debug for Credentials {
 #[derive(Debug)]
 struct Shared {
     options: Options,
+    /// Besides those of the options.
+    accepted: Mutex<Vec<Credentials>>,
+    /// Access keys that no longer hold.
+    expired: Mutex<Vec<String>>,
+    /// Seconds ahead of this machine's.
+    clock: AtomicI64,
     recorded: Mutex<VecDeque<Recorded>>,
     script: Mutex<VecDeque<Reply>>,
     /// How often each conversation with a `fail-times` directive was tried.
@@ -295,12 +317,28 @@ impl Shared {
     fn new(options: Options) -> Self {
         Self {
             options,
+            accepted: Mutex::default(),
+            expired: Mutex::default(),
+            clock: AtomicI64::new(0),
             recorded: Mutex::default(),
             script: Mutex::default(),
             attempts: Mutex::default(),
             cache: cache::Cache::default(),
             observed: watch::Sender::new(Observed::default()),
         }
+    }
+
+    fn now(&self) -> SystemTime {
+        let seconds = self.clock.load(Ordering::Relaxed);
+        let by = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 { SystemTime::now() - by } else { SystemTime::now() + by }
+    }
+
+    /// Credentials by their access key.
+    fn credentials(&self, access_key: &str) -> Option<Credentials> {
+        let accepted = lock(&self.accepted);
+        let known = std::iter::once(&self.options.credentials).chain(accepted.iter().rev());
+        known.into_iter().find(|credentials| credentials.access_key == access_key).cloned()
     }
 
     fn record(&self, request: Recorded) {

@@ -2,8 +2,11 @@
 
 use super::reply::{Body, Reply, Step};
 use super::{Observed, Recorded, Shared, route, service, signature};
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
 use futures_util::stream;
+use http::header::DATE;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Frame as HttpFrame;
 use http_body_util::{BodyExt, Either, Full, Limited, StreamBody};
@@ -16,7 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use std::vec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -87,7 +90,7 @@ async fn answer(
         headers: head.headers.clone(),
         body: body.clone(),
     });
-    let mut reply = match signature::check(&shared.options, &head, &body, SystemTime::now()) {
+    let mut reply = match signature::check(&shared, &head, &body) {
         Ok(()) => match shared.next_scripted(call.operation) {
             Some(scripted) => scripted,
             None => service::reply(&shared, &call, &head, &body),
@@ -120,6 +123,9 @@ fn respond(reply: Reply, shared: &Arc<Shared>, reset: Arc<AtomicBool>) -> Result
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
     response.headers_mut().insert(SIMULATED, HeaderValue::from_static("true"));
+    if let Some(date) = date(shared) {
+        response.headers_mut().insert(DATE, date);
+    }
     if !response.headers().contains_key(REQUEST_ID)
         && let Ok(id) = HeaderValue::from_str(&uuid::Uuid::now_v7().to_string())
     {
@@ -129,6 +135,15 @@ fn respond(reply: Reply, shared: &Arc<Shared>, reset: Arc<AtomicBool>) -> Result
         return Err(Closed);
     }
     Ok(response)
+}
+
+/// By the simulator's own clock.
+fn date(shared: &Shared) -> Option<HeaderValue> {
+    let now = DateTime::from_secs(DateTime::from(shared.now()).secs());
+    match now.fmt(Format::HttpDate).map(HeaderValue::try_from) {
+        Ok(Ok(date)) => Some(date),
+        Ok(Err(_)) | Err(_) => None,
+    }
 }
 
 /// Takes one step: waits, or yields bytes, or ends the connection.

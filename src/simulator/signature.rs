@@ -1,7 +1,7 @@
 //! Whether a request may come in: AWS Signature Version 4, recomputed from what arrived, or a bearer token.
 
 use super::fault::Fault;
-use super::{Credentials, Options, Signatures};
+use super::{Credentials, Shared, Signatures, lock};
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
@@ -20,7 +20,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 const ENCODED_IN_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
 /// Refuses a request that isn't signed with the expected credentials.
-pub(super) fn check(options: &Options, head: &Parts, body: &[u8], now: SystemTime) -> Result<(), Fault> {
+pub(super) fn check(shared: &Shared, head: &Parts, body: &[u8]) -> Result<(), Fault> {
+    let options = &shared.options;
     match options.signatures {
         Signatures::Ignored => return Ok(()),
         Signatures::Checked => {}
@@ -37,7 +38,19 @@ pub(super) fn check(options: &Options, head: &Parts, body: &[u8], now: SystemTim
         };
     }
     let claim = Claim::read(&authorization)?;
-    claim.check(&options.credentials, options.region.as_deref(), head, body, now)
+    let unknown =
+        || refusal("UnrecognizedClientException", "The security token included in the request is invalid.");
+    if lock(&shared.expired).iter().any(|expired| expired == claim.access_key) {
+        return Err(refusal(
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        ));
+    }
+    let expected = shared.credentials(claim.access_key).ok_or_else(unknown)?;
+    if header(head, "x-amz-security-token") != expected.session_token {
+        return Err(unknown());
+    }
+    claim.check(&expected, options.region.as_deref(), head, body, shared.now())
 }
 
 /// The parts of an `Authorization: AWS4-HMAC-SHA256 …` header.
@@ -92,11 +105,6 @@ impl<'a> Claim<'a> {
         body: &[u8],
         now: SystemTime,
     ) -> Result<(), Fault> {
-        let token = header(head, "x-amz-security-token");
-        if self.access_key != expected.access_key || token != expected.session_token {
-            let message = "The security token included in the request is invalid.";
-            return Err(refusal("UnrecognizedClientException", message));
-        }
         let Some(time) = header(head, "x-amz-date") else {
             return Err(Fault::new(
                 400,

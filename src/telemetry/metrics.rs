@@ -50,6 +50,7 @@ pub struct Metrics {
     connections: IntCounter,
     connections_open: IntGauge,
     connections_closed: IntCounterVec,
+    clock_skew: Gauge,
     by_model: Arc<ByModel>,
     models: RwLock<HashMap<Box<str>, ModelMetrics>>,
     other_models: ModelMetrics,
@@ -139,6 +140,10 @@ impl Metrics {
                 "outcrop_connections_closed_total",
                 "Connections that have ended, by why.",
                 &["reason"],
+            ),
+            clock_skew: make.measure(
+                "outcrop_clock_skew_seconds",
+                "AWS's clock less this machine's, by the last answer; more than 0 where the machine is behind.",
             ),
             models: RwLock::default(),
             other_models: ModelMetrics::new(OTHER_MODEL, &by_model),
@@ -258,6 +263,11 @@ impl Metrics {
         self.connections_closed.with_label_values(&[reason.as_str()]).inc();
     }
 
+    /// AWS's clock less this machine's, in seconds.
+    pub fn clock_skew(&self, seconds: f64) {
+        self.clock_skew.set(seconds);
+    }
+
     /// The metrics of one model. `name` must come from the configuration or the catalogue, never from a request;
     /// should it grow all the same, everything after the first 200 names counts as `other`.
     ///
@@ -353,6 +363,10 @@ impl Maker {
 
     fn gauge(&self, opts: Opts) -> IntGauge {
         self.register(IntGauge::with_opts(opts))
+    }
+
+    fn measure(&self, name: &str, help: &str) -> Gauge {
+        self.register(Gauge::new(name, help))
     }
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {

@@ -90,7 +90,7 @@ const TABLE: [(Said, Heard); 40] = [
     ),
     (
         said(403, "InvalidSignatureException", "Signature expired: 20261123T000000Z is now earlier than …"),
-        heard(500, SERVER, "upstream_auth_error", 1),
+        heard(500, SERVER, "upstream_auth_error", 2),
     ),
     (
         said(403, "MissingAuthenticationTokenException", "Missing Authentication Token"),

@@ -7,10 +7,14 @@
     reason = "a test that can't go on has failed, helpers included"
 )]
 
+mod accounts;
 mod auth;
 mod chat;
 mod choices;
+mod clock;
 mod cors;
+#[cfg(unix)]
+mod credentials;
 mod departure;
 mod embeddings;
 mod errors;
@@ -33,6 +37,7 @@ mod retries;
 mod routing;
 #[cfg(unix)]
 mod secrets;
+mod sockets;
 mod streaming;
 mod support;
 mod tls;

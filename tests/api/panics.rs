@@ -107,9 +107,8 @@ impl Server {
         let routes = Routes::new(
             HashMap::new(),
             NOVA.to_owned(),
-            Arc::new(Panicking),
             "us-east-1".to_owned(),
-            HashMap::new(),
+            HashMap::from([((None, "us-east-1".to_owned()), Arc::new(Panicking) as Arc<dyn Transport>)]),
             rules,
             Arc::new(Directory::new(Arc::new(Panicking), asking)),
         );
@@ -152,7 +151,7 @@ impl Server {
             cors: None,
             process: Process {
                 metrics: Arc::clone(&metrics),
-                health: Arc::new(Health::new(false)),
+                health: Arc::new(Health::new(false, std::iter::empty())),
                 shutdown: Shutdown::new(),
                 apart: Handle::current(),
                 departed: TaskTracker::new(),

@@ -1,91 +1,16 @@
 //! The binary itself: what it says, and what signals do to it.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use futures_util::future::join_all;
 use outcrop::simulator::{Credentials, Options, Simulator};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::support::{CLAUDE, Control, Ending, Live, NOVA, Request, SseEvent, chat, parse, streamed};
-
-fn outcrop(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_outcrop"));
-    // Nothing of this machine's own AWS, and nobody to ask for credentials over the network.
-    command
-        .args(arguments)
-        .env_clear()
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_CONFIG_FILE", "/nonexistent")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// A server that dies with its test.
-pub(crate) struct Server {
-    child: Child,
-    pub(crate) address: SocketAddr,
-    admin: Option<SocketAddr>,
-    said: Option<std::thread::JoinHandle<String>>,
-}
-
-impl Server {
-    /// Starts it and waits until it says where it listens.
-    fn start(arguments: &[&str]) -> Self {
-        Self::started(outcrop(arguments))
-    }
-
-    pub(crate) fn started(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = lines.next().expect("it ends without listening").unwrap();
-            if let Some((_, url)) = line.split_once("is listening on http://") {
-                break url.parse().unwrap();
-            }
-        };
-        let admin = lines.next().unwrap().unwrap();
-        let admin = admin.split_once("admin        http://").map(|(_, address)| address.parse().unwrap());
-        // Somebody has to read on, or it would wait for that.
-        let said = std::thread::spawn(move || lines.map(|line| line.unwrap() + "\n").collect());
-        Self { child, address, admin, said: Some(said) }
-    }
-
-    pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
-    }
-
-    /// The file descriptors that it holds.
-    #[cfg(target_os = "linux")]
-    fn files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
-    }
-
-    fn exit_code(self) -> Option<i32> {
-        self.ended().0
-    }
-
-    /// Its exit code, and what it said while it served.
-    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
-        let code = self.child.wait().unwrap().code();
-        (code, self.said.take().unwrap().join().unwrap())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _already_gone = self.child.kill();
-        let _code = self.child.wait();
-    }
-}
+use crate::support::{
+    CLAUDE, Control, Ending, Live, NOVA, Request, Server, SseEvent, chat, outcrop, parse, streamed,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_it_with_success() {
@@ -150,11 +75,11 @@ async fn credentials_that_expire_are_fetched_once_for_all_calls() {
     let keys = Credentials { session_token: Some("passing".to_owned()), ..Credentials::default() };
     let options = Options { credentials: keys.clone(), ..Options::default() };
     let simulator = Simulator::start(options).await.unwrap();
-    let issued = json!({
+    let token = json!({
         "AccessKeyId": keys.access_key, "SecretAccessKey": keys.secret_key, "Token": keys.session_token,
         "Expiration": "2099-01-01T00:00:00Z",
     });
-    let issuer = Control::start(move |_| Some((200, issued.clone()))).await;
+    let issuer = Control::start(move |_| Some((200, token.clone()))).await;
     let endpoint = format!("aws.endpoint_url={}", simulator.url());
     let mut command =
         outcrop(&["serve", "--listen", "127.0.0.1:0", "--set", &endpoint, "--set", "models.live.interval=0"]);
@@ -259,7 +184,7 @@ async fn clients_beyond_the_limit_of_open_files_wait_and_operators_do_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
     let server = Server::start(&["serve", "--simulate", "--listen", "127.0.0.1:0"]);
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let mut numbers = files.split_whitespace().filter(|word| word.parse::<u64>().is_ok());
     assert_eq!(numbers.next(), numbers.next(), "{files}");

@@ -5,8 +5,7 @@ use std::process::{Command, Stdio};
 use outcrop::simulator::{Credentials, Options, Simulator};
 use serde_json::{Value, json};
 
-use crate::process::Server;
-use crate::support::{CLAUDE, NOVA, Request, chat, streamed, with};
+use crate::support::{CLAUDE, NOVA, Request, Server, chat, streamed, with};
 
 /// None of these may be seen anywhere.
 const API_KEY: &str = "sk-canary-of-the-caller";

@@ -1,9 +1,11 @@
 //! One alias, or one model with settings of its own.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::id::{has_id_grammar, is_model_id, is_opaque_arn, model_id};
+use crate::config::accounts::Account;
 use crate::config::error::Problem;
 use crate::config::scalar;
 use crate::config::section::Section;
@@ -33,6 +35,8 @@ pub struct TargetEntry {
     pub target: String,
     /// The Region to call it in, if not `aws.region`.
     pub region: Option<String>,
+    /// The account to call it in, if not that of `aws`: one of `accounts`.
+    pub account: Option<String>,
     /// Its share of the entry's calls. `None` gets calls only where those with a share have failed; if none has one, the
     /// first gets all.
     pub weight: Option<NonZeroU32>,
@@ -160,19 +164,37 @@ pub enum ModelFormat {
 }
 
 /// What an entry may say of each of its targets, and of all of them beside their list.
-const TARGET_KEYS: [&str; 8] =
-    ["region", "concurrency", "family", "format", "max_tokens", "guardrail", "profile", "capabilities"];
+const TARGET_KEYS: [&str; 9] = [
+    "region",
+    "account",
+    "concurrency",
+    "family",
+    "format",
+    "max_tokens",
+    "guardrail",
+    "profile",
+    "capabilities",
+];
 /// What it may say of itself.
 const ENTRY_KEYS: [&str; 7] = ["target", "targets", "sticky", "strict", "cache", "timeout", "successor"];
 
 /// Most targets of one entry. A call tries fewer.
 const MOST_TARGETS: usize = 16;
 
-/// Reads an entry. `asked`: Bedrock is asked what is behind an ARN, so config needn't say.
-pub(super) fn read(section: &mut Section<'_>, name: &str, asked: bool) -> Option<ModelEntry> {
+/// What an entry is judged by, beside itself.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// Bedrock is asked what is behind an ARN, so config needn't say.
+    pub(super) asked: bool,
+    /// The accounts, if they could be read.
+    pub(super) accounts: Option<&'a BTreeMap<String, Account>>,
+}
+
+/// Reads an entry.
+pub(super) fn read(section: &mut Section<'_>, name: &str, known: Known<'_>) -> Option<ModelEntry> {
     if let Value::Text(_) = section.node().value {
         let target = section.read_here(model_id).map(TargetEntry::of)?;
-        return is_clear(section, &target, asked).then(|| ModelEntry::of(target));
+        return is_clear(section, &target, known).then(|| ModelEntry::of(target));
     }
     if !section.node().is_map() {
         section.fail_here(scalar::wrong_type(section.node(), "a model id or a map of keys"));
@@ -180,13 +202,13 @@ pub(super) fn read(section: &mut Section<'_>, name: &str, asked: bool) -> Option
     }
     section.only(&[&ENTRY_KEYS[..], &TARGET_KEYS[..]].concat(), &[]);
     let single = section.optional("target", model_id);
-    let general = TargetEntry::read(section, TargetEntry::of(String::new()));
+    let general = TargetEntry::read(section, TargetEntry::of(String::new()), known);
     let has_list = section.node().find("targets").is_some_and(|list| !list.is_null());
     let targets = if has_list {
         if matches!(single, Some(Some(_))) {
             section.fail("target", Problem::TargetAndTargets);
         }
-        general.and_then(|general| read_targets(section, &general, asked))
+        general.and_then(|general| read_targets(section, &general, known))
     } else {
         match (single, general) {
             (Some(None), _) if !is_model_id(name) => {
@@ -195,7 +217,7 @@ pub(super) fn read(section: &mut Section<'_>, name: &str, asked: bool) -> Option
             }
             (Some(target), Some(general)) => {
                 let target = TargetEntry { target: target.unwrap_or_else(|| name.to_owned()), ..general };
-                is_clear(section, &target, asked).then(|| vec![target])
+                is_clear(section, &target, known).then(|| vec![target])
             }
             (_, _) => None,
         }
@@ -215,12 +237,16 @@ pub(super) fn read(section: &mut Section<'_>, name: &str, asked: bool) -> Option
     })
 }
 
-fn read_targets(section: &mut Section<'_>, general: &TargetEntry, asked: bool) -> Option<Vec<TargetEntry>> {
+fn read_targets(
+    section: &mut Section<'_>,
+    general: &TargetEntry,
+    known: Known<'_>,
+) -> Option<Vec<TargetEntry>> {
     let targets = section.list("targets", |item| {
         if let Value::Text(_) = item.node().value {
             let target = item.read_here(model_id)?;
             let target = TargetEntry { target, ..general.clone() };
-            return is_clear(item, &target, asked).then_some(target);
+            return is_clear(item, &target, known).then_some(target);
         }
         if !item.is_map() {
             return None;
@@ -228,9 +254,9 @@ fn read_targets(section: &mut Section<'_>, general: &TargetEntry, asked: bool) -
         item.only(&[&["target", "weight"], &TARGET_KEYS[..]].concat(), &[]);
         let model = item.read("target", model_id);
         let weight = item.optional("weight", scalar::count);
-        let target = TargetEntry::read(item, general.clone());
+        let target = TargetEntry::read(item, general.clone(), known);
         let target = TargetEntry { target: model?, weight: weight?, ..target? };
-        is_clear(item, &target, asked).then_some(target)
+        is_clear(item, &target, known).then_some(target)
     })?;
     if targets.is_empty() || targets.len() > MOST_TARGETS {
         section.fail("targets", Problem::TargetCount(MOST_TARGETS));
@@ -257,6 +283,7 @@ impl TargetEntry {
         Self {
             target,
             region: None,
+            account: None,
             weight: None,
             concurrency: None,
             family: None,
@@ -269,8 +296,9 @@ impl TargetEntry {
     }
 
     /// What a map says; where it says nothing, `general` does.
-    fn read(section: &mut Section<'_>, general: Self) -> Option<Self> {
+    fn read(section: &mut Section<'_>, general: Self, known: Known<'_>) -> Option<Self> {
         let region = section.optional("region", scalar::region);
+        let account = section.optional("account", |node| account(node, known));
         let concurrency = section.optional("concurrency", scalar::count);
         let family = section.optional("family", family);
         let format = section.optional("format", |node| {
@@ -284,6 +312,7 @@ impl TargetEntry {
             target: general.target,
             weight: general.weight,
             region: region?.or(general.region),
+            account: account?.or(general.account),
             concurrency: concurrency?.or(general.concurrency),
             family: family?.or(general.family),
             format: format?.or(general.format),
@@ -369,12 +398,22 @@ fn read_capabilities(section: &mut Section<'_>) -> Option<Option<Capabilities>> 
 }
 
 /// Whether it is known how to talk to the target; records the mistake if not.
-fn is_clear(section: &mut Section<'_>, target: &TargetEntry, asked: bool) -> bool {
-    let clear = asked || target.family.is_some() || !is_opaque_arn(&target.target);
+fn is_clear(section: &mut Section<'_>, target: &TargetEntry, known: Known<'_>) -> bool {
+    // It is asked in the account of `aws`, which knows nothing of another's ARNs.
+    let clear =
+        known.asked && target.account.is_none() || target.family.is_some() || !is_opaque_arn(&target.target);
     if !clear {
         section.fail("target", Problem::OpaqueArn(target.target.clone()));
     }
     clear
+}
+
+fn account(node: &Node, known: Known<'_>) -> Result<String, Problem> {
+    let name = scalar::text(node)?;
+    if known.accounts.is_some_and(|accounts| !accounts.contains_key(&name)) {
+        return Err(Problem::UnknownAccount(name));
+    }
+    Ok(name)
 }
 
 fn family(node: &Node) -> Result<String, Problem> {

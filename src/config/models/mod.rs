@@ -13,6 +13,7 @@ pub use entry::{
 };
 pub use list::{Glob, ModelList};
 
+use super::accounts::Account;
 use super::error::Problem;
 use super::scalar;
 use super::section::{Section, Sourced};
@@ -60,7 +61,11 @@ pub struct Arns {
 pub(super) const SETTINGS: [&str; 6] = ["profile", "successors", "warn_legacy", "live", "arn", "list"];
 
 impl Models {
-    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+    /// `accounts`: those that entries may name, if they could be read.
+    pub(super) fn read(
+        mut section: Section<'_>,
+        accounts: Option<&BTreeMap<String, Account>>,
+    ) -> Option<Self> {
         let profile = section.read("profile", entry::profile_rule);
         let successors = read_successors(section.section("successors"));
         let warn_legacy = section.read("warn_legacy", scalar::boolean);
@@ -68,11 +73,12 @@ impl Models {
         let arn = Arns::read(section.section("arn"));
         let list = list::read(section.section("list"));
         let asked = live.as_ref().is_none_or(|live| live.interval.is_some());
+        let known = entry::Known { asked, accounts };
         let named = section.node().entries();
         let mut entries = BTreeMap::new();
         let mut complete = true;
         for entry in named.iter().filter(|entry| !SETTINGS.contains(&entry.key.as_str())) {
-            match entry::read(&mut section.entry(entry), &entry.key, asked) {
+            match entry::read(&mut section.entry(entry), &entry.key, known) {
                 Some(model) => {
                     let is_alias =
                         |target: &str| named.iter().any(|other| other.key == target) && !is_model_id(target);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 
+mod accounts;
 mod defaults;
 mod environment;
 mod file;

@@ -46,14 +46,36 @@ async fn a_signature_is_good_for_five_minutes_and_for_what_it_signed() {
     let mut request = http::Request::builder().method(sent.method).uri(&sent.path).body(()).unwrap();
     *request.headers_mut() = sent.headers;
     let (head, ()) = request.into_parts();
-    let now = std::time::SystemTime::now();
-    let options = Options::default();
-    let check = |body: &[u8], now| signature::check(&options, &head, body, now);
-    assert_eq!(check(&sent.body, now), Ok(()));
-    let (ahead, behind) = (now + Duration::from_secs(400), now - Duration::from_secs(400));
-    assert!(check(&sent.body, ahead).unwrap_err().message.starts_with("Signature expired: "));
-    assert!(check(&sent.body, behind).unwrap_err().message.starts_with("Signature not yet current: "));
-    assert_eq!(check(b"{}", now).unwrap_err().code.as_deref(), Some("InvalidSignatureException"));
+    let check = |body: &[u8], seconds| {
+        simulator.shift_clock(seconds);
+        signature::check(&simulator.shared, &head, body)
+    };
+    assert_eq!(check(&sent.body, 0), Ok(()));
+    assert!(check(&sent.body, 400).unwrap_err().message.starts_with("Signature expired: "));
+    assert!(check(&sent.body, -400).unwrap_err().message.starts_with("Signature not yet current: "));
+    assert_eq!(check(b"{}", 0).unwrap_err().code.as_deref(), Some("InvalidSignatureException"));
+}
+
+#[tokio::test]
+async fn credentials_come_and_go() {
+    let simulator = simulator().await;
+    let newer = Credentials {
+        access_key: "ASIANEWER".into(),
+        secret_key: "newer".into(),
+        session_token: Some("its token".into()),
+    };
+    let keys = Keys::new("ASIANEWER", "newer", Some("its token".into()), None, "test");
+    let code = async || {
+        let client = Client::from_conf(config(&simulator).credentials_provider(keys.clone()).build());
+        let sent = client.converse().model_id(CLAUDE).messages(user("hi")).send().await;
+        sent.map_err(|error| error.into_service_error().code().unwrap().to_owned()).map(|_| ())
+    };
+    assert_eq!(code().await, Err("UnrecognizedClientException".into()));
+    simulator.accept(newer);
+    assert_eq!(code().await, Ok(()));
+    simulator.expire("ASIANEWER");
+    assert_eq!(code().await, Err("ExpiredTokenException".into()));
+    converse(&simulator, CLAUDE, "hi").await.unwrap();
 }
 
 #[tokio::test]

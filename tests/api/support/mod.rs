@@ -3,12 +3,20 @@
 mod client;
 mod control;
 mod gateway;
+mod issuer;
+#[cfg(unix)]
+mod process;
+mod relay;
 mod script;
 mod sse;
 
 pub(crate) use client::{Answer, Ending, Live, Request};
 pub(crate) use control::{Control, Nobody};
 pub(crate) use gateway::{Setup, TestGateway, streamed};
+pub(crate) use issuer::{Issuer, Minted, sts};
+#[cfg(unix)]
+pub(crate) use process::{Server, outcrop};
+pub(crate) use relay::{Relay, pem};
 pub(crate) use script::{claude_stream, converse_stream, exception, native_chunk};
 pub(crate) use sse::{SseEvent, Transcript, parse};
 
