@@ -134,13 +134,18 @@ where
             .boxed(),
         Format::Auto | Format::Human => fmt::layer().with_ansi(ansi).with_writer(writer).boxed(),
     };
-    let subscriber = Registry::default().with(lines).with(filter).with(filter_fn(keeps_secrets));
+    let subscriber = Registry::default().with(lines).with(filter).with(filter_fn(is_to_be_told));
     Ok((subscriber, Box::new(move |filter| handle.reload(filter))))
 }
 
-/// Whether this can be logged without risk to a credential.
-fn keeps_secrets(metadata: &Metadata<'_>) -> bool {
-    *metadata.level() <= Level::INFO || !metadata.target().starts_with("aws_")
+/// Whether this can be logged without risk to a credential, and tells something.
+fn is_to_be_told(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    // After each failed attempt it complains of a connection that isn't one of its own: `bedrock/pool.rs` has them.
+    if target == "aws_smithy_runtime::client::http::connection_poisoning" {
+        return false;
+    }
+    *metadata.level() <= Level::INFO || !target.starts_with("aws_")
 }
 
 #[cfg(test)]
@@ -163,6 +168,7 @@ mod tests {
                 tracing::debug!(target: "aws_smithy_runtime::client", "credential");
                 tracing::debug!(target: "aws_config::profile", "credential");
                 tracing::info!(target: "aws_smithy_runtime::client", "harmless");
+                tracing::error!(target: "aws_smithy_runtime::client::http::connection_poisoning", "credential");
             });
             assert!(!text.contains("credential"), "{filter}: {text}");
             assert!(text.contains("harmless"), "{filter}: {text}");
