@@ -1,15 +1,14 @@
 //! The way to AWS, as the configuration describes it, and what operators are told of it.
 
-use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use crate::bedrock::{AccountSource, Aws, CredentialsState, Identity, Role, Settings, StaticCredentials};
 use crate::config::{self, Config, Origin};
-use crate::http::{CredentialState, Edge};
-use crate::simulator::{self, Simulator};
+use crate::http::{CredentialState, Process};
+use crate::simulator;
 
 /// What of the configuration concerns AWS.
-pub(super) fn settings(config: &Config, simulator: Option<&Simulator>) -> Settings {
+pub(super) fn settings(config: &Config, simulator: Option<&str>) -> Settings {
     let aws = &config.aws;
     let mut settings = Settings {
         // What nobody has chosen, an AWS profile may know better.
@@ -43,8 +42,8 @@ pub(super) fn settings(config: &Config, simulator: Option<&Simulator>) -> Settin
         settings = Settings {
             region: settings.region,
             connect_timeout: settings.connect_timeout,
-            endpoint_url: Some(simulator.url()),
-            control_endpoint_url: Some(simulator.url()),
+            endpoint_url: Some(simulator.to_owned()),
+            control_endpoint_url: Some(simulator.to_owned()),
             accounts: settings.accounts.into_keys().map(its_own).collect(),
             credentials: Some(keys),
             credentials_source: "Simulator",
@@ -83,11 +82,11 @@ fn account_source(account: &config::Account) -> AccountSource {
 }
 
 /// Renews credentials in the background, and tells operators of them and of the clock. Never ends.
-pub(super) async fn watch(aws: Aws, edge: Arc<Edge>) {
+pub(super) async fn watch(aws: Aws, process: &Process) {
     let accounts = std::iter::once(None).chain(aws.accounts().map(Some));
     let states = accounts.filter_map(|account| Some((account, aws.state(account)?)));
     let tellers = states.map(|(account, mut state)| {
-        let health = &edge.health;
+        let health = &process.health;
         async move {
             loop {
                 health.credentials(account, credential_state(&state.borrow_and_update()));
@@ -102,8 +101,8 @@ pub(super) async fn watch(aws: Aws, edge: Arc<Edge>) {
     let clock = async {
         while skew.changed().await.is_ok() {
             if let Some(skew) = *skew.borrow_and_update() {
-                edge.metrics.clock_skew(skew.seconds());
-                edge.health.clock(skew.seconds(), skew.corrected);
+                process.metrics.clock_skew(skew.seconds());
+                process.health.clock(skew.seconds(), skew.corrected);
             }
         }
     };

@@ -3,27 +3,45 @@
 
 mod aws;
 mod models;
+mod reload;
+mod watch;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::auth::{KeyId, Keys};
-use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError};
-use crate::config::{self, Auth, Cache, Config, ThoughtStore};
+use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError, Transport};
+use crate::config::{self, Auth, Cache, Config, OnDisconnect, ThoughtStore};
 use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{Asking, Directory, Gateway, Listing, Routes, Rules, ThoughtLimits};
-use crate::http::{self, Edge, Health, Limits};
+use crate::http::{self, Edge, Health, Limits, Process};
 use crate::limits;
-use crate::listener::{self, Closed, Listener, Observer, Shutdown, Workers};
+use crate::listener::{
+    self, Closed, FileLimit, Listener, Observer, Shutdown, Tls, TlsError, TlsFiles, Workers,
+};
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
 use models::{alias, guardrail, policy, profile_choice};
+use reload::Generation;
+pub use reload::{Applied, Reloader};
+pub use watch::Read;
+
+/// From the end of the grace period until nothing is waited for any more: for errors to go out.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Before work in the background that has panicked begins anew.
+const AFTER_PANIC: Duration = Duration::from_secs(5);
+
+/// Connections of operators and their machines at once, on a listener of their own. However many clients there are, these
+/// find a place, and a file descriptor.
+const OPERATORS: usize = 64;
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +49,9 @@ pub enum StartError {
     /// The address is taken, or not ours.
     #[error("cannot listen on {0}: {1}")]
     Bind(SocketAddr, #[source] std::io::Error),
+    /// The certificate can't be served with.
+    #[error("server.tls: {0}")]
+    Tls(#[from] TlsError),
     /// The simulator found no port.
     #[error("cannot start the simulator: {0}")]
     Simulator(#[source] std::io::Error),
@@ -62,10 +83,9 @@ pub enum StartError {
 pub struct App {
     listener: Listener,
     admin: Option<Listener>,
-    edge: Arc<Edge>,
-    aws: Aws,
-    drain_delay: Duration,
-    grace: Duration,
+    reloader: Reloader,
+    shutdown: Shutdown,
+    metrics: Arc<Metrics>,
     /// Ends with the server.
     simulator: Option<Simulator>,
 }
@@ -79,49 +99,52 @@ impl App {
         } else {
             None
         };
-        let Parts { aws, gateway, metrics } = assemble(config, simulator.as_ref()).await?;
+        let way = Way::load(config, simulator.as_ref().map(Simulator::url)).await?;
+        let metrics = new_metrics();
+        let gateway = assemble(config, &way, &metrics, None)?;
         let shutdown = Shutdown::new();
-        let edge = Arc::new(Edge {
-            gateway,
-            keys: keys(config),
-            admission: admission(config),
-            metrics,
-            health: Health::new(aws.region().to_owned(), simulate, aws.accounts()),
-            shutdown,
-            limits: Limits {
-                body: config.server.body_limit,
-                // A body that comes more slowly than its answer may take is not waited for.
-                body_time: config.timeout.total,
-                keep_alive: config.stream.keep_alive,
-            },
+        let process = Process {
+            metrics: Arc::clone(&metrics),
+            health: Arc::new(Health::new(simulate, way.aws.accounts())),
+            shutdown: shutdown.clone(),
             apart: Handle::current(),
-        });
+            departed: TaskTracker::new(),
+        };
+        let edge = Arc::new(edge(config, gateway, process, None));
         let settings = listener_settings(config);
-        let bind = |address| async move {
+        let bind = |address, settings| async move {
             Listener::bind(address, settings).await.map_err(|error| StartError::Bind(address, error))
         };
-        let listener = bind(config.server.listen).await?;
+        let tls = config.server.tls.as_ref().map(tls_files).map(Tls::load).transpose()?;
+        let listener = bind(config.server.listen, settings).await?.secured(tls.clone());
         let admin = match config.server.admin {
-            Some(address) => Some(bind(address).await?),
+            Some(address) => {
+                let max_connections = settings.max_connections.min(OPERATORS);
+                Some(bind(address, listener::Settings { max_connections, ..settings }).await?)
+            }
             None => None,
         };
-        let (drain_delay, grace) = (config.server.drain_delay, config.server.grace);
-        Ok(Self { listener, admin, edge, aws, drain_delay, grace, simulator })
+        let first = Generation { config: config.clone(), way: Arc::new(way), edge };
+        let reloader = Reloader::new(first, admin.is_some(), tls);
+        Ok(Self { listener, admin, reloader, shutdown, metrics, simulator })
     }
 
     /// What answers, without a server around it.
     pub async fn assemble(config: &Config) -> Result<Parts, StartError> {
-        assemble(config, None).await
+        let way = Way::load(config, None).await?;
+        let metrics = new_metrics();
+        let gateway = assemble(config, &way, &metrics, None)?;
+        Ok(Parts { aws: way.aws, gateway, metrics })
     }
 
     /// The region that Bedrock is called in.
-    pub fn region(&self) -> &str {
-        self.aws.region()
+    pub fn region(&self) -> String {
+        self.reloader.latest().way.aws.region().to_owned()
     }
 
     /// Asks the chain of sources for credentials.
     pub async fn credentials(&self) -> Result<Identity, CredentialsUnavailable> {
-        self.aws.probe(None).await
+        self.reloader.latest().way.aws.probe(None).await
     }
 
     /// Where clients come in: the real port, also when 0 was asked for.
@@ -135,8 +158,8 @@ impl App {
     }
 
     /// What Bedrock says of its models; serving keeps it fresh.
-    pub fn directory(&self) -> &Arc<Directory> {
-        self.edge.gateway.routes().directory()
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(self.reloader.latest().edge.gateway.routes().directory())
     }
 
     /// The simulator that stands for Bedrock.
@@ -146,7 +169,12 @@ impl App {
 
     /// Moves the server through its stages, for whoever hears the signals.
     pub fn shutdown(&self) -> Shutdown {
-        self.edge.shutdown.clone()
+        self.shutdown.clone()
+    }
+
+    /// Puts other configurations in force.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Serves until the shutdown is through, on the caller's runtime.
@@ -157,38 +185,52 @@ impl App {
     /// The same, with clients' connections on `workers`. Everything that isn't for clients stays on the caller's
     /// runtime: accepting, operators, the watch over credentials, the simulator.
     async fn serve_on(self, workers: Workers) {
-        let Self { listener, admin, edge, aws, simulator, .. } = self;
-        let shutdown = edge.shutdown.clone();
-        let connections: Arc<dyn Observer> = Arc::new(Connections(Arc::clone(&edge.metrics)));
-        let public = http::public(&edge, admin.is_some());
-        let operators = http::admin(&edge);
-        let watch = tokio::spawn(aws::watch(aws, Arc::clone(&edge)));
-        let informed = Arc::clone(&edge);
-        let asking = tokio::spawn(async move { informed.gateway.stay_informed().await });
+        let Self { listener, admin, reloader, shutdown, metrics, simulator } = self;
+        let connections: Arc<dyn Observer> = Arc::new(Connections(metrics));
+        let departed = reloader.latest().edge.departed.clone();
+        let watch = tokio::spawn(unfailing("credentials", {
+            let reloader = reloader.clone();
+            move || watch_aws(reloader.clone())
+        }));
+        let asking = tokio::spawn(unfailing("listings", {
+            let reloader = reloader.clone();
+            move || {
+                let reloader = reloader.clone();
+                async move { reloader.stay_informed().await }
+            }
+        }));
+        let (public, operators) = (reloader.public(), reloader.operators());
         let admin = async {
             if let Some(admin) = admin {
                 admin.serve(operators, shutdown.clone(), Arc::new(()), Workers::here()).await;
             }
         };
-        tokio::join!(listener.serve(public, shutdown.clone(), connections, workers), admin);
+        tokio::join!(listener.serve(public, shutdown.clone(), connections, workers.clone()), admin);
+        // Within the grace period: at its end they end by themselves.
+        departed.close();
+        tokio::select! { () = departed.wait() => {}, () = shutdown.forced() => {} }
+        drop(workers);
         watch.abort();
         asking.abort();
         drop(simulator);
     }
 
-    /// Serves with a thread for each core until SIGTERM or SIGINT, then lets what is in flight end within the grace period. A second signal
-    /// ends everything at once.
-    pub async fn serve_until_signalled(self) -> std::io::Result<()> {
+    /// Serves with a thread for each core until SIGTERM or SIGINT, then lets what is in flight end within the grace period, and
+    /// the rest say that it is cut short. A second signal does that at once; a third one cuts. On SIGHUP, and when it has
+    /// changed, the configuration is read again.
+    pub async fn serve_until_signalled(self, read: Read) -> std::io::Result<()> {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let workers = Workers::start(std::thread::available_parallelism()?.get())?;
         let shutdown = self.shutdown();
-        let (drain_delay, grace) = (self.drain_delay, self.grace);
+        let reloader = self.reloader();
+        let watch = watch::watch(reloader.clone(), read);
         let stages = async move {
             let mut signalled = async || {
                 tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" }
             };
             let name = signalled().await;
+            let config::Server { drain_delay, grace, .. } = reloader.latest().config.server;
             tracing::info!(signal = name, grace_s = grace.as_secs_f64(), "shutting down");
             shutdown.leave();
             let gently = async {
@@ -199,10 +241,16 @@ impl App {
             };
             let why = tokio::select! { why = gently => why, _ = signalled() => "a second signal came" };
             tracing::warn!(why, "ending what is still in flight");
+            shutdown.close();
+            tokio::select! { () = tokio::time::sleep(LAST_WORDS) => {}, _ = signalled() => {} }
             shutdown.force();
             std::future::pending::<()>().await;
         };
-        tokio::select! { () = self.serve_on(workers) => {}, () = stages => {} }
+        tokio::select! {
+            () = self.serve_on(workers) => {}
+            () = stages => {}
+            ended = watch => return ended,
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -218,15 +266,78 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
 }
 
-async fn assemble(config: &Config, simulator: Option<&Simulator>) -> Result<Parts, StartError> {
-    let aws = Aws::load(aws::settings(config, simulator)).await?;
+fn new_metrics() -> Arc<Metrics> {
     let revision = option_env!("OUTCROP_REVISION").unwrap_or("unknown");
-    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
+    Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision))
+}
+
+/// The way to AWS, for as long as nothing of it is configured otherwise: credentials, connections, and a transport to each
+/// region.
+struct Way {
+    aws: Aws,
+    transports: Mutex<HashMap<Place, Arc<dyn Transport>>>,
+    /// Where the simulator is that stands for Bedrock.
+    simulator: Option<String>,
+}
+
+/// An account and a region; `None` is the default one.
+type Place = (Option<String>, Option<String>);
+
+impl Way {
+    async fn load(config: &Config, simulator: Option<String>) -> Result<Self, SetupError> {
+        let aws = Aws::load(aws::settings(config, simulator.as_deref())).await?;
+        Ok(Self { aws, transports: Mutex::default(), simulator })
+    }
+
+    /// Another, by another configuration.
+    async fn anew(&self, config: &Config) -> Result<Self, SetupError> {
+        Self::load(config, self.simulator.clone()).await
+    }
+
+    fn transport(&self, account: Option<&str>, region: Option<&str>) -> Arc<dyn Transport> {
+        let place = (account.map(str::to_owned), region.map(str::to_owned));
+        let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(transports.entry(place).or_insert_with(|| self.aws.transport(account, region)))
+    }
+}
+
+/// The gateway of a configuration. Where there is one `before` it, it goes on with what that has learnt; `true` if it goes
+/// the same way.
+fn assemble(
+    config: &Config,
+    way: &Way,
+    metrics: &Arc<Metrics>,
+    before: Option<(&Gateway, bool)>,
+) -> Result<Gateway, StartError> {
     let fetcher = fetch_settings(&config.fetch)
-        .map(|settings| Fetcher::new(settings, Arc::clone(&metrics)))
+        .map(|settings| Fetcher::new(settings, Arc::clone(metrics)))
         .transpose()?;
-    let gateway = gateway(config, &aws, fetcher, &metrics)?;
-    Ok(Parts { aws, gateway, metrics })
+    let directory = before.filter(|(_, same_way)| *same_way).map(|(gateway, _)| gateway.routes().directory());
+    let gateway = gateway(config, way, directory, fetcher, metrics)?;
+    Ok(match before {
+        Some((before, _)) => gateway.continuing(before),
+        None => gateway,
+    })
+}
+
+/// The edge of a configuration, and in the place of which.
+fn edge(config: &Config, gateway: Gateway, process: Process, before: Option<&Edge>) -> Edge {
+    Edge {
+        generation: before.map_or(1, |before| before.generation + 1),
+        gateway,
+        keys: keys(config),
+        admission: admission(config, before.map(|before| &before.admission)),
+        limits: Limits {
+            body: config.server.body_limit,
+            keep_alive: config.stream.keep_alive,
+            drain: drain(&config.stream),
+        },
+        cors: config.server.cors.as_ref().map(|config::Cors { origins, max_age }| http::Cors {
+            origins: origins.clone(),
+            max_age: *max_age,
+        }),
+        process,
+    }
 }
 
 /// What may be fetched; `None`: nothing.
@@ -247,10 +358,12 @@ fn fetch_settings(config: &config::Fetch) -> Option<fetch::Settings> {
 
 fn gateway(
     config: &Config,
-    aws: &Aws,
+    way: &Way,
+    directory: Option<&Arc<Directory>>,
     fetcher: Option<Fetcher>,
     metrics: &Arc<Metrics>,
 ) -> Result<Gateway, StartError> {
+    let aws = &way.aws;
     let models = &config.models;
     let mut aliases = HashMap::new();
     for (name, entry) in &models.entries {
@@ -279,9 +392,14 @@ fn gateway(
     });
     let transports = places.map(|(account, region)| {
         let place = (account.map(str::to_owned), region.unwrap_or(aws.region()).to_owned());
-        (place, aws.transport(account, region))
+        (place, way.transport(account, region))
     });
     let transports = transports.collect();
+    let directory = match directory {
+        Some(before) if *before.asking() == asking => Arc::clone(before),
+        Some(before) => Arc::new(Directory::new(Arc::new(aws.clone()), asking).continuing(before)),
+        None => Arc::new(Directory::new(Arc::new(aws.clone()), asking)),
+    };
     let rules = Rules {
         strict: config.strict,
         cache: config.cache == Cache::Auto,
@@ -297,7 +415,7 @@ fn gateway(
         aws.region().to_owned(),
         transports,
         rules,
-        Arc::new(Directory::new(Arc::new(aws.clone()), asking)),
+        directory,
     );
     for successor in routes.successors() {
         if let Err(error) = routes.locate(successor) {
@@ -326,8 +444,8 @@ fn keys(config: &Config) -> Option<Keys> {
     }
 }
 
-/// What may be taken, by all and by each key.
-fn admission(config: &Config) -> limits::Limits {
+/// What may be taken, by all and by each key, and what is taken already.
+fn admission(config: &Config, before: Option<&limits::Limits>) -> limits::Limits {
     let config::Limits { concurrency, body_bytes, queue_length, queue_wait, per_key, keys: own } =
         &config.limits;
     let settings = limits::Settings {
@@ -341,7 +459,11 @@ fn admission(config: &Config) -> limits::Limits {
         Auth::Open => Vec::new(),
         Auth::Keys(keys) => keys.iter().map(|key| (key.id.clone(), limits_of(&key.id))).collect(),
     };
-    limits::Limits::new(&settings, key_limits(per_key), keys, Instant::now())
+    let (nobody, now) = (key_limits(per_key), Instant::now());
+    match before {
+        Some(before) => before.continued(&settings, nobody, keys, now),
+        None => limits::Limits::new(&settings, nobody, keys, now),
+    }
 }
 
 fn key_limits(limits: &config::KeyLimits) -> limits::KeyLimits {
@@ -357,14 +479,68 @@ fn count(number: NonZeroU32) -> usize {
     usize::try_from(number.get()).unwrap_or(usize::MAX)
 }
 
+fn tls_files(tls: &config::Tls) -> TlsFiles {
+    let config::Tls { cert, key, client_ca } = tls;
+    TlsFiles { certificate: cert.clone(), key: key.clone(), client_ca: client_ca.clone() }
+}
+
+fn drain(stream: &config::Stream) -> Option<http::Drain> {
+    match stream.on_disconnect {
+        OnDisconnect::Cancel => None,
+        OnDisconnect::Drain => {
+            Some(http::Drain { timeout: stream.drain_timeout, events: stream.drain_events.get() })
+        }
+    }
+}
+
 fn listener_settings(config: &Config) -> listener::Settings {
     let server = &config.server;
+    let asked = count(server.max_connections);
+    let files = FileLimit::raised();
+    let max_connections = files.connections(asked);
+    if max_connections < asked {
+        tracing::warn!(asked, max_connections, %files, "fewer connections than configured: the limit of open files (ulimit -n) allows no more");
+    } else {
+        tracing::debug!(max_connections, %files, "connections are bounded");
+    }
     listener::Settings {
         header_timeout: server.header_timeout,
         idle_timeout: server.idle_timeout,
         body_timeout: server.body_timeout,
+        body_total_timeout: server.body_total_timeout,
         write_stall_timeout: server.write_stall_timeout,
-        max_connections: count(server.max_connections),
+        max_connections,
+    }
+}
+
+/// Renews credentials and tells of them, by whatever way is in force. Never ends.
+async fn watch_aws(reloader: Reloader) {
+    let mut follow = reloader.follow();
+    loop {
+        let generation = Arc::clone(&follow.borrow_and_update());
+        let (way, process) = (Arc::clone(&generation.way), generation.edge.process.clone());
+        drop(generation);
+        let another = async {
+            // The sender is the reloader's, so it doesn't end.
+            while follow.changed().await.is_ok() && Arc::ptr_eq(&follow.borrow_and_update().way, &way) {}
+        };
+        let watching = async {
+            aws::watch(way.aws.clone(), &process).await;
+            // What it has needs no renewal.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! { () = watching => {}, () = another => {} }
+    }
+}
+
+/// Work in the background that nobody waits for, so nobody would notice its end: after a panic it begins anew.
+async fn unfailing<W: Future<Output = ()> + Send + 'static>(name: &str, work: impl Fn() -> W) {
+    while let Err(error) = AbortOnDropHandle::new(tokio::spawn(work())).await {
+        if !error.is_panic() {
+            return;
+        }
+        tracing::error!(target: "outcrop::panic", work = name, "work in the background panicked; beginning anew");
+        tokio::time::sleep(AFTER_PANIC).await;
     }
 }
 
@@ -378,5 +554,26 @@ impl Observer for Connections {
 
     fn closed(&self, why: Closed) {
         self.0.connection_closed(Label::from(why.label()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_in_the_background_begins_anew_after_a_panic_and_ends_with_its_own_end() {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let work = {
+            let begun = Arc::clone(&begun);
+            move || {
+                let times = begun.fetch_add(1, Ordering::SeqCst);
+                async move { assert!(times == 2, "not yet") }
+            }
+        };
+        unfailing("test", work).await;
+        assert_eq!(begun.load(Ordering::SeqCst), 3);
     }
 }

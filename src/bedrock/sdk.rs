@@ -378,14 +378,20 @@ fn answered(response: &HttpResponse) -> BedrockError {
     })
 }
 
-/// `x-amz-retry-after` counts milliseconds, `retry-after` seconds. A date is not honoured: it would need
-/// the sender's clock.
+/// `x-amz-retry-after` counts milliseconds; `retry-after` counts seconds, or is a date by the sender's own clock.
 fn retry_after(headers: &Headers) -> Option<Duration> {
     if let Some(millis) = headers.get("x-amz-retry-after").and_then(number) {
         return Some(Duration::from_millis(millis));
     }
-    let seconds = headers.get("retry-after").and_then(number::<f64>)?;
-    (0.0..=86_400.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
+    let wait = headers.get("retry-after")?;
+    if let Some(seconds) = number::<f64>(wait) {
+        return (0.0..=86_400.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds));
+    }
+    let sent = headers.get("date").and_then(clock::date)?;
+    // One that has passed is none.
+    #[expect(clippy::disallowed_methods, reason = "the other side of it is a date that has passed")]
+    let wait = clock::date(wait)?.duration_since(sent).ok()?;
+    (!wait.is_zero() && wait <= Duration::from_hours(24)).then_some(wait)
 }
 
 /// For the fuzzer: the first line is one header, the second the other one. Whatever they say, a time or none.

@@ -8,11 +8,12 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::App;
+use crate::app::{App, Read};
 use crate::auth::new_key;
 use crate::config::{self, Auth, Config, LogFormat, Origin, Overrides, ProcessEnv, Sources};
 use crate::gateway::{ModelFacts, Stage};
@@ -107,7 +108,18 @@ pub fn run(cli: Cli) -> ExitCode {
             if let Some(listen) = &serve.listen {
                 overrides.set("--listen", "server.listen", listen);
             }
-            with_config(&serve.config, overrides, |config| block_on(serve_command(config, serve.simulate)))
+            let file = serve.config.config.clone();
+            with_overrides(&serve.config, overrides, |overrides| {
+                // Again and again from the same file, environment and flags.
+                let read: Read = Arc::new(move || {
+                    config::load(Sources {
+                        file: file.as_deref(),
+                        vars: &ProcessEnv,
+                        overrides: overrides.clone(),
+                    })
+                });
+                checked(read(), |config| block_on(serve_command(config, read, serve.simulate)))
+            })
         }
         Command::Check(place) => with_config(&place, Overrides::default(), |config| {
             // Putting it together finds what only the parts can judge.
@@ -131,7 +143,19 @@ pub fn run(cli: Cli) -> ExitCode {
 
 type Outcome = anyhow::Result<ExitCode>;
 
-fn with_config(place: &Where, mut overrides: Overrides, command: impl FnOnce(Config) -> Outcome) -> ExitCode {
+fn with_config(place: &Where, overrides: Overrides, command: impl FnOnce(Config) -> Outcome) -> ExitCode {
+    with_overrides(place, overrides, |overrides| {
+        let sources = Sources { file: place.config.as_deref(), vars: &ProcessEnv, overrides };
+        checked(config::load(sources), command)
+    })
+}
+
+/// With those of `--set` added.
+fn with_overrides(
+    place: &Where,
+    mut overrides: Overrides,
+    command: impl FnOnce(Overrides) -> ExitCode,
+) -> ExitCode {
     for set in &place.sets {
         let Some((key, value)) = set.split_once('=') else {
             complain(&format!("--set {set}: expected KEY=VALUE\n"));
@@ -142,8 +166,11 @@ fn with_config(place: &Where, mut overrides: Overrides, command: impl FnOnce(Con
             return ExitCode::from(EXIT_CONFIG);
         }
     }
-    let sources = Sources { file: place.config.as_deref(), vars: &ProcessEnv, overrides };
-    match config::load(sources) {
+    command(overrides)
+}
+
+fn checked(read: Result<Config, config::Errors>, command: impl FnOnce(Config) -> Outcome) -> ExitCode {
+    match read {
         Ok(config) => report(command(config)),
         Err(errors) => {
             complain(&format!("The configuration is not valid:\n{errors}\n"));
@@ -160,7 +187,11 @@ fn report(outcome: Outcome) -> ExitCode {
 }
 
 fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    // Dropping it would wait for whatever cannot be interrupted, such as a name that is being looked up.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// A reader that has gone (`| head`) is no failure of ours.
@@ -172,7 +203,7 @@ fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-async fn serve_command(config: Config, simulate: bool) -> Outcome {
+async fn serve_command(config: Config, read: Read, simulate: bool) -> Outcome {
     let format = match config.log.format {
         LogFormat::Auto => telemetry::logs::Format::Auto,
         LogFormat::Json => telemetry::logs::Format::Json,
@@ -194,7 +225,7 @@ async fn serve_command(config: Config, simulate: bool) -> Outcome {
         Err(_elapsed) => "still being looked for".to_owned(),
     };
     complain(&greeting(&config, &app, &source));
-    let served = app.serve_until_signalled().await;
+    let served = Box::pin(app.serve_until_signalled(read)).await;
     telemetry::logs::flush();
     served?;
     Ok(ExitCode::SUCCESS)
@@ -203,6 +234,7 @@ async fn serve_command(config: Config, simulate: bool) -> Outcome {
 /// What somebody who has just started it wants to know, and a line to try it with.
 fn greeting(config: &Config, app: &App, source: &str) -> String {
     let address = app.address();
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let key = match &config.auth {
         Auth::Keys(_) => " \\\n  -H \"Authorization: Bearer $OUTCROP_API_KEY\"",
         Auth::Open => "",
@@ -215,12 +247,12 @@ fn greeting(config: &Config, app: &App, source: &str) -> String {
     };
     let upstream = match app.simulator() {
         Some(simulator) => format!("the built-in simulator at {} (nothing goes to AWS)", simulator.url()),
-        None => region(config, app.region()),
+        None => region(config, &app.region()),
     };
     let admin =
         app.admin_address().map_or_else(String::new, |admin| format!("  admin        http://{admin}\n"));
     format!(
-        "Outcrop {version} is listening on http://{address}\n{admin}  bedrock      {upstream}\n  credentials  {source}\n\nTry it:\n\ncurl -s http://{address}/v1/chat/completions \\\n  -H 'Content-Type: application/json'{key} \\\n  -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n",
+        "Outcrop {version} is listening on {scheme}://{address}\n{admin}  bedrock      {upstream}\n  credentials  {source}\n\nTry it:\n\ncurl -s {scheme}://{address}/v1/chat/completions \\\n  -H 'Content-Type: application/json'{key} \\\n  -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n",
         version = env!("CARGO_PKG_VERSION"),
     )
 }

@@ -16,6 +16,59 @@ pub(super) fn to_yaml(tree: &Node) -> String {
     }
 }
 
+/// The keys, by their dotted paths, whose values differ. Of a list or of what an operator named, the whole is one key.
+pub(super) fn changes(before: &Node, after: &Node) -> Vec<String> {
+    let mut changed = Vec::new();
+    compare(before, after, "", &mut changed);
+    changed
+}
+
+fn compare(before: &Node, after: &Node, path: &str, changed: &mut Vec<String>) {
+    let keys_of = |node: &Node| node.entries().iter().map(|entry| entry.key.clone()).collect::<Vec<_>>();
+    match (&before.value, &after.value) {
+        (Value::Map(_), Value::Map(_)) => {
+            let mut keys = keys_of(before);
+            keys.extend(keys_of(after).into_iter().filter(|key| before.find(key).is_none()));
+            for key in keys {
+                let path = join(path, &key);
+                match (before.find(&key), after.find(&key)) {
+                    (Some(before), Some(after)) => compare(before, after, &path, changed),
+                    (_, _) => changed.push(path),
+                }
+            }
+        }
+        (before, after) if is_same(before, after) => {}
+        (_, _) => changed.push(path.to_owned()),
+    }
+}
+
+/// Equal in what they say; where they stand doesn't matter.
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Null, Value::Null) => true,
+        // Spellings as well: an id may be `007`.
+        (Value::Bool(_, a), Value::Bool(_, b))
+        | (Value::Number(_, a), Value::Number(_, b))
+        | (Value::Text(a), Value::Text(b)) => a == b,
+        (Value::List(a), Value::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(&a.value, &b.value))
+        }
+        (Value::Map(a), Value::Map(b)) => {
+            a.len() == b.len()
+                && a.iter().zip(b).all(|(a, b)| a.key == b.key && is_same(&a.node.value, &b.node.value))
+        }
+        (
+            Value::Null
+            | Value::Bool(..)
+            | Value::Number(..)
+            | Value::Text(_)
+            | Value::List(_)
+            | Value::Map(_),
+            _,
+        ) => false,
+    }
+}
+
 struct Redacted<'a> {
     node: &'a Node,
     path: String,

@@ -146,6 +146,8 @@ pub enum Problem {
         "the same address as server.listen: give it a port of its own, or leave it out to share the listener"
     )]
     SharedListener,
+    #[error("TLS needs both server.tls.cert and server.tls.key")]
+    IncompleteTls,
     #[error(
         "{0} can be reached from other machines, and no key is configured: set OUTCROP_API_KEY, add a key to \
          auth.keys (`outcrop keys new` makes one), or set auth.mode to none if something in front checks callers"

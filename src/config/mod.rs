@@ -51,8 +51,8 @@ pub use models::{
 pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
-pub use server::Server;
-pub use upstream::{Breaker, Embeddings, Retry, RetryBudget, Stream, Timeout, UpstreamStreams};
+pub use server::{Cors, Server, Tls};
+pub use upstream::{Breaker, Embeddings, OnDisconnect, Retry, RetryBudget, Stream, Timeout, UpstreamStreams};
 
 /// Every key with its default: the lowest layer, and the reference that `outcrop` can print.
 pub const DEFAULT_YAML: &str = include_str!("../../config/default.yaml");
@@ -106,6 +106,11 @@ impl Config {
     /// Every key with the value that [`load`] arrived at, as YAML, with `***` for secrets.
     pub fn to_yaml_redacted(&self) -> String {
         effective::to_yaml(&self.effective)
+    }
+
+    /// The keys, by their dotted paths, that have other values in `other`. Never a value: it may be a secret.
+    pub fn changes(&self, other: &Self) -> Vec<String> {
+        effective::changes(&self.effective, &other.effective)
     }
 }
 

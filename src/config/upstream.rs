@@ -139,13 +139,19 @@ impl Embeddings {
     }
 }
 
-/// What a streaming client gets besides events.
+/// What a streaming client gets besides events, and what happens without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stream {
     /// A comment goes out after this much silence; `None`: never.
     pub keep_alive: Option<Duration>,
     /// Which calls of Bedrock are streamed.
     pub upstream: UpstreamStreams,
+    /// What becomes of a call whose client has left.
+    pub on_disconnect: OnDisconnect,
+    /// The longest that it is read on.
+    pub drain_timeout: Duration,
+    /// The most events that are read on.
+    pub drain_events: NonZeroU32,
 }
 
 /// Which calls of Bedrock are streamed.
@@ -159,8 +165,19 @@ pub enum UpstreamStreams {
     Asked,
 }
 
+/// What becomes of a call whose client has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDisconnect {
+    /// It ends.
+    Cancel,
+    /// Its reply is read on, for its usage.
+    Drain,
+}
+
 impl Stream {
     pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        const POLICIES: &[(&str, OnDisconnect)] =
+            &[("cancel", OnDisconnect::Cancel), ("drain", OnDisconnect::Drain)];
         let keep_alive = section.read("keep_alive", scalar::seconds_or_off);
         let upstream = section.read("upstream", |node| {
             let words = [
@@ -170,6 +187,15 @@ impl Stream {
             ];
             scalar::choice(node, &words)
         });
-        Some(Self { keep_alive: keep_alive?, upstream: upstream? })
+        let on_disconnect = section.read("on_disconnect", |node| scalar::choice(node, POLICIES));
+        let drain_timeout = section.read("drain_timeout", scalar::positive_seconds);
+        let drain_events = section.read("drain_events", scalar::count);
+        Some(Self {
+            keep_alive: keep_alive?,
+            upstream: upstream?,
+            on_disconnect: on_disconnect?,
+            drain_timeout: drain_timeout?,
+            drain_events: drain_events?,
+        })
     }
 }

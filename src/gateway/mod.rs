@@ -55,19 +55,21 @@ use chat::Chat;
 use order::Seed;
 use retry::Within;
 
-/// Runs chats and embeddings.
+/// Runs chats and embeddings, by one configuration. What it learns outlives that: [`Gateway::continuing`].
 pub struct Gateway {
+    // What the configuration says.
     routes: Routes,
     policy: Policy,
-    metrics: Arc<Metrics>,
-    health: UpstreamHealth,
-    upstreams: upstream::Upstreams,
     listing: Listing,
-    profiles: profile::Profiles,
-    lessons: heal::Memory,
+    fetcher: Option<Fetcher>,
+    metrics: Arc<Metrics>,
+    // What the calls so far have shown.
+    health: Arc<UpstreamHealth>,
+    upstreams: upstream::Upstreams,
+    profiles: Arc<profile::Profiles>,
+    lessons: Arc<heal::Memory>,
     /// Absent keeps none.
     thoughts: Option<thoughts::Thoughts>,
-    fetcher: Option<Fetcher>,
 }
 
 /// How calls are made: how long, how often, how many.
@@ -191,9 +193,9 @@ impl Gateway {
             policy,
             upstreams: upstream::Upstreams::new(policy.upstream, Arc::clone(&metrics)),
             metrics,
-            health: UpstreamHealth::default(),
-            profiles: profile::Profiles::default(),
-            lessons: heal::Memory::default(),
+            health: Arc::default(),
+            profiles: Arc::default(),
+            lessons: Arc::default(),
             thoughts: None,
             fetcher,
         }
@@ -203,6 +205,37 @@ impl Gateway {
     #[must_use]
     pub fn remembering(self, thoughts: ThoughtLimits) -> Self {
         Self { thoughts: Some(thoughts::Thoughts::new(thoughts)), ..self }
+    }
+
+    /// In the place of another, whose calls go on: with everything that was learnt, kept and counted there. Settings are its
+    /// own.
+    #[must_use]
+    pub fn continuing(self, before: &Self) -> Self {
+        // Taken apart, so that a new field has to be put on one side or the other.
+        let Self {
+            routes: _,
+            policy: _,
+            listing: _,
+            fetcher: _,
+            metrics: _,
+            health,
+            upstreams,
+            profiles,
+            lessons,
+            thoughts,
+        } = before;
+        let thoughts = match (self.thoughts, thoughts) {
+            (Some(own), Some(kept)) => Some(kept.rebound(own.limits())),
+            (own, _) => own,
+        };
+        Self {
+            health: Arc::clone(health),
+            upstreams: upstreams.continued(self.policy.upstream),
+            profiles: Arc::clone(profiles),
+            lessons: Arc::clone(lessons),
+            thoughts,
+            ..self
+        }
     }
 
     /// Where names lead.

@@ -467,12 +467,6 @@ impl Routes {
 }
 
 impl Gateway {
-    /// Keeps what Bedrock says of its models fresh, and looks up what is behind the configured ARNs before somebody
-    /// calls them. Never ends.
-    pub async fn stay_informed(&self) {
-        tokio::join!(self.routes.directory.run(), self.routes.look_ahead());
-    }
-
     /// The route of a chat for a name. A request waits here only if its ARN hides a model that can't be guessed at,
     /// and no longer than [`super::Asking::lookup_wait`].
     pub(super) async fn find(

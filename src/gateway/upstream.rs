@@ -28,7 +28,7 @@ const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 const PERMIT_WAIT: Duration = Duration::from_millis(500);
 
 /// What holds for each target.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UpstreamPolicy {
     /// When it is left alone; `None`: never.
     pub breaker: Option<BreakerPolicy>,
@@ -37,7 +37,7 @@ pub struct UpstreamPolicy {
 }
 
 /// How much a target may be asked again in all.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BudgetPolicy {
     /// Of all calls within ten seconds, such a share may be repeated: 0.1 is every tenth.
     pub share: f32,
@@ -49,7 +49,7 @@ pub struct BudgetPolicy {
 pub(super) struct Upstreams {
     policy: UpstreamPolicy,
     metrics: Arc<Metrics>,
-    known: RwLock<HashMap<ModelId, Sites>>,
+    known: Arc<RwLock<HashMap<ModelId, Sites>>>,
 }
 
 /// By site.
@@ -57,7 +57,12 @@ type Sites = Vec<(Box<str>, Arc<Upstream>)>;
 
 impl Upstreams {
     pub(super) fn new(policy: UpstreamPolicy, metrics: Arc<Metrics>) -> Self {
-        Self { policy, metrics, known: RwLock::default() }
+        Self { policy, metrics, known: Arc::default() }
+    }
+
+    /// The same targets under another policy. Whom nothing changes for is remembered; the others begin anew.
+    pub(super) fn continued(&self, policy: UpstreamPolicy) -> Self {
+        Self { policy, metrics: Arc::clone(&self.metrics), known: Arc::clone(&self.known) }
     }
 
     /// What is remembered of a target, called at `site`: [`super::Routes::site`].
@@ -65,7 +70,8 @@ impl Upstreams {
         let find = |known: &HashMap<ModelId, Sites>| {
             let sites = known.get(&target.model)?;
             let (_, upstream) = sites.iter().find(|(known, _)| **known == *site)?;
-            (upstream.most == target.concurrency).then(|| Arc::clone(upstream))
+            let is_same = upstream.most == target.concurrency && upstream.policy == self.policy;
+            is_same.then(|| Arc::clone(upstream))
         };
         if let Some(upstream) = find(&self.known.read().unwrap_or_else(PoisonError::into_inner)) {
             return upstream;
@@ -91,6 +97,8 @@ pub(super) struct Upstream {
     permits: Option<Arc<Semaphore>>,
     /// What the permits were made for.
     most: Option<usize>,
+    /// What breaker and budget were made for.
+    policy: UpstreamPolicy,
     /// It may not stream: an identity without the right to.
     whole_only: AtomicBool,
     metrics: BreakerMetrics,
@@ -105,6 +113,7 @@ impl Upstream {
             budget: TpsBudget::new(BUDGET_WINDOW, min_per_second, share),
             permits: most.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))),
             most,
+            policy,
             whole_only: AtomicBool::new(false),
             metrics,
         }

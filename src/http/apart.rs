@@ -15,7 +15,7 @@ const LONG: usize = 256 * 1024;
 
 /// Does the work for a body of this length, here or apart. Dropped, it ends there too.
 pub(super) async fn run<T: Send + 'static>(
-    apart: &Handle,
+    apart: Handle,
     body: usize,
     work: impl Future<Output = T> + Send + 'static,
 ) -> T {
@@ -47,7 +47,7 @@ mod tests {
     fn only_a_long_body_is_worked_on_elsewhere() {
         let here = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let apart = apart();
-        let at = |length| here.block_on(run(apart.handle(), length, async { thread() }));
+        let at = |length| here.block_on(run(apart.handle().clone(), length, async { thread() }));
         assert_eq!(at(LONG - 1), thread());
         assert_ne!(at(LONG), thread());
     }
@@ -62,7 +62,7 @@ mod tests {
                 let _held = held;
                 pending::<()>().await;
             };
-            let mut waiting = Box::pin(run(apart.handle(), LONG, work));
+            let mut waiting = Box::pin(run(apart.handle().clone(), LONG, work));
             assert!(futures_util::poll!(&mut waiting).is_pending());
             drop(waiting);
             assert!(dropped.await.is_err());
@@ -74,6 +74,6 @@ mod tests {
     fn a_panic_apart_is_a_panic_here() {
         let here = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let apart = apart();
-        here.block_on(run(apart.handle(), LONG, async { panic!("as if here") }));
+        here.block_on(run(apart.handle().clone(), LONG, async { panic!("as if here") }));
     }
 }

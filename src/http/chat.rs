@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::extract::Whole;
 use super::headers::Wishes;
 use super::record::Ledger;
-use super::{Edge, apart, estimate, extract, headers, ids, sse};
+use super::{Edge, apart, departure, estimate, extract, headers, ids, sse};
 use crate::gateway::{Answer, Call};
 use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
 
@@ -28,8 +28,12 @@ pub(super) async fn completions(
 ) -> Result<Response, ApiError> {
     let wishes = headers::wishes(request.headers())?;
     let body = extract::body(request, &edge).await?;
-    let apart = edge.apart.clone();
-    apart::run(&apart, body.bytes.len(), answer(edge, ledger, admission, wishes, body)).await
+    let (apart, length) = (edge.apart.clone(), body.bytes.len());
+    let Some(drain) = edge.limits.drain else {
+        return apart::run(apart, length, answer(edge, ledger, admission, wishes, body)).await;
+    };
+    let work = apart::run(apart, length, answer(Arc::clone(&edge), ledger.clone(), admission, wishes, body));
+    departure::outliving(&edge, drain, &ledger, Box::pin(work)).await
 }
 
 async fn answer(
@@ -54,9 +58,7 @@ async fn answer(
             let options = StreamOptions { include_usage };
             let id = Id::new();
             let encoder = ChunkEncoder::new(&head(&id, &trail.requested), forms, choices.len(), options);
-            let in_flight = edge.metrics.stream_begun();
-            let body = sse::body(choices, encoder, edge.limits.keep_alive, ledger.clone(), in_flight);
-            event_stream(body)
+            event_stream(sse::body(choices, encoder, ledger.clone(), &edge))
         });
         Ok(described(answer, trail, &ledger))
     } else {

@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::extract::Whole;
 use super::headers::Wishes;
 use super::record::Ledger;
-use super::{Edge, apart, estimate, extract, headers};
+use super::{Edge, apart, departure, estimate, extract, headers};
 use crate::chat::Usage;
 use crate::gateway::{Answer, EmbedCall};
 use crate::openai::{self, DecodedEmbeddings};
@@ -25,8 +25,12 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let wishes = headers::wishes(request.headers())?;
     let body = extract::body(request, &edge).await?;
-    let apart = edge.apart.clone();
-    apart::run(&apart, body.bytes.len(), answer(edge, ledger, admission, wishes, body)).await
+    let (apart, length) = (edge.apart.clone(), body.bytes.len());
+    let Some(drain) = edge.limits.drain else {
+        return apart::run(apart, length, answer(edge, ledger, admission, wishes, body)).await;
+    };
+    let work = apart::run(apart, length, answer(Arc::clone(&edge), ledger.clone(), admission, wishes, body));
+    departure::outliving(&edge, drain, &ledger, Box::pin(work)).await
 }
 
 async fn answer(

@@ -101,7 +101,9 @@ impl ApiError {
     /// A body that stopped coming.
     pub(super) fn body(error: &listener::BodyError) -> Self {
         let (status, code) = match error {
-            listener::BodyError::Idle => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
+            listener::BodyError::Idle | listener::BodyError::Slow => {
+                (StatusCode::REQUEST_TIMEOUT, "request_timeout")
+            }
             listener::BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "incomplete_body"),
         };
         let mut answer = Self::client(status, code, sentence(&error.to_string()));
@@ -115,14 +117,6 @@ impl ApiError {
         let mut answer = Self::client(StatusCode::BAD_REQUEST, "incomplete_body", message);
         answer.close = true;
         answer
-    }
-
-    /// The whole body took too long.
-    pub(super) fn body_too_slow(limit: Duration) -> Self {
-        let message = format!("The request body was not complete within {} s.", limit.as_secs_f64());
-        let mut error = Self::client(StatusCode::REQUEST_TIMEOUT, "request_timeout", message);
-        error.close = true;
-        error
     }
 
     /// No room now, or no more of a key's own. Nothing was called, so the client may come again, after `wait`.
@@ -158,6 +152,16 @@ impl ApiError {
     /// much for the upstream, and so it would be from anybody else.
     pub(super) fn after(self, attempts: u32, spent: bool) -> Self {
         Self { attempts, retryable: self.retryable && !spent, ..self }
+    }
+
+    /// The grace period is over. Another replica may do better, at once.
+    pub(super) fn shutting_down() -> Self {
+        let message = "The gateway is shutting down and could not finish this request in time: try again.";
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, SERVER, Some("shutting_down"), message);
+        error.retryable = true;
+        error.retry_after = Some(Duration::from_secs(1));
+        error.close = true;
+        error
     }
 
     /// A handler panicked.

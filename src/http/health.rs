@@ -24,7 +24,6 @@ const CLOCK_IS_FINE: f64 = 30.0;
 #[derive(Debug)]
 pub struct Health {
     started: Instant,
-    region: String,
     simulated: bool,
     told: Mutex<Told>,
 }
@@ -55,13 +54,16 @@ pub enum CredentialState {
 
 impl Health {
     /// Of a process that has just begun, and calls these accounts besides its own.
-    pub fn new<'a>(region: String, simulated: bool, accounts: impl Iterator<Item = &'a str>) -> Self {
-        let told = Told {
-            credentials: CredentialState::Resolving,
-            accounts: accounts.map(|name| (name.to_owned(), CredentialState::Resolving)).collect(),
-            clock: None,
-        };
-        Self { started: Instant::now(), region, simulated, told: Mutex::new(told) }
+    pub fn new<'a>(simulated: bool, accounts: impl Iterator<Item = &'a str>) -> Self {
+        let told = Told { credentials: CredentialState::Resolving, accounts: BTreeMap::new(), clock: None };
+        let health = Self { started: Instant::now(), simulated, told: Mutex::new(told) };
+        health.calls(accounts);
+        health
+    }
+
+    /// From now on these accounts are called, and no others.
+    pub fn calls<'a>(&self, accounts: impl Iterator<Item = &'a str>) {
+        self.told().accounts = accounts.map(|name| (name.to_owned(), CredentialState::Resolving)).collect();
     }
 
     /// Whoever asks for an account's credentials says here what came of it; `None` is the base account.
@@ -93,6 +95,7 @@ struct Report {
     status: &'static str,
     version: &'static str,
     uptime_seconds: u64,
+    configuration: u64,
     region: String,
     simulated: bool,
     default_model: String,
@@ -166,7 +169,8 @@ pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
         status,
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: edge.health.started.elapsed().as_secs(),
-        region: edge.health.region.clone(),
+        configuration: edge.generation,
+        region: edge.gateway.routes().default_region().to_owned(),
         simulated: edge.health.simulated,
         default_model: edge.gateway.routes().default_model().to_owned(),
         credentials,

@@ -7,6 +7,7 @@ mod answer;
 mod apart;
 mod authenticate;
 mod chat;
+mod departure;
 mod embeddings;
 mod error;
 mod estimate;
@@ -20,13 +21,17 @@ mod record;
 mod spec;
 mod sse;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::HeaderValue;
 use axum::Router;
 use axum::routing::{get, post};
 use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
+pub use departure::Drain;
 pub use health::{CredentialState, Health};
 
 use crate::auth::Keys;
@@ -35,24 +40,45 @@ use crate::limits;
 use crate::listener::Shutdown;
 use crate::telemetry::Metrics;
 
-/// What every handler can see.
+/// What every handler can see: one configuration, and what outlives it. A request keeps the edge that it came in by.
 pub struct Edge {
+    /// Which configuration of this process it is, from 1.
+    pub generation: u64,
     /// Runs chats and embeddings.
     pub gateway: Gateway,
     /// Who may come in; `None` lets everybody.
     pub keys: Option<Keys>,
     /// How much at once.
     pub admission: limits::Limits,
+    /// The edge's bounds.
+    pub limits: Limits,
+    /// Whose pages may call from a browser; `None`: nobody's.
+    pub cors: Option<Cors>,
+    /// The same for all configurations of the process.
+    pub process: Process,
+}
+
+/// What is the process's, whatever its configuration. Clones are the same.
+#[derive(Clone)]
+pub struct Process {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What probes and operators are told.
-    pub health: Health,
+    pub health: Arc<Health>,
     /// Whether the process is on its way out.
     pub shutdown: Shutdown,
-    /// The edge's bounds.
-    pub limits: Limits,
     /// A runtime on which long work holds up no connection.
     pub apart: Handle,
+    /// Calls that may go on without their clients.
+    pub departed: TaskTracker,
+}
+
+impl Deref for Edge {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
 }
 
 /// The edge's bounds.
@@ -60,10 +86,19 @@ pub struct Edge {
 pub struct Limits {
     /// Longest request body, in bytes.
     pub body: usize,
-    /// Longest wait for a whole request body.
-    pub body_time: Duration,
     /// Silence in a stream after which a comment is sent; `None` sends none.
     pub keep_alive: Option<Duration>,
+    /// How far a call is read on whose client has left; `None` ends it there and then.
+    pub drain: Option<Drain>,
+}
+
+/// Which web pages' scripts may read answers.
+#[derive(Debug, Clone)]
+pub struct Cors {
+    /// Of these origins; `None`: of any.
+    pub origins: Option<Vec<HeaderValue>>,
+    /// How long a browser may remember that it may.
+    pub max_age: Duration,
 }
 
 /// Everything a client can ask. With `admin` apart, what is only for operators is not here.
@@ -75,7 +110,7 @@ pub fn public(edge: &Arc<Edge>, admin_apart: bool) -> Router {
     let api = layers::admitted(calls, edge)
         .route("/v1/models", get(models::list).fallback(layers::get_only))
         .route("/v1/models/{*id}", get(models::retrieve).fallback(layers::get_only));
-    let api = layers::authenticated(api, edge);
+    let api = layers::readable_by_pages(layers::authenticated(api, edge), edge.cors.as_ref());
     let router = if admin_apart { api.merge(probes()) } else { api.merge(operations()) };
     layers::everything(router, edge)
 }

@@ -102,6 +102,20 @@ struct Entry {
     first_token: Option<Duration>,
     error: Option<&'static str>,
     interrupted: bool,
+    /// Those who still work on the call, whether or not its client is there.
+    lingering: usize,
+    /// How the request ended while somebody lingered.
+    ended: Option<End>,
+}
+
+/// How a request ended, for its client.
+#[derive(Clone, Copy)]
+struct End {
+    /// Absent if there was no answer.
+    status: Option<StatusCode>,
+    /// The whole body was taken.
+    whole: bool,
+    after: Duration,
 }
 
 impl Ledger {
@@ -131,6 +145,8 @@ impl Ledger {
             first_token: None,
             error: None,
             interrupted: false,
+            lingering: 0,
+            ended: None,
         })))
     }
 
@@ -156,6 +172,12 @@ impl Ledger {
     /// Tokens that the call may come to.
     pub(super) fn reserve(&self, reservation: Reservation) {
         self.lock().reservation = Some(reservation);
+    }
+
+    /// Keeps the ledger open beyond the request's end, for as long as the guard lives: more is to be known of its cost.
+    pub(super) fn linger(&self) -> Lingering {
+        self.lock().lingering += 1;
+        Lingering(self.clone())
     }
 
     /// The answer is a stream.
@@ -207,20 +229,40 @@ struct Settle {
 
 impl Drop for Settle {
     fn drop(&mut self) {
-        self.ledger.lock().settle(self.status, self.ended);
+        let mut entry = self.ledger.lock();
+        let end = End { status: self.status, whole: self.ended, after: entry.started.elapsed() };
+        drop(entry.in_flight.take());
+        if entry.lingering > 0 {
+            entry.ended = Some(end);
+        } else {
+            entry.settle(end);
+        }
+    }
+}
+
+/// Somebody still works on a call. The last one to go settles, if the request has ended by then.
+pub(super) struct Lingering(Ledger);
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        let mut entry = self.0.lock();
+        entry.lingering -= 1;
+        if entry.lingering == 0
+            && let Some(end) = entry.ended.take()
+        {
+            entry.settle(end);
+        }
     }
 }
 
 impl Entry {
-    fn settle(&mut self, status: Option<StatusCode>, ended: bool) {
-        // Taken once: what was settled stays settled.
-        let Some(in_flight) = self.in_flight.take() else { return };
-        drop(in_flight);
+    /// Called once, for what was settled stays settled.
+    fn settle(&mut self, End { status, whole, after }: End) {
         drop(self.permit.take());
         self.settle_tokens();
         let outcome = match status {
             _ if self.interrupted => Outcome::Interrupted,
-            Some(_) if !ended => Outcome::Abandoned,
+            Some(_) if !whole => Outcome::Abandoned,
             None => Outcome::Abandoned,
             Some(status) if status.is_server_error() => Outcome::Failed,
             Some(status) if status.is_client_error() => Outcome::Refused,
@@ -229,7 +271,7 @@ impl Entry {
         let left = outcome == Outcome::Abandoned;
         let client_closed = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
         let shown = if left { client_closed } else { status.unwrap_or(client_closed) };
-        self.count(shown, outcome, status.is_some());
+        self.count(shown, outcome, status.is_some(), after);
         let notes = notes_line(&self.trail);
         AccessLine {
             id: &self.id,
@@ -247,7 +289,7 @@ impl Entry {
             cache_read_tokens: self.usage.map(|usage| usage.cache_read).filter(|n| *n > 0),
             cache_write_tokens: self.usage.map(|usage| usage.cache_write).filter(|n| *n > 0),
             first_token: self.first_token,
-            duration: self.started.elapsed(),
+            duration: after,
             attempts: self.trail.attempts,
             notes: notes.as_deref(),
             upstream_request_id: self.trail.upstream_request_id.as_deref(),
@@ -273,7 +315,7 @@ impl Entry {
         status.is_success() && matches!(&*self.path, "/livez" | "/readyz" | "/health" | "/metrics")
     }
 
-    fn count(&self, status: StatusCode, outcome: Outcome, answered: bool) {
+    fn count(&self, status: StatusCode, outcome: Outcome, answered: bool, after: Duration) {
         let metrics = &self.metrics;
         metrics.request_ended(self.endpoint, &self.method, status, outcome);
         if let Some(label) = self.error {
@@ -293,7 +335,7 @@ impl Entry {
             Endpoint::Embeddings => Operation::Embeddings,
             Endpoint::ChatCompletions | Endpoint::Models | Endpoint::Other => Operation::Chat,
         };
-        model.request_duration(operation, self.error.map(Label::from), self.started.elapsed());
+        model.request_duration(operation, self.error.map(Label::from), after);
         if let Some(first) = self.first_token
             && self.stream
         {
@@ -302,7 +344,7 @@ impl Entry {
         if let (true, Some(first), Some(usage)) = (self.stream, self.first_token, self.usage)
             && let Ok(gaps @ 1..) = u32::try_from(usage.output.saturating_sub(1))
         {
-            let writing = self.started.elapsed().saturating_sub(first);
+            let writing = after.saturating_sub(first);
             model.time_per_output_token(operation, writing / gaps);
         }
         if let Some(usage) = self.usage {

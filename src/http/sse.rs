@@ -5,8 +5,9 @@
 //! by one) and then writes. One write costs about 4 µs of kernel time, so a fast stream of a hundred events is
 //! twice as cheap this way; a slow one is not held up by it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::error::ApiError;
 use super::record::Ledger;
+use super::{Edge, departure};
 use crate::chat::{Event, Usage};
 use crate::gateway::{EventStream, Fault};
 use crate::openai::{self, ChunkEncoder, error_event};
@@ -31,13 +33,12 @@ const TURNS: u8 = 2;
 /// A line that clients skip, complete in itself.
 const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
-/// The body for the choices' events. `in_flight` and the ledger ride in it and end with it, however it ends.
+/// The body for the choices' events. The ledger rides in it and ends with it, however it ends.
 pub(super) fn body(
     choices: Vec<EventStream>,
     encoder: ChunkEncoder,
-    keep_alive: Option<Duration>,
     ledger: Ledger,
-    in_flight: InFlight,
+    edge: &Arc<Edge>,
 ) -> Body {
     Body::new(Sse {
         inner: Mutex::new(Inner {
@@ -45,11 +46,13 @@ pub(super) fn body(
             turn: 0,
             encoder,
             piece: Vec::new(),
+            whole: 0,
             turns: 0,
             ended: false,
-            keep_alive: keep_alive.map(KeepAlive::new),
+            keep_alive: edge.limits.keep_alive.map(KeepAlive::new),
             ledger,
-            _in_flight: in_flight,
+            _in_flight: edge.metrics.stream_begun(),
+            edge: Arc::clone(edge),
         }),
     })
 }
@@ -64,14 +67,17 @@ struct Inner {
     /// The choice to look at first.
     turn: usize,
     encoder: ChunkEncoder,
-    /// What is to be written next. Always whole events.
+    /// What is to be written next. Whole events, but while one is being written.
     piece: Vec<u8>,
+    /// So much of it is whole events.
+    whole: usize,
     /// Turns already yielded for this piece.
     turns: u8,
     ended: bool,
     keep_alive: Option<KeepAlive>,
     ledger: Ledger,
     _in_flight: InFlight,
+    edge: Arc<Edge>,
 }
 
 /// One of the replies that are streamed.
@@ -89,13 +95,32 @@ impl HttpBody for Sse {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let inner = self.get_mut().inner.get_mut().unwrap_or_else(PoisonError::into_inner);
-        inner.poll_piece(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+        inner.poll_guarded(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
     }
 }
 
 impl Inner {
+    /// A panic out here would end the task, and with it the connection: the layer that catches those of handlers has
+    /// handed the answer over long ago. What was being written is cut off at the last whole event.
+    fn poll_guarded(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Ok(polled) = catch_unwind(AssertUnwindSafe(|| self.poll_piece(cx))) {
+            return polled;
+        }
+        tracing::error!(target: "outcrop::panic", "a stream panicked");
+        self.piece.truncate(self.whole);
+        // Whatever state it left behind is not to be touched again, except for what it has cost.
+        let usage = catch_unwind(AssertUnwindSafe(|| self.usage())).unwrap_or(None);
+        self.choices.clear();
+        self.end_with(&ApiError::bug(), usage);
+        self.poll_piece(cx)
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.ended && self.edge.shutdown.is_closing() {
+            self.fail(&ApiError::shutting_down());
+        }
         while !self.ended && self.piece.len() < PIECE {
+            self.whole = self.piece.len();
             match self.poll_choices(cx) {
                 Poll::Ready((choice, Some(Ok(event)))) => {
                     self.turns = 0;
@@ -167,10 +192,14 @@ impl Inner {
 
     /// The truth, in-band: one error event and the end. No finish chunk, no `[DONE]`.
     fn fail(&mut self, error: &ApiError) {
+        // What was generated before it broke was paid for.
+        self.end_with(error, self.usage());
+    }
+
+    fn end_with(&mut self, error: &ApiError, usage: Option<Usage>) {
         self.ended = true;
         self.piece.extend_from_slice(&error_event(&error.wire()));
-        // What was generated before it broke was paid for.
-        self.ledger.replied(None, self.usage());
+        self.ledger.replied(None, usage);
         self.ledger.interrupted(error.label());
     }
 
@@ -180,11 +209,17 @@ impl Inner {
     }
 }
 
-/// A client that leaves in the middle still costs what was generated.
+/// A client that leaves in the middle still costs what was generated, and maybe what will be.
 impl Drop for Inner {
     fn drop(&mut self) {
-        if !self.ended {
-            self.ledger.replied(None, self.usage());
+        if self.ended {
+            return;
+        }
+        let known = self.usage();
+        self.ledger.replied(None, known);
+        if let Some(drain) = self.edge.limits.drain {
+            let replies = self.choices.drain(..).map(|choice| choice.events).collect();
+            departure::read_on(&self.edge, drain, self.ledger.clone(), replies, known);
         }
     }
 }

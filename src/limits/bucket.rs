@@ -31,6 +31,11 @@ impl Bucket {
         Self { per_minute, full_at: now }
     }
 
+    /// Another size. What is missing stays the same part of it: a bucket that was half full is half full.
+    pub(super) fn resize(&mut self, per_minute: u32) {
+        self.per_minute = per_minute;
+    }
+
     /// No more than a full bucket holds: more could never be taken.
     pub(super) fn most(&self, count: u64) -> u64 {
         count.min(self.per_minute.into())

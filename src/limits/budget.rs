@@ -15,6 +15,11 @@ impl Budget {
         Self { limit: limit.unwrap_or(usize::MAX), taken: Arc::default() }
     }
 
+    /// With another limit; what is taken stays taken.
+    pub(super) fn with_limit(&self, limit: Option<usize>) -> Self {
+        Self { taken: Arc::clone(&self.taken), ..Self::new(limit) }
+    }
+
     pub(super) fn has_room(&self, bytes: u64) -> bool {
         let free = self.limit.saturating_sub(self.taken.load(Ordering::Relaxed));
         bytes <= free as u64

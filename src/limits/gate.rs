@@ -51,6 +51,21 @@ impl Gate {
         Self(Arc::new(Mutex::new(Line::new(slots, places, keys))))
     }
 
+    /// Other bounds, from now on, for those who are in as well: see [`Line::rebound`].
+    pub(super) fn rebound(
+        &self,
+        slots: Option<usize>,
+        places: usize,
+        keys: impl IntoIterator<Item = Option<usize>>,
+    ) {
+        let mut line = self.lock();
+        line.rebound(slots, places, keys);
+        while let Some(next) = line.next() {
+            // Whoever is in the line listens.
+            let _heard = next.send(Ok(()));
+        }
+    }
+
     pub(super) fn refuses(&self, key: usize) -> Option<Refusal> {
         self.lock().refuses(key)
     }

@@ -124,10 +124,33 @@ impl<W> Line<W> {
         if key.held >= key.limit { Refusal::KeyBusy } else { Refusal::Busy }
     }
 
+    /// Other bounds, from now on. Whoever holds a slot keeps it, and whoever waits its place; further keys stand behind those
+    /// that there are. Afterwards [`Self::next`] may find somebody.
+    pub(super) fn rebound(
+        &mut self,
+        slots: Option<usize>,
+        places: usize,
+        keys: impl IntoIterator<Item = Option<usize>>,
+    ) {
+        let new = Self::new(slots, places, keys);
+        (self.slots, self.places) = (new.slots, new.places);
+        for (index, key) in new.keys.into_iter().enumerate() {
+            match self.keys.get_mut(index) {
+                Some(known) => known.limit = key.limit,
+                None => self.keys.push(key),
+            }
+        }
+    }
+
     /// Gives a slot back. Whoever holds it next is told what is returned.
     pub(super) fn leave(&mut self, key: usize) -> Option<W> {
         self.held -= 1;
         self.keys[key].held -= 1;
+        self.next()
+    }
+
+    /// Gives a slot to whoever comes next, if one is free and somebody waits who may have it.
+    pub(super) fn next(&mut self) -> Option<W> {
         if self.waiting == 0 {
             return None;
         }

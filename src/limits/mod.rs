@@ -60,8 +60,12 @@ struct Inner {
     gate: Gate,
     budget: Budget,
     keys: HashMap<Box<str>, Key>,
+    /// Keys that were taken out. Their calls go on, and coming back is no free refill.
+    former: HashMap<Box<str>, Key>,
     /// Who shows no key, where none is needed: all of them together.
     nobody: Key,
+    /// The concurrency of each place in the line, those of former keys included.
+    places: Vec<Option<usize>>,
 }
 
 /// A key among the others. There are as many as the configuration names: a stranger's makes no entry.
@@ -105,7 +109,54 @@ impl Limits {
             .map(|((name, limits), index)| (name.into_boxed_str(), Key::new(index, limits, now)))
             .collect();
         let nobody = Key::new(0, nobody, now);
-        Self(Arc::new(Inner { queue_wait, gate, budget: Budget::new(body_bytes), keys, nobody }))
+        let places = each.iter().map(|limits| limits.concurrency).collect();
+        Self(Arc::new(Inner {
+            queue_wait,
+            gate,
+            budget: Budget::new(body_bytes),
+            keys,
+            former: HashMap::new(),
+            nobody,
+            places,
+        }))
+    }
+
+    /// With other bounds, and all that is taken of these: permits, places in the line, allowances that are used up, bytes. What is
+    /// held stays held, even beyond a bound that has become lower. A key is the same if its name is.
+    #[must_use = "this stays as it is, and what both share follows the new bounds"]
+    pub fn continued(
+        &self,
+        settings: &Settings,
+        nobody: KeyLimits,
+        keys: Vec<(String, KeyLimits)>,
+        now: Instant,
+    ) -> Self {
+        let Settings { concurrency, queue_length, queue_wait, body_bytes } = *settings;
+        let before = &*self.0;
+        let mut places = before.places.clone();
+        let known: HashMap<Box<str>, Key> = keys
+            .into_iter()
+            .map(|(name, limits)| {
+                let known = before.keys.get(name.as_str()).or_else(|| before.former.get(name.as_str()));
+                let key = match known {
+                    Some(key) => key.rebound(limits, now),
+                    None => Key::new(places.len(), limits, now),
+                };
+                match places.get_mut(key.index) {
+                    Some(place) => *place = limits.concurrency,
+                    None => places.push(limits.concurrency),
+                }
+                (name.into_boxed_str(), key)
+            })
+            .collect();
+        let gone = before.keys.iter().chain(&before.former).filter(|(name, _)| !known.contains_key(*name));
+        let former = gone.map(|(name, key)| (name.clone(), key.clone())).collect();
+        let nobody_key = before.nobody.rebound(nobody, now);
+        places[nobody_key.index] = nobody.concurrency;
+        let gate = before.gate.clone();
+        gate.rebound(concurrency, queue_length, places.iter().copied());
+        let budget = before.budget.with_limit(body_bytes);
+        Self(Arc::new(Inner { queue_wait, gate, budget, keys: known, former, nobody: nobody_key, places }))
     }
 
     /// The key of a name; one that nobody configured has nobody's.
@@ -145,6 +196,23 @@ impl Key {
         let bucket = |limit: Option<u32>| limit.map(|limit| Bucket::full(limit, now));
         let rates = Rates { requests: bucket(requests_per_minute), tokens: bucket(tokens_per_minute) };
         Self { index, rates: Arc::new(Mutex::new(rates)) }
+    }
+
+    /// The same with other limits. An allowance that is bounded only now is full.
+    fn rebound(&self, limits: KeyLimits, now: Instant) -> Self {
+        fn resize(bucket: &mut Option<Bucket>, limit: Option<u32>, now: Instant) {
+            match (bucket.as_mut(), limit) {
+                (Some(bucket), Some(limit)) => bucket.resize(limit),
+                (None, Some(limit)) => *bucket = Some(Bucket::full(limit, now)),
+                (_, None) => *bucket = None,
+            }
+        }
+        let KeyLimits { concurrency: _, requests_per_minute, tokens_per_minute } = limits;
+        let mut rates = self.rates();
+        resize(&mut rates.requests, requests_per_minute, now);
+        resize(&mut rates.tokens, tokens_per_minute, now);
+        drop(rates);
+        self.clone()
     }
 
     fn rates(&self) -> MutexGuard<'_, Rates> {

@@ -332,3 +332,80 @@ fn shares_stay_within_the_budget_and_go_back() {
     drop(other);
     assert!(budget.has_room(10));
 }
+
+/// Bounds of two keys, where the second is perhaps not there.
+fn two(
+    concurrency: usize,
+    first: KeyLimits,
+    second: Option<KeyLimits>,
+) -> (Settings, Vec<(String, KeyLimits)>) {
+    let settings = Settings {
+        concurrency: Some(concurrency),
+        queue_length: 4,
+        queue_wait: Duration::ZERO,
+        body_bytes: Some(100),
+    };
+    let keys = [("a", Some(first)), ("b", second)];
+    let keys = keys.into_iter().filter_map(|(name, limits)| Some((name.to_owned(), limits?))).collect();
+    (settings, keys)
+}
+
+#[test]
+fn other_bounds_are_no_free_refill() {
+    let now = Instant::now();
+    let minute = |requests| KeyLimits { requests_per_minute: Some(requests), ..KeyLimits::default() };
+    let (settings, keys) = two(2, minute(10), None);
+    let before = Limits::new(&settings, KeyLimits::default(), keys, now);
+    for _ in 0..10 {
+        before.key(Some("a")).take_request(now).unwrap();
+    }
+    let mut share = before.share();
+    assert!(share.grow(80));
+
+    let (settings, keys) = two(2, minute(20), Some(minute(5)));
+    let after = before.continued(&settings, KeyLimits::default(), keys, now);
+    assert!(after.key(Some("a")).take_request(now).is_err(), "an empty bucket that grows is empty");
+    assert!(after.key(Some("b")).take_request(now).is_ok(), "a new key has its own");
+    assert_eq!(after.key(Some("a")).levels(now).requests.unwrap().limit, 20);
+    assert!(
+        after.key(Some("a")).take_request(now + Duration::from_secs(3)).is_ok(),
+        "it fills at its new pace"
+    );
+    assert!(!after.has_room(30), "bodies that are held are held");
+    drop(share);
+    assert!(after.has_room(100));
+
+    let (settings, keys) = two(2, KeyLimits::default(), None);
+    let open = after.continued(&settings, KeyLimits::default(), keys, now);
+    assert!(open.key(Some("a")).take_request(now).is_ok());
+}
+
+#[test]
+fn whoever_holds_a_permit_holds_it_under_other_bounds_too() {
+    let now = Instant::now();
+    let any = KeyLimits::default();
+    let (settings, keys) = two(2, any, Some(any));
+    let before = Limits::new(&settings, any, keys, now);
+    let permit = |limits: &Limits, name: &str| match limits.enter(limits.key(Some(name))) {
+        Ok(Entry::Permit(permit)) => permit,
+        Ok(Entry::Waiting(_)) | Err(_) => panic!("{name} has to wait"),
+    };
+    let held = [permit(&before, "a"), permit(&before, "b")];
+
+    // One slot less, and `b` is gone: both still hold theirs.
+    let (settings, keys) = two(1, any, None);
+    let fewer = before.continued(&settings, any, keys, now);
+    let Ok(Entry::Waiting(mut waiting)) = fewer.enter(fewer.key(Some("a"))) else {
+        panic!("no slot is free")
+    };
+    let [a, b] = held;
+    drop(b);
+    assert!((&mut waiting).now_or_never().is_none(), "one holder for one slot");
+    // A slot more lets those on who wait for it.
+    let (settings, keys) = two(2, any, Some(any));
+    let more = fewer.continued(&settings, any, keys, now);
+    let third = (&mut waiting).now_or_never().expect("there is a slot").unwrap();
+    assert!(matches!(more.enter(more.key(Some("b"))), Ok(Entry::Waiting(_))));
+    drop((a, third));
+    drop([permit(&more, "a"), permit(&more, "b")]);
+}

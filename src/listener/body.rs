@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::clock::SharedClock;
+use super::clock::{Late, SharedClock};
 
 /// Why a request's body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum BodyError {
     /// Nothing came for [`super::Settings::body_timeout`]: a 408.
     #[error("the request body stopped arriving")]
     Idle,
+    /// It came below 1 KiB a second, or not within [`super::Settings::body_total_timeout`]: a 408.
+    #[error("the request body arrived too slowly")]
+    Slow,
     /// The client went away, or broke the framing.
     #[error("the request body broke off")]
     Broken(#[source] hyper::Error),
@@ -46,12 +49,19 @@ impl Body for RequestBody {
         let this = self.get_mut();
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(frame) => {
-                this.clock.lock().body_progressed();
+                let came = match &frame {
+                    Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+                    Some(Err(_)) | None => 0,
+                };
+                this.clock.lock().body_progressed(came);
                 this.ended = frame.is_none() || this.incoming.is_end_stream();
                 Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Broken)))
             }
-            Poll::Pending if this.clock.lock().body_pending(cx.waker()) => Poll::Pending,
-            Poll::Pending => Poll::Ready(Some(Err(BodyError::Idle))),
+            Poll::Pending => match this.clock.lock().body_pending(cx.waker()) {
+                Ok(()) => Poll::Pending,
+                Err(Late::Idle) => Poll::Ready(Some(Err(BodyError::Idle))),
+                Err(Late::Slow) => Poll::Ready(Some(Err(BodyError::Slow))),
+            },
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,6 +15,18 @@ pub(super) enum Expired {
     Head,
     Write,
 }
+
+/// Why a body has not come in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Late {
+    /// Nothing came for too long.
+    Idle,
+    /// Something came, and too little.
+    Slow,
+}
+
+/// Bytes of a body that count as a second more to wait for the rest.
+const SLOWEST: u64 = 1024;
 
 /// One connection's clock, shared by its socket, its bodies and the future that drives it. These run in one
 /// task but for a body that was moved elsewhere, so the lock is all but never contended.
@@ -36,6 +49,9 @@ pub(super) struct Clock {
     settings: Settings,
     turn: Turn,
     body: BodyWait,
+    /// When the request's body was first waited for, and what has come of it.
+    body_since: Option<Instant>,
+    body_bytes: u64,
     write_blocked_since: Option<Instant>,
     body_left_unread: bool,
 }
@@ -55,7 +71,7 @@ enum Turn {
 enum BodyWait {
     NotWaiting,
     Waiting { since: Instant, reader: Waker },
-    Expired,
+    Expired(Late),
 }
 
 impl Clock {
@@ -64,6 +80,8 @@ impl Clock {
             settings,
             turn: Turn::Silent { since: now },
             body: BodyWait::NotWaiting,
+            body_since: None,
+            body_bytes: 0,
             write_blocked_since: None,
             body_left_unread: false,
         }
@@ -77,10 +95,17 @@ impl Clock {
         }
     }
 
+    /// What came so far was no part of a request: a request may begin now.
+    pub(super) fn begun_anew(&mut self) {
+        self.turn = Turn::Silent { since: Instant::now() };
+    }
+
     /// A head is complete.
     pub(super) fn request_begun(&mut self) {
         self.turn = Turn::Serving;
         self.body = BodyWait::NotWaiting;
+        self.body_since = None;
+        self.body_bytes = 0;
         self.body_left_unread = false;
     }
 
@@ -99,25 +124,27 @@ impl Clock {
         self.write_blocked_since = None;
     }
 
-    /// `reader` waits for more of the request's body. False: it has waited too long.
-    #[must_use]
-    pub(super) fn body_pending(&mut self, reader: &Waker) -> bool {
+    /// `reader` waits for more of the request's body, or has waited too long.
+    pub(super) fn body_pending(&mut self, reader: &Waker) -> Result<(), Late> {
         match &mut self.body {
             BodyWait::NotWaiting => {
-                self.body = BodyWait::Waiting { since: Instant::now(), reader: reader.clone() };
-                true
+                let now = Instant::now();
+                self.body_since.get_or_insert(now);
+                self.body = BodyWait::Waiting { since: now, reader: reader.clone() };
+                Ok(())
             }
             BodyWait::Waiting { since: _, reader: known } => {
                 known.clone_from(reader);
-                true
+                Ok(())
             }
-            BodyWait::Expired => false,
+            BodyWait::Expired(late) => Err(*late),
         }
     }
 
-    /// More of the body came, or its end.
-    pub(super) fn body_progressed(&mut self) {
+    /// So much more of the body came; nothing at its end.
+    pub(super) fn body_progressed(&mut self, bytes: usize) {
         self.body = BodyWait::NotWaiting;
+        self.body_bytes = self.body_bytes.saturating_add(bytes as u64);
     }
 
     /// The body was dropped; `ended` if it had been read to its end.
@@ -138,11 +165,12 @@ impl Clock {
 
     /// What has lasted too long by `now`. A body that has is told so itself: its reader can still answer.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Expired> {
-        if let BodyWait::Waiting { since, reader } = &self.body
-            && *since + self.settings.body_timeout <= now
-        {
-            reader.wake_by_ref();
-            self.body = BodyWait::Expired;
+        if let BodyWait::Waiting { since, reader } = &self.body {
+            let (deadline, late) = self.body_deadline(*since);
+            if deadline <= now {
+                reader.wake_by_ref();
+                self.body = BodyWait::Expired(late);
+            }
         }
         self.waits().into_iter().flatten().find_map(|(deadline, wait)| wait.filter(|_| deadline <= now))
     }
@@ -158,9 +186,22 @@ impl Clock {
             Turn::Serving => None,
         };
         let body = match self.body {
-            BodyWait::Waiting { since, reader: _ } => Some((since + self.settings.body_timeout, None)),
-            BodyWait::NotWaiting | BodyWait::Expired => None,
+            BodyWait::Waiting { since, reader: _ } => Some((self.body_deadline(since).0, None)),
+            BodyWait::NotWaiting | BodyWait::Expired(_) => None,
         };
         [write, turn, body]
+    }
+
+    /// Until when to wait for more of a body of which nothing has come `since` then. A client that sends a byte from time
+    /// to time is never silent, so there is a floor: as long as one silence may last, and a second for each [`SLOWEST`]
+    /// bytes that have come. And there is an end.
+    fn body_deadline(&self, since: Instant) -> (Instant, Late) {
+        let Settings { body_timeout, body_total_timeout, .. } = self.settings;
+        let begun = self.body_since.unwrap_or(since);
+        let earned = body_timeout + Duration::from_secs(self.body_bytes / SLOWEST);
+        let slow = begun + earned.min(body_total_timeout);
+        let idle = since + body_timeout;
+        // A body of which nothing at all has come is both: it is silent.
+        if idle <= slow { (idle, Late::Idle) } else { (slow, Late::Slow) }
     }
 }

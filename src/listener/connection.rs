@@ -18,11 +18,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use super::body::{RequestBody, ResponseBody, Serving};
 use super::clock::{Expired, SharedClock};
-use super::{Closed, Settings, Shutdown, socket};
+use super::{Closed, Settings, Shutdown, Tls, socket};
 
 /// hyper's read and write buffers per connection; also bounds a request's head.
 const MAX_BUFFER: usize = 64 * 1024;
@@ -37,6 +38,7 @@ const HEAD_TIMED_OUT: &[u8] =
 /// Serves a socket until it closes.
 pub(super) async fn serve<S, B>(
     stream: TcpStream,
+    tls: Option<Tls>,
     settings: Settings,
     service: S,
     shutdown: Shutdown,
@@ -47,17 +49,65 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (closed, stream) = converse(stream, settings, service, shutdown).await;
+    let clock = SharedClock::new(settings, Instant::now());
+    let timed = Timed::new(stream, clock.clone());
+    let (closed, stream) = match tls {
+        None => {
+            let (closed, timed) = converse(timed, clock, service, shutdown).await;
+            (closed, timed.stream)
+        }
+        // In a box, so that a connection without it doesn't carry what it takes.
+        Some(tls) => match Box::pin(handshake(timed, &tls, &clock, &shutdown)).await {
+            Ok(secure) => {
+                let (closed, secure) = Box::pin(converse(secure, clock, service, shutdown)).await;
+                (closed, secure.into_inner().0.stream)
+            }
+            Err(closed) => return closed,
+        },
+    };
     if closed == Closed::WriteStalled {
         socket::reset_on_close(&stream);
     }
     closed
 }
 
-/// The same on anything that carries bytes, and gives it back.
+/// TLS's own beginning. Its first byte has the idle timeout, the whole of it the header timeout, as if it were a head.
+async fn handshake<T: AsyncRead + AsyncWrite + Unpin>(
+    timed: Timed<T>,
+    tls: &Tls,
+    clock: &SharedClock,
+    shutdown: &Shutdown,
+) -> Result<TlsStream<Timed<T>>, Closed> {
+    let sleep = pin!(tokio::time::sleep_until(Instant::now()));
+    let mut alarm = Alarm { clock, sleep, set_for: None };
+    let mut accepting = pin!(tls.acceptor().accept(timed));
+    let ended = poll_fn(|cx| match accepting.as_mut().poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(Ok(ended)),
+        Poll::Pending => alarm.poll(cx).map(Err),
+    });
+    tokio::select! {
+        ended = ended => match ended {
+            Ok(Ok(secure)) => {
+                clock.lock().begun_anew();
+                Ok(secure)
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "no TLS came about");
+                Err(Closed::Handshake)
+            }
+            Err(Expired::Idle) => Err(Closed::Idle),
+            Err(Expired::Head) => Err(Closed::HeadTimeout),
+            Err(Expired::Write) => Err(Closed::WriteStalled),
+        },
+        // Nothing has been asked yet.
+        () = shutdown.draining() => Err(Closed::Finished),
+    }
+}
+
+/// Speaks HTTP on anything that carries bytes and keeps the clock, and gives it back.
 pub(super) async fn converse<T, S, B>(
     stream: T,
-    settings: Settings,
+    clock: SharedClock,
     service: S,
     shutdown: Shutdown,
 ) -> (Closed, T)
@@ -68,12 +118,9 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let now = Instant::now();
-    let clock = SharedClock::new(settings, now);
-    let draining = shutdown.draining_token();
-    let timed = Timed { stream, clock: clock.clone(), write_blocked: false };
+    let (draining, closing) = (shutdown.draining_token(), shutdown.closing_token());
     let mut conversation = http1::Builder::new().max_buf_size(MAX_BUFFER).serve_connection(
-        TokioIo::new(timed),
+        TokioIo::new(stream),
         service_fn(|request: Request<Incoming>| {
             let serving = Serving::begin(&clock);
             let request = request.map(|body| RequestBody::new(body, clock.clone()));
@@ -88,10 +135,12 @@ where
             }
         }),
     );
-    let sleep = pin!(tokio::time::sleep_until(now));
+    let sleep = pin!(tokio::time::sleep_until(Instant::now()));
     let mut alarm = Alarm { clock: &clock, sleep, set_for: None };
     let mut drain = pin!(draining.cancelled());
     let mut told_to_drain = false;
+    let mut close = pin!(closing.cancelled());
+    let mut told_to_close = false;
 
     let end = poll_fn(|cx| {
         loop {
@@ -103,12 +152,17 @@ where
                 Pin::new(&mut conversation).graceful_shutdown();
                 continue;
             }
+            // hyper polls its handler and its body each time that it is polled: they look for themselves.
+            if !told_to_close && close.as_mut().poll(cx).is_ready() {
+                told_to_close = true;
+                continue;
+            }
             return alarm.poll(cx).map(Err);
         }
     })
     .await;
 
-    let mut stream = conversation.into_parts().io.into_inner().stream;
+    let mut stream = conversation.into_parts().io.into_inner();
     let closed = match end {
         Ok(Ok(())) if clock.lock().body_left_unread() => {
             discard(&mut stream).await;
@@ -176,11 +230,17 @@ impl Alarm<'_> {
 }
 
 /// A byte stream that tells the clock what it sees.
-struct Timed<T> {
+pub(super) struct Timed<T> {
     stream: T,
     clock: SharedClock,
     /// What the clock was last told, so that a write that succeeds, like almost all, needn't tell it.
     write_blocked: bool,
+}
+
+impl<T> Timed<T> {
+    pub(super) fn new(stream: T, clock: SharedClock) -> Self {
+        Self { stream, clock, write_blocked: false }
+    }
 }
 
 impl<T> Timed<T> {

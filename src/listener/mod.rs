@@ -15,16 +15,20 @@
 mod body;
 mod clock;
 mod connection;
+mod files;
 mod refuse;
 mod shutdown;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod workers;
 
 pub use body::{BodyError, RequestBody};
+pub use files::FileLimit;
 pub use refuse::{MAX_HEADER_VALUE, Refusal, refuse_ambiguous};
 pub use shutdown::Shutdown;
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use workers::Workers;
 
 use std::error::Error;
@@ -50,8 +54,10 @@ pub struct Settings {
     /// load balancer in front, or it will send requests into connections that we are closing.
     pub idle_timeout: Duration,
     /// Between two reads of a request's body, while somebody waits for it. Then: [`BodyError::Idle`].
-    /// How long a whole body may take is for a layer to say.
     pub body_timeout: Duration,
+    /// From the first wait for a request's body to its end. Then: [`BodyError::Slow`], as for a body that comes at
+    /// less than 1 KiB a second once `body_timeout` is over.
+    pub body_total_timeout: Duration,
     /// Without progress while bytes wait to be sent. Then: reset.
     pub write_stall_timeout: Duration,
     /// Open connections. At this number nothing is accepted until one ends; the kernel's backlog queues.
@@ -64,6 +70,7 @@ impl Default for Settings {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(10),
+            body_total_timeout: Duration::from_mins(1),
             write_stall_timeout: Duration::from_secs(30),
             max_connections: 10_000,
         }
@@ -95,6 +102,8 @@ pub enum Closed {
     Idle,
     /// Began a head and didn't end it within [`Settings::header_timeout`].
     HeadTimeout,
+    /// Didn't speak TLS, or not to our liking.
+    Handshake,
     /// Took no bytes for [`Settings::write_stall_timeout`].
     WriteStalled,
     /// Cut by [`Shutdown::force`], or by a panic.
@@ -109,6 +118,7 @@ impl Closed {
             Self::Broken => "broken",
             Self::Idle => "idle",
             Self::HeadTimeout => "head_timeout",
+            Self::Handshake => "handshake",
             Self::WriteStalled => "write_stalled",
             Self::Aborted => "aborted",
         }
@@ -121,6 +131,7 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     settings: Settings,
+    tls: Option<Tls>,
 }
 
 impl Listener {
@@ -128,7 +139,13 @@ impl Listener {
     pub async fn bind(address: SocketAddr, settings: Settings) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, settings })
+        Ok(Self { socket, address, settings, tls: None })
+    }
+
+    /// With TLS on every connection.
+    #[must_use]
+    pub fn secured(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Where it listens: the real port, also when port 0 was asked for.
@@ -154,20 +171,22 @@ impl Listener {
     {
         let slots = Arc::new(Semaphore::new(self.settings.max_connections.min(Semaphore::MAX_PERMITS)));
         let mut connections = JoinSet::new();
+        let mut exhausted = false;
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.draining() => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
-                (stream, slot) = accept(&self.socket, &slots) => {
+                (stream, slot) = accept(&self.socket, &slots, &mut exhausted) => {
                     let (settings, service, shutdown) = (self.settings, service.clone(), shutdown.clone());
+                    let tls = self.tls.clone();
                     let open = Open::new(Arc::clone(&observer));
                     let (worker, seat) = workers.least_busy();
                     connections.spawn_on(
                         async move {
                             // Here, so that the worker's own reactor watches the socket.
                             match TcpStream::from_std(stream) {
-                                Ok(stream) => open.close(connection::serve(stream, settings, service, shutdown).await),
+                                Ok(stream) => open.close(connection::serve(stream, tls, settings, service, shutdown).await),
                                 Err(error) => tracing::warn!(%error, "cannot watch a connection"),
                             }
                             drop((slot, seat));
@@ -195,20 +214,30 @@ impl Listener {
 /// once then, and trying again at once would burn a core.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 
-/// The next connection with its slot. The slot comes first: at the cap nothing is accepted.
-async fn accept(socket: &TcpListener, slots: &Arc<Semaphore>) -> (std::net::TcpStream, OwnedSemaphorePermit) {
+/// The next connection with its slot. The slot comes first: at the cap nothing is accepted. `exhausted` is what the
+/// last try has found, so that an hour without sockets is one line in the log and not thousands.
+async fn accept(
+    socket: &TcpListener,
+    slots: &Arc<Semaphore>,
+    exhausted: &mut bool,
+) -> (std::net::TcpStream, OwnedSemaphorePermit) {
     let Ok(slot) = Arc::clone(slots).acquire_owned().await else { return pending().await };
     loop {
         match socket.accept().await {
             Ok((stream, _)) => match socket::tune(&stream).and_then(|()| stream.into_std()) {
-                Ok(stream) => return (stream, slot),
+                Ok(stream) => {
+                    *exhausted = false;
+                    return (stream, slot);
+                }
                 Err(error) => tracing::debug!(%error, "connection went away while being accepted"),
             },
             Err(error) if concerns_one_connection(&error) => {
                 tracing::debug!(%error, "connection went away before being accepted");
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
+                if !std::mem::replace(exhausted, true) {
+                    tracing::warn!(%error, "cannot accept connections; trying again until it works");
+                }
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }
         }

@@ -37,6 +37,7 @@ async fn read_body(request: Request<RequestBody>) -> Result<Response<TestBody>, 
     Ok(match request.into_body().collect().await {
         Ok(_) => whole("complete"),
         Err(BodyError::Idle) => whole("idle"),
+        Err(BodyError::Slow) => whole("slow"),
         Err(BodyError::Broken(_)) => whole("broken"),
     })
 }
@@ -48,7 +49,9 @@ where
     R: Future<Output = Result<Response<TestBody>, Infallible>> + Send + 'static,
 {
     let (client, server) = duplex(16 * 1024);
-    let serving = connection::converse(server, Settings::default(), service_fn(handler), shutdown.clone());
+    let clock = clock::SharedClock::new(Settings::default(), Instant::now());
+    let server = connection::Timed::new(server, clock.clone());
+    let serving = connection::converse(server, clock, service_fn(handler), shutdown.clone());
     (client, tokio::spawn(async move { serving.await.0 }))
 }
 
@@ -131,7 +134,8 @@ async fn a_handler_may_take_as_long_as_it_likes() {
 async fn a_body_that_stops_arriving_is_reported_to_its_reader() {
     let began = Instant::now();
     let (mut client, closed) = converse(read_body, &Shutdown::new());
-    client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nab").await.unwrap();
+    client.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n").await.unwrap();
+    client.write_all(&[b'x'; 12 * 1024]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(9)).await;
     client.write_all(b"c").await.unwrap();
     let reply = read_until(&mut client, "idle").await;
@@ -139,6 +143,40 @@ async fn a_body_that_stops_arriving_is_reported_to_its_reader() {
     assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
     drop(client);
     assert_eq!(closed.await.unwrap(), Closed::Finished);
+}
+
+/// Sends pieces of a body, one a second, until there is an answer; how long that took.
+async fn trickle(piece: &[u8], announced: usize) -> (String, u64) {
+    let began = Instant::now();
+    let (mut client, _closed) = converse(read_body, &Shutdown::new());
+    let head = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {announced}\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let (mut answers, mut rest) = tokio::io::split(&mut client);
+    let sending = async {
+        loop {
+            rest.write_all(piece).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        reply = read_until(&mut answers, "slow") => (reply, began.elapsed().as_secs()),
+        () = sending => panic!("it ends by an answer"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_below_a_kib_a_second_is_given_up() {
+    // Never silent; and about 100 bytes have come when the first ten seconds are over.
+    let (reply, seconds) = trickle(b"0123456789", 100_000).await;
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    assert_eq!(seconds, 10);
+    // 512 bytes a second earn half a second each: twice ten seconds.
+    assert_eq!(trickle(&[b'x'; 512], 100_000).await.1, 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_body_may_take_longer_than_a_minute() {
+    assert_eq!(trickle(&[b'x'; 4096], 1_000_000).await.1, 60);
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,6 +243,14 @@ async fn broken_framing_is_refused_once_and_closes() {
         ("nul", "x: a\0b\r\n", "400"),
         ("too many headers", &many_headers, "431"),
         ("too long a head", &long_head, "431"),
+        (
+            "coding in HTTP/1.0's place",
+            "transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n",
+            "400",
+        ),
+        ("negative length", "content-length: -1\r\n", "400"),
+        ("list of lengths", "content-length: 3, 4\r\n", "400"),
+        ("no colon", "x\r\n", "400"),
     ];
     for (name, headers, status) in cases {
         let (mut client, closed) = converse(read_body, &Shutdown::new());

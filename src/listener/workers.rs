@@ -13,10 +13,10 @@ use std::thread::JoinHandle;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
-/// Where connections are served. The threads end when it is dropped, and what still runs on them.
-#[derive(Debug)]
+/// Where connections are served. The threads end when the last clone is dropped, and what still runs on them.
+#[derive(Clone, Debug)]
 pub struct Workers {
-    workers: Vec<Worker>,
+    workers: Arc<[Worker]>,
 }
 
 #[derive(Debug)]
@@ -31,7 +31,9 @@ struct Worker {
 impl Workers {
     /// On the caller's own runtime.
     pub fn here() -> Self {
-        Self { workers: vec![Worker { runtime: Handle::current(), open: Arc::default(), thread: None }] }
+        Self {
+            workers: Arc::new([Worker { runtime: Handle::current(), open: Arc::default(), thread: None }]),
+        }
     }
 
     /// On `threads` threads, at least one.
@@ -60,9 +62,11 @@ impl Worker {
         let handle = runtime.handle().clone();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name(format!("worker-{number}"))
-            .spawn(move || runtime.block_on(stopped.cancelled()))?;
+        let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            runtime.block_on(stopped.cancelled());
+            // Without waiting for a name that is being looked up.
+            runtime.shutdown_background();
+        })?;
         Ok(Self { runtime: handle, open: Arc::default(), thread: Some((stop, thread)) })
     }
 }

@@ -246,7 +246,7 @@ pub(super) mod tests {
 
     fn emitted(line: &AccessLine<'_>) -> (Captured, Value) {
         let captured = Captured::default();
-        let subscriber = logs::subscriber(Format::Json, "info", false, captured.writer()).unwrap();
+        let (subscriber, _) = logs::subscriber(Format::Json, "info", false, captured.writer()).unwrap();
         tracing::subscriber::with_default(subscriber, || line.emit(Level::INFO));
         let text = captured.text();
         (captured, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))

@@ -188,3 +188,25 @@ impl QueueOutcome {
         }
     }
 }
+
+/// What came of reading the configuration again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reload {
+    /// It is in force.
+    Applied,
+    /// It says what it said before.
+    Unchanged,
+    /// It is wrong, and what was in force stays so.
+    Rejected,
+}
+
+impl Reload {
+    /// The label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Rejected => "rejected",
+        }
+    }
+}

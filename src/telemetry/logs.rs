@@ -11,6 +11,7 @@ use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
 use tracing_subscriber::{Layer, Registry};
 
 use super::escape::OneLine;
@@ -34,6 +35,9 @@ pub enum LogsError {
     /// Not a filter in the syntax of `tracing_subscriber::EnvFilter`.
     #[error("the log filter is invalid: {0}")]
     Filter(#[from] ParseError),
+    /// Nobody logs any more.
+    #[error("the log has ended: {0}")]
+    Gone(#[from] reload::Error),
     /// Called twice.
     #[error("logging has already begun")]
     AlreadyBegun,
@@ -47,6 +51,20 @@ static SINK: OnceLock<Sink> = OnceLock::new();
 
 /// The same, if the lines are JSON.
 static JSON: OnceLock<Sink> = OnceLock::new();
+
+/// Puts another filter in the place of the one in force.
+pub(super) type Refilter = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+static FILTER: OnceLock<Refilter> = OnceLock::new();
+
+/// Logs by another filter from now on, if this process logs.
+pub fn refilter(filter: &str) -> Result<(), LogsError> {
+    let filter = EnvFilter::builder().parse(filter)?;
+    match FILTER.get() {
+        Some(refilter) => refilter(filter).map_err(LogsError::Gone),
+        None => Ok(()),
+    }
+}
 
 /// For whoever writes a whole JSON line by itself.
 pub(super) fn json_sink() -> Option<Sink> {
@@ -71,12 +89,28 @@ pub fn init(format: Format, filter: &str) -> Result<(), LogsError> {
     };
     let sink = Sink::start(io::stderr())?;
     let lines = sink.clone();
-    let subscriber = subscriber(format, filter, terminal, move || lines.clone())?;
+    let (subscriber, refilter) = subscriber(format, filter, terminal, move || lines.clone())?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogsError::AlreadyBegun)?;
     if format == Format::Json {
         JSON.set(sink.clone()).map_err(|_| LogsError::AlreadyBegun)?;
     }
-    SINK.set(sink).map_err(|_| LogsError::AlreadyBegun)
+    SINK.set(sink).map_err(|_| LogsError::AlreadyBegun)?;
+    FILTER.set(refilter).map_err(|_| LogsError::AlreadyBegun)?;
+    std::panic::set_hook(Box::new(panicked));
+    Ok(())
+}
+
+/// One line for a panic, as for any other event, and where it was. What it says isn't shown: slicing a text at the wrong
+/// place quotes the text, and that may be a prompt.
+fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    // Empty unless RUST_BACKTRACE asks for it.
+    let backtrace = std::backtrace::Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == std::backtrace::BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(target: "outcrop::panic", location, thread, backtrace, "panicked");
 }
 
 pub(super) fn subscriber<F, W>(
@@ -84,12 +118,12 @@ pub(super) fn subscriber<F, W>(
     filter: &str,
     ansi: bool,
     writer: F,
-) -> Result<impl Subscriber + Send + Sync, LogsError>
+) -> Result<(impl Subscriber + Send + Sync, Refilter), LogsError>
 where
     F: Fn() -> W + Send + Sync + 'static,
     W: io::Write + 'static,
 {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let (filter, handle) = reload::Layer::new(EnvFilter::builder().parse(filter)?);
     let lines: Box<dyn Layer<_> + Send + Sync> = match format {
         Format::Json => fmt::layer()
             .json()
@@ -100,12 +134,18 @@ where
             .boxed(),
         Format::Auto | Format::Human => fmt::layer().with_ansi(ansi).with_writer(writer).boxed(),
     };
-    Ok(Registry::default().with(lines).with(filter).with(filter_fn(keeps_secrets)))
+    let subscriber = Registry::default().with(lines).with(filter).with(filter_fn(is_to_be_told));
+    Ok((subscriber, Box::new(move |filter| handle.reload(filter))))
 }
 
-/// Whether this can be logged without risk to a credential.
-fn keeps_secrets(metadata: &Metadata<'_>) -> bool {
-    *metadata.level() <= Level::INFO || !metadata.target().starts_with("aws_")
+/// Whether this can be logged without risk to a credential, and tells something.
+fn is_to_be_told(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    // After each failed attempt it complains of a connection that isn't one of its own: `bedrock/pool.rs` has them.
+    if target == "aws_smithy_runtime::client::http::connection_poisoning" {
+        return false;
+    }
+    *metadata.level() <= Level::INFO || !target.starts_with("aws_")
 }
 
 #[cfg(test)]
@@ -115,7 +155,7 @@ mod tests {
 
     fn lines(format: Format, filter: &str, ansi: bool, log: impl FnOnce()) -> String {
         let captured = Captured::default();
-        let subscriber = subscriber(format, filter, ansi, captured.writer()).unwrap();
+        let (subscriber, _) = subscriber(format, filter, ansi, captured.writer()).unwrap();
         tracing::subscriber::with_default(subscriber, log);
         captured.text()
     }
@@ -128,6 +168,7 @@ mod tests {
                 tracing::debug!(target: "aws_smithy_runtime::client", "credential");
                 tracing::debug!(target: "aws_config::profile", "credential");
                 tracing::info!(target: "aws_smithy_runtime::client", "harmless");
+                tracing::error!(target: "aws_smithy_runtime::client::http::connection_poisoning", "credential");
             });
             assert!(!text.contains("credential"), "{filter}: {text}");
             assert!(text.contains("harmless"), "{filter}: {text}");
@@ -157,6 +198,22 @@ mod tests {
         });
         assert_eq!(text.lines().count(), 1, "{text:?}");
         assert!(!text.contains("\x1b]0;"), "{text:?}");
+    }
+
+    #[test]
+    fn another_filter_holds_from_then_on() {
+        let captured = Captured::default();
+        let (subscriber, refilter) = subscriber(Format::Json, "info", false, captured.writer()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            for word in ["first", "second"] {
+                tracing::debug!(word, "said");
+                refilter(EnvFilter::new("debug")).unwrap();
+            }
+            refilter(EnvFilter::new("off")).unwrap();
+            tracing::error!(word = "third", "said");
+        });
+        let text = captured.text();
+        assert!(text.contains("second") && !text.contains("first") && !text.contains("third"), "{text}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use prometheus::{
 };
 
 use super::by_model::{BreakerMetrics, ByModel, ModelMetrics};
-use super::labels::{Disconnect, Endpoint, Label, Outcome, QueueOutcome, TurnedAway};
+use super::labels::{Disconnect, Endpoint, Label, Outcome, QueueOutcome, Reload, TurnedAway};
 use super::process;
 
 /// Distinct model labels; further ones share [`OTHER_MODEL`]. A hundred or so series hang on each.
@@ -36,6 +36,9 @@ pub struct Metrics {
     requests_in_flight: IntGauge,
     streams_in_flight: IntGauge,
     calls_in_flight: IntGauge,
+    drains_in_flight: IntGauge,
+    reloads: IntCounterVec,
+    reloaded: Gauge,
     turned_away: IntCounterVec,
     queue_length: IntGauge,
     queue_wait: HistogramVec,
@@ -80,6 +83,19 @@ impl Metrics {
                 .gauge(Opts::new("outcrop_streams_in_flight", "Streamed answers being written.")),
             calls_in_flight: make
                 .gauge(Opts::new("outcrop_calls_in_flight", "Permits held: admitted and not over.")),
+            drains_in_flight: make.gauge(Opts::new(
+                "outcrop_drains_in_flight",
+                "Calls that are read on after their client has left.",
+            )),
+            reloads: make.counters(
+                "outcrop_config_reloads_total",
+                "Times that the configuration or the certificate was read again, by what came of it.",
+                &["outcome"],
+            ),
+            reloaded: make.register(Gauge::new(
+                "outcrop_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was last read without a mistake.",
+            )),
             turned_away: make.counters(
                 "outcrop_turned_away_total",
                 "Requests refused before anything was called for them, by what was used up.",
@@ -152,6 +168,21 @@ impl Metrics {
     #[must_use = "the call is in flight for as long as the guard lives"]
     pub fn call_begun(&self) -> InFlight {
         InFlight::new(&self.calls_in_flight)
+    }
+
+    /// A call goes on without its client; as [`Metrics::request_begun`].
+    #[must_use = "the call is in flight for as long as the guard lives"]
+    pub fn drain_begun(&self) -> InFlight {
+        InFlight::new(&self.drains_in_flight)
+    }
+
+    /// The configuration was read again.
+    pub fn config_read(&self, outcome: Reload) {
+        self.reloads.with_label_values(&[outcome.as_str()]).inc();
+        if outcome != Reload::Rejected {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            self.reloaded.set(now.as_secs_f64());
+        }
     }
 
     /// A request waits for a permit, until the guard drops.

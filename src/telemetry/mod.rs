@@ -15,5 +15,7 @@ mod sink;
 
 pub use access::AccessLine;
 pub use by_model::{BreakerMetrics, ModelMetrics};
-pub use labels::{Disconnect, Endpoint, Label, Operation, Outcome, QueueOutcome, TokenType, TurnedAway};
+pub use labels::{
+    Disconnect, Endpoint, Label, Operation, Outcome, QueueOutcome, Reload, TokenType, TurnedAway,
+};
 pub use metrics::{InFlight, Metrics, Queued};

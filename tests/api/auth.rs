@@ -9,7 +9,7 @@ use crate::support::{CLAUDE, Request, Setup, TestGateway, chat};
 const KEY: &str = "sk-outcrop-0123456789";
 const OTHER: &str = "sk-outcrop-of-somebody-else";
 
-fn digest(key: &str) -> String {
+pub(crate) fn digest(key: &str) -> String {
     let mut hex = String::new();
     for byte in Sha256::digest(key) {
         write!(hex, "{byte:02x}").unwrap();

@@ -9,8 +9,11 @@ use outcrop::simulator::{Reply, Step};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use serde_json::json;
+
 use crate::support::{
-    CLAUDE, Ending, Live, Request, Setup, SseEvent, TestGateway, chat, claude_stream, parse,
+    CLAUDE, Ending, Live, NOVA, Request, Setup, SseEvent, TestGateway, Transcript, chat, claude_stream,
+    parse, streamed,
 };
 
 /// A stream in flight that waits for its release.
@@ -52,12 +55,61 @@ async fn a_stream_in_flight_ends_in_its_own_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_beyond_the_grace_period_ends_with_an_error_and_not_with_a_cut() {
+    let mut gateway = TestGateway::start().await;
+    let (live, first, _released) = in_flight(&gateway).await;
+    gateway.shutdown.close();
+    let mut answer = live.rest().await;
+    answer.body = [first, answer.body].concat();
+    let error = Transcript::of(answer).assert_broken(false);
+    assert_eq!((&error["code"], &error["type"]), (&json!("shutting_down"), &json!("server_error")));
+    gateway.seen(|observed| observed.cancelled_streams == 1).await;
+    // Nothing is left, so nothing has to be forced.
+    (&mut gateway.ended).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_never_pauses_ends_at_the_grace_periods_end_too() {
+    let mut gateway = TestGateway::start().await;
+    let mut live =
+        gateway.open_stream(&chat(CLAUDE, &format!("{} [[deltas:100000]]", "ab ".repeat(100_000)))).await;
+    let first = live.piece().await.unwrap();
+    gateway.shutdown.close();
+    let mut answer = live.rest().await;
+    answer.body = [first, answer.body].concat();
+    let error = Transcript::of(answer).assert_broken(false);
+    assert_eq!(error["code"], "shutting_down");
+    (&mut gateway.ended).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_beyond_the_grace_period_may_be_made_elsewhere() {
+    for body in [chat(CLAUDE, "[[stall]]"), streamed(&chat(CLAUDE, "[[stall]]")), chat(NOVA, "[[stall]]")] {
+        let mut gateway = TestGateway::start().await;
+        let sent = gateway.dispatch(Request::chat(&body)).await;
+        gateway.seen(|observed| observed.requests == 1).await;
+        gateway.shutdown.close();
+        let answer = sent.head().await.rest().await;
+        let expected = (503, "server_error".to_owned(), Some("shutting_down".to_owned()));
+        assert_eq!(answer.verdict(), expected);
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert_eq!(answer.header("x-should-retry"), None, "the client's own retries are welcome");
+        assert_eq!(answer.header("connection"), Some("close"));
+        gateway.seen(|observed| observed.cancelled_requests + observed.cancelled_streams == 1).await;
+        (&mut gateway.ended).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn force_ends_what_is_left_and_the_call_upstream() {
     let mut gateway = TestGateway::start().await;
     let (live, _, _released) = in_flight(&gateway).await;
     gateway.shutdown.force();
     (&mut gateway.ended).await.unwrap();
-    assert_eq!(live.rest().await.ending, Ending::Cut, "half a stream doesn't look like a whole one");
+    // Its last words go out if there is still time for them.
+    let rest = live.rest().await;
+    assert!(!rest.text().contains("[DONE]"), "half a stream doesn't look like a whole one");
+    assert!(rest.ending == Ending::Cut || rest.text().contains("shutting_down"), "{}", rest.text());
     gateway.seen(|observed| observed.cancelled_streams == 1).await;
 }
 

@@ -12,12 +12,15 @@ mod auth;
 mod chat;
 mod choices;
 mod clock;
+mod cors;
 #[cfg(unix)]
 mod credentials;
+mod departure;
 mod embeddings;
 mod errors;
 mod fallback;
 mod faults;
+mod framing;
 mod healing;
 mod lifecycle;
 mod models;
@@ -25,14 +28,19 @@ mod native;
 mod operations;
 mod output;
 mod overload;
+mod panics;
 #[cfg(unix)]
 mod process;
 mod reasoning;
+mod reload;
 mod requests;
 mod retries;
 mod routing;
+#[cfg(unix)]
+mod secrets;
 mod sockets;
 mod streaming;
 mod support;
+mod tls;
 mod tools;
 mod upstream;

@@ -1,13 +1,16 @@
 //! The binary itself: what it says, and what signals do to it.
 
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use futures_util::future::join_all;
 use outcrop::simulator::{Credentials, Options, Simulator};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::support::{CLAUDE, Control, NOVA, Request, Server, chat, outcrop, streamed};
+use crate::support::{
+    CLAUDE, Control, Ending, Live, NOVA, Request, Server, SseEvent, chat, outcrop, parse, streamed,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_it_with_success() {
@@ -25,8 +28,16 @@ async fn the_grace_period_has_an_end() {
         Server::start(&["serve", "--simulate", "--listen", "127.0.0.1:0", "--set", "server.grace=0.05"]);
     let live = Request::chat(&streamed(&chat(CLAUDE, "abc [[stall after=1]]"))).open(server.address).await;
     server.signal("TERM");
+    assert_cut_short(live).await;
     assert_eq!(server.exit_code(), Some(0));
-    drop(live);
+}
+
+/// A client that is still listening at the end is told.
+async fn assert_cut_short(live: Live) {
+    let rest = live.rest().await;
+    assert_eq!(rest.ending, Ending::Whole);
+    let last = parse(rest.text()).pop().unwrap();
+    assert!(matches!(&last, SseEvent::Error(error) if error["code"] == "shutting_down"), "{last:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,6 +50,7 @@ async fn a_second_signal_waits_for_nothing() {
     // The first one has been heard when nobody is let in any more.
     while TcpStream::connect(server.address).await.is_ok() {}
     server.signal("TERM");
+    assert_cut_short(live).await;
     assert_eq!(server.exit_code(), Some(0));
 }
 
@@ -123,4 +135,155 @@ async fn models_and_doctor_show_the_same_way() {
     let diagnosis = run("doctor");
     assert!(diagnosis.contains(&format!("answers ({})", way.join(", "))), "{diagnosis}");
     assert!(diagnosis.contains("[ok]   us-east-1 lists"), "{diagnosis}");
+}
+
+/// A shell's `ulimit -n` sets the hard limit as well. Many more clients come than it has files for.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_beyond_the_limit_of_open_files_wait_and_operators_do_not() {
+    const FILES: usize = 400;
+    let mut shell = outcrop(&[]);
+    let program = shell.get_program().to_owned();
+    let run = format!(r#"ulimit -n {FILES} && exec "$0" "$@""#);
+    let arguments = ["serve", "--simulate", "--listen", "127.0.0.1:0", "--set", "server.admin='127.0.0.1:0'"];
+    let environment: Vec<_> =
+        shell.get_envs().map(|(name, value)| (name.to_owned(), value.unwrap().to_owned())).collect();
+    shell = Command::new("/bin/sh");
+    shell.args(["-c", &run]).arg(program).args(arguments).env_clear().envs(environment);
+    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let server = Server::started(shell);
+
+    let first = TcpStream::connect(server.address).await.unwrap();
+    // Accepted once it can be written to and answers; the rest has to come after it.
+    let mut live = Request::chat(&streamed(&chat(CLAUDE, "abc [[stall after=1]]"))).open_on(first).await;
+    live.piece().await.unwrap();
+    // Some get a place, some wait in the kernel's queue, and the last ones not even there.
+    let crowd: Vec<_> = (0..FILES)
+        .map(|_| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let _in_progress = socket.connect(&server.address.into());
+            socket
+        })
+        .collect();
+    let admin = server.admin.unwrap();
+    assert_eq!(Request::get("/livez").send(admin).await.status, 200);
+    assert!(Request::get("/metrics").send(admin).await.text().contains("outcrop_"));
+    assert!(server.files() < FILES, "{} of {FILES}", server.files());
+
+    drop((crowd, live));
+    Request::chat(&chat(CLAUDE, "hi")).send(server.address).await.completion();
+    server.signal("TERM");
+    let (code, said) = server.ended();
+    assert_eq!(code, Some(0));
+    assert!(said.contains("fewer connections than configured"), "{said}");
+    assert!(!said.contains("cannot accept"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+    let server = Server::start(&["serve", "--simulate", "--listen", "127.0.0.1:0"]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let mut numbers = files.split_whitespace().filter(|word| word.parse::<u64>().is_ok());
+    assert_eq!(numbers.next(), numbers.next(), "{files}");
+}
+
+/// A server whose configuration is a file that a test may change.
+struct Reloading {
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Reloading {
+    /// `link` is where the file is, below the folder.
+    fn start(link: &str, prepare: impl FnOnce(&Path), watch: &str) -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        prepare(folder.path());
+        let path = folder.path().join(link).display().to_string();
+        let watch = format!("server.watch={watch}");
+        let arguments =
+            ["serve", "--simulate", "--listen", "127.0.0.1:0", "--config", &path, "--set", &watch];
+        Self { server: Server::start(&arguments), folder }
+    }
+
+    /// Waits until this configuration is in force.
+    async fn until(&self, default_model: &str, generation: u64) {
+        let health = async || Request::get("/health").send(self.server.address).await;
+        let wanted = (serde_json::json!(default_model), serde_json::json!(generation));
+        loop {
+            let health = health().await.json();
+            if (health["default_model"].clone(), health["configuration"].clone()) == wanted {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn default_model(name: &str) -> String {
+    format!("default_model: {name}\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_is_read_again_and_a_wrong_one_is_not_believed() {
+    let write = |folder: &Path, text: &str| std::fs::write(folder.join("outcrop.yaml"), text).unwrap();
+    let reloading = Reloading::start("outcrop.yaml", |folder| write(folder, &default_model("one")), "0.02");
+    let folder = reloading.folder.path();
+    reloading.until("one", 1).await;
+    write(folder, &default_model("two"));
+    reloading.until("two", 2).await;
+    write(folder, "default_model: three\nretry: {max_attempts: 0}\nno_such_key: 1\n");
+    let rejected = "outcrop_config_reloads_total{outcome=\"rejected\"} 1";
+    while !Request::get("/metrics").send(reloading.server.address).await.text().contains(rejected) {}
+    reloading.until("two", 2).await;
+    // As an editor does it.
+    write(folder, "");
+    std::fs::write(folder.join("new"), default_model("four")).unwrap();
+    std::fs::rename(folder.join("new"), folder.join("outcrop.yaml")).unwrap();
+    let health = async || Request::get("/health").send(reloading.server.address).await.json();
+    while health().await["default_model"] != "four" {}
+
+    reloading.server.signal("TERM");
+    let (code, said) = reloading.server.ended();
+    assert_eq!(code, Some(0));
+    for words in ["outcrop.yaml:2:", "retry.max_attempts", "outcrop.yaml:3:", "no_such_key"] {
+        assert!(said.contains(words), "no {words} in\n{said}");
+    }
+}
+
+/// Kubernetes mounts a `ConfigMap` so: the file is a link into `..data`, which is a link to a folder, and is swapped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_swapped_above_the_file_is_a_change() {
+    let version = |folder: &Path, name: &str| {
+        let dated = format!("..{name}");
+        std::fs::create_dir(folder.join(&dated)).unwrap();
+        std::fs::write(folder.join(&dated).join("outcrop.yaml"), default_model(name)).unwrap();
+        std::os::unix::fs::symlink(dated, folder.join("..data_tmp")).unwrap();
+        std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    };
+    let prepare = |folder: &Path| {
+        version(folder, "first");
+        std::os::unix::fs::symlink("..data/outcrop.yaml", folder.join("outcrop.yaml")).unwrap();
+    };
+    let reloading = Reloading::start("outcrop.yaml", prepare, "0.02");
+    reloading.until("first", 1).await;
+    version(reloading.folder.path(), "second");
+    reloading.until("second", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_reads_the_file_again_where_nobody_watches_it() {
+    let write = |folder: &Path, text: &str| std::fs::write(folder.join("outcrop.yaml"), text).unwrap();
+    let reloading = Reloading::start("outcrop.yaml", |folder| write(folder, &default_model("one")), "0");
+    reloading.until("one", 1).await;
+    write(reloading.folder.path(), &default_model("two"));
+    reloading.server.signal("HUP");
+    reloading.until("two", 2).await;
+    // A reload that changes nothing is no other configuration, and nobody's end.
+    reloading.server.signal("HUP");
+    let unchanged = "outcrop_config_reloads_total{outcome=\"unchanged\"} 1";
+    while !Request::get("/metrics").send(reloading.server.address).await.text().contains(unchanged) {}
+    reloading.until("two", 2).await;
 }

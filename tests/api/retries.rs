@@ -1,7 +1,10 @@
 //! What is tried again, how often, and what never is.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use outcrop::simulator::{Reply, Step};
 use tokio::sync::Notify;
 
@@ -91,6 +94,18 @@ async fn the_upstreams_own_wait_is_kept_or_handed_on() {
         // The gateway has not tried again, so the client may.
         assert_eq!(answer.header("x-should-retry"), None);
     }
+    // A moment, by the clock of who says it.
+    let dated = |at: SystemTime| {
+        let date = DateTime::from(at).fmt(Format::HttpDate).unwrap();
+        throttled.clone().with_header("retry-after", &date)
+    };
+    let now = SystemTime::now();
+    gateway.script([dated(now + Duration::from_hours(1))]);
+    let answer = gateway.chat(&chat(CLAUDE, "hi")).await;
+    let told: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert_eq!((answer.status, (3500..=3601).contains(&told)), (429, true), "{told}");
+    gateway.script([dated(now - Duration::from_hours(1))]);
+    gateway.chat(&chat(CLAUDE, "hi")).await.completion();
     // A wait that is none.
     for nonsense in ["soon", "-1", "Wed, 21 Oct 2026 07:28:00 GMT", "NaN", "1e999"] {
         gateway.script([throttled.clone().with_header("retry-after", nonsense)]);

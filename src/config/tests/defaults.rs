@@ -10,7 +10,8 @@ fn the_defaults_are_as_documented() {
     assert_eq!(server.listen, ([127, 0, 0, 1], 8080).into());
     assert_eq!((server.admin, server.body_limit, server.max_connections.get()), (None, 32 << 20, 10_000));
     assert_eq!((server.header_timeout, server.idle_timeout), (seconds(10), seconds(75)));
-    assert_eq!((server.body_timeout, server.write_stall_timeout), (seconds(60), seconds(30)));
+    assert_eq!((server.body_timeout, server.body_total_timeout), (seconds(10), seconds(60)));
+    assert_eq!(server.write_stall_timeout, seconds(30));
     assert_eq!((server.drain_delay, server.grace), (seconds(0), seconds(110)));
     assert_eq!(config.auth, Auth::Open);
     let limits = Limits {

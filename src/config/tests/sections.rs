@@ -299,3 +299,35 @@ fn limits_of_a_key_are_those_of_every_key_unless_it_has_its_own() {
         ],
     );
 }
+
+#[test]
+fn origins_are_written_as_browsers_write_them() {
+    let read = |origin: &str| from_yaml(&format!("server: {{cors: {{origins: ['{origin}']}}}}\n"));
+    for origin in ["https://chat.example.com", "http://localhost:3000", "http://[::1]:80"] {
+        let cors = read(origin).unwrap().server.cors.unwrap();
+        assert_eq!(cors.origins.unwrap(), [origin], "{origin}");
+    }
+    assert_eq!(read("*").unwrap().server.cors.unwrap().origins, None);
+    for origin in [
+        "chat.example.com",
+        "https://",
+        "https://chat.example.com/",
+        "https://Chat.example.com",
+        "https://a@chat.example.com",
+        "*.example.com",
+        "null",
+        "https://a b",
+    ] {
+        assert!(read(origin).is_err(), "{origin}");
+    }
+    assert_eq!(from_yaml("").unwrap().server.cors, None);
+}
+
+#[test]
+fn what_differs_between_two_is_named_by_key() {
+    let before = from_yaml("strict: true\nmodels: {a: x.y, b: x.y}\nauth: {keys: []}\n").unwrap();
+    let same = from_yaml("auth: {keys: []}\n\n\nmodels:\n  b: x.y\n  a: x.y\nstrict: true\n").unwrap();
+    assert_eq!(before.changes(&same), Vec::<String>::new(), "where it stands doesn't matter");
+    let after = from_yaml("strict: false\nmodels: {a: {target: x.y}, c: x.y}\nserver: {grace: 1}\n").unwrap();
+    assert_eq!(before.changes(&after), ["server.grace", "strict", "models.a", "models.b", "models.c"]);
+}

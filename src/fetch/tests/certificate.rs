@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::sign::any_eddsa_type;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -17,29 +19,56 @@ const ED25519: &[u8] = &[0x06, 3, 0x2b, 0x65, 0x70];
 /// Trusts whatever [`server`] presents for the same byte.
 pub(super) fn roots(authority: u8) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    // cA: TRUE
-    let extension = extension(&[0x55, 0x1d, 0x13], &der(SEQUENCE, &[&[1, 1, 0xff]]));
-    roots.add(certificate(authority, authority, &extension)).unwrap();
+    roots.add(root(authority)).unwrap();
     roots
+}
+
+/// The authority's own certificate, in PEM.
+pub(super) fn root_pem(authority: u8) -> String {
+    pem("CERTIFICATE", &root(authority))
+}
+
+/// The certificate of [`server`] and its key, in PEM.
+pub(super) fn leaf_pem(authority: u8, host: &str) -> (String, String) {
+    let key = private_key(authority.wrapping_add(1));
+    (pem("CERTIFICATE", &leaf(authority, host)), pem("PRIVATE KEY", key.secret_pkcs8_der()))
+}
+
+/// Certificate and key of somebody whom the authority vouches for.
+pub(super) fn identity(authority: u8, host: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    (leaf(authority, host), private_key(authority.wrapping_add(1)).into())
+}
+
+fn pem(kind: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", BASE64_STANDARD.encode(der))
+}
+
+fn root(authority: u8) -> CertificateDer<'static> {
+    // cA: TRUE
+    certificate(authority, authority, &extension(&[0x55, 0x1d, 0x13], &der(SEQUENCE, &[&[1, 1, 0xff]])))
 }
 
 /// Speaks TLS as `host`.
 pub(super) fn server(authority: u8, host: &str) -> TlsAcceptor {
+    let (certificate, key) = identity(authority, host);
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn leaf(authority: u8, host: &str) -> CertificateDer<'static> {
     let host: &[u8] = &match host.parse() {
         Ok(std::net::IpAddr::V4(address)) => der(0x87, &[&address.octets()]),
         Ok(std::net::IpAddr::V6(address)) => der(0x87, &[&address.octets()]),
         Err(_) => der(0x82, &[host.as_bytes()]),
     };
-    let key = authority.wrapping_add(1);
     // subjectAltName
-    let certificate = certificate(authority, key, &extension(&[0x55, 0x1d, 0x11], &der(SEQUENCE, &[host])));
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], private_key(key).into())
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
+    let extension = extension(&[0x55, 0x1d, 0x11], &der(SEQUENCE, &[host]));
+    certificate(authority, authority.wrapping_add(1), &extension)
 }
 
 fn certificate(issuer: u8, subject: u8, extension: &[u8]) -> CertificateDer<'static> {

@@ -14,6 +14,7 @@ use tokio_rustls::rustls::RootCertStore;
 use super::*;
 
 mod bounds;
+#[expect(dead_code, reason = "tests of the server's TLS take the rest of it")]
 mod certificate;
 mod failures;
 mod hosts;

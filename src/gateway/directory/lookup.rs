@@ -144,6 +144,16 @@ impl Directory {
         Ok(None)
     }
 
+    /// What was found so far. Questions under way are another's.
+    pub(super) fn found_so_far(&self) -> std::collections::HashMap<ModelId, Lookup> {
+        let lookups = self.lookups();
+        let answered = lookups.iter().filter(|(_, lookup)| lookup.pending.is_none());
+        let found = answered.map(|(arn, Lookup { base, until, pending: _ })| {
+            (arn.clone(), Lookup { base: base.clone(), until: *until, pending: None })
+        });
+        found.collect()
+    }
+
     fn lookups(&self) -> MutexGuard<'_, std::collections::HashMap<ModelId, Lookup>> {
         self.hidden.lock().unwrap_or_else(PoisonError::into_inner)
     }

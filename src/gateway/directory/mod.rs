@@ -32,7 +32,7 @@ const MOST_PAGES: usize = 50;
 const MOST_WISHES: usize = 1000;
 
 /// How the directory asks.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asking {
     /// Time between two listings, about; `None` asks nothing, ever.
     pub interval: Option<Duration>,
@@ -74,6 +74,24 @@ impl Directory {
             wanted: Notify::new(),
             rounds: watch::Sender::new(0),
         }
+    }
+
+    /// In the place of another that asks the same Bedrock in another way: begins with what that one knows.
+    #[must_use]
+    pub fn continuing(self, before: &Self) -> Self {
+        let snapshots = before.snapshots.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let told = before.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self {
+            snapshots: RwLock::new(snapshots),
+            told: Mutex::new(told),
+            hidden: Mutex::new(before.found_so_far()),
+            ..self
+        }
+    }
+
+    /// How it asks.
+    pub fn asking(&self) -> &Asking {
+        &self.asking
     }
 
     /// Asks now, and then again and again. Never ends, unless nothing shall be asked.

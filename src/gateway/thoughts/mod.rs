@@ -80,6 +80,16 @@ impl Thoughts {
         Self(Arc::new(Mutex::new(Store::new(limits))))
     }
 
+    pub(super) fn limits(&self) -> ThoughtLimits {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).limits()
+    }
+
+    /// The same store with other limits, which hold from the next look at it.
+    pub(super) fn rebound(&self, limits: ThoughtLimits) -> Self {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).rebound(limits);
+        self.clone()
+    }
+
     /// Looks for the thoughts of every turn with calls that comes without any.
     pub(super) fn find(&self, owner: &Owner, request: &Request, now: Instant) -> Found {
         let open = request.messages.len() - open_tool_loop(&request.messages).len();

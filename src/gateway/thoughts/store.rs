@@ -49,6 +49,14 @@ impl Store {
         Self { limits, entries: HashMap::new(), uses: VecDeque::new(), next_use: 0, bytes: 0 }
     }
 
+    pub(super) fn limits(&self) -> ThoughtLimits {
+        self.limits
+    }
+
+    pub(super) fn rebound(&mut self, limits: ThoughtLimits) {
+        self.limits = limits;
+    }
+
     /// Keeps them, if there is room for them at all.
     pub(super) fn put(&mut self, key: Key, thoughts: Vec<Reasoning>, now: Instant) {
         self.forget(&key);

@@ -90,6 +90,11 @@ impl Request {
         sent.head().await
     }
 
+    /// Sends it over this connection and waits for the head of the answer.
+    pub(crate) async fn open_on(&self, socket: TcpStream) -> Live {
+        Sent::send_on(self, socket).await.head().await
+    }
+
     /// Sends it and waits for the whole answer.
     pub(crate) async fn send(&self, address: SocketAddr) -> Answer {
         self.open(address).await.rest().await
@@ -132,7 +137,10 @@ pub(crate) struct Sent {
 
 impl Sent {
     pub(crate) async fn send(request: &Request, address: SocketAddr) -> Self {
-        let mut socket = TcpStream::connect(address).await.unwrap();
+        Self::send_on(request, TcpStream::connect(address).await.unwrap()).await
+    }
+
+    async fn send_on(request: &Request, mut socket: TcpStream) -> Self {
         let (reader, mut writer) = socket.split();
         let bytes = request.bytes();
         // A refusal may come while the body is still being written; both directions must move.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use outcrop::app::App;
-use outcrop::config::{self, Overrides, Sources};
+use outcrop::app::{App, Applied, Reloader, StartError};
+use outcrop::config::{self, Config, Overrides, Sources};
 use outcrop::gateway::Directory;
 use outcrop::listener::Shutdown;
 use outcrop::simulator::{Credentials, Observed, Options, Recorded, Reply, Simulator};
@@ -101,10 +101,27 @@ impl Setup {
         for (path, yaml) in &keys {
             overrides.set_yaml("test", path, yaml).unwrap();
         }
-        let config = config::load(Sources { file: None, vars: &vars, overrides })
-            .unwrap_or_else(|errors| panic!("{errors}"));
+        let source = Source { overrides, vars };
+        let config = source.with(&[]).unwrap_or_else(|errors| panic!("{errors}"));
         let app = App::start(&config, false).await.unwrap();
-        TestGateway::serve(app, simulator)
+        TestGateway::serve(app, simulator, source)
+    }
+}
+
+/// Where a gateway's configuration came from.
+struct Source {
+    overrides: Overrides,
+    vars: BTreeMap<String, String>,
+}
+
+impl Source {
+    /// The same with other values.
+    fn with(&self, keys: &[(&str, &str)]) -> Result<Config, config::Errors> {
+        let mut overrides = self.overrides.clone();
+        for (path, yaml) in keys {
+            overrides.set_yaml("test", path, yaml).unwrap();
+        }
+        config::load(Sources { file: None, vars: &self.vars, overrides })
     }
 }
 
@@ -116,6 +133,8 @@ pub(crate) struct TestGateway {
     pub(crate) shutdown: Shutdown,
     /// Tells when serving has come to its end.
     pub(crate) ended: oneshot::Receiver<()>,
+    pub(crate) reloader: Reloader,
+    source: Source,
     directory: Arc<Directory>,
     serving: JoinHandle<()>,
 }
@@ -125,16 +144,26 @@ impl TestGateway {
         Setup::new().start().await
     }
 
-    fn serve(app: App, simulator: Simulator) -> Self {
+    fn serve(app: App, simulator: Simulator, source: Source) -> Self {
         let (address, admin, shutdown) = (app.address(), app.admin_address(), app.shutdown());
-        let directory = Arc::clone(app.directory());
+        let (directory, reloader) = (app.directory(), app.reloader());
         let (end, ended) = oneshot::channel();
         let serving = tokio::spawn(async move {
             app.serve().await;
             // Most tests don't wait for it.
             let _unheard = end.send(());
         });
-        Self { address, admin, simulator, shutdown, ended, directory, serving }
+        Self { address, admin, simulator, shutdown, ended, reloader, source, directory, serving }
+    }
+
+    /// Puts the configuration that it started with in force, with other values of these keys.
+    pub(crate) async fn reload(&self, keys: &[(&str, &str)]) -> Result<Applied, StartError> {
+        self.reloader.apply(self.source.with(keys).unwrap_or_else(|errors| panic!("{errors}"))).await
+    }
+
+    /// The same as an operator's reload does it, whether the values are valid or not.
+    pub(crate) async fn take(&self, keys: &[(&str, &str)]) {
+        self.reloader.take(self.source.with(keys)).await;
     }
 
     pub(crate) async fn send(&self, request: Request) -> Answer {

@@ -25,6 +25,7 @@ pub(crate) fn outcrop(arguments: &[&str]) -> Command {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    pub(crate) admin: Option<SocketAddr>,
     said: Arc<Mutex<String>>,
     listening: Option<JoinHandle<()>>,
 }
@@ -57,18 +58,39 @@ impl Server {
                 break url.parse().unwrap();
             }
         };
+        let line = lines.next().unwrap().unwrap();
+        hear(&line);
+        let admin = line.split_once("admin        http://").map(|(_, address)| address.parse().unwrap());
         // Somebody has to read on, or it would wait for that.
         let listening = std::thread::spawn(move || {
             for line in lines {
                 hear(&line.unwrap());
             }
         });
-        Self { child, address, said, listening: Some(listening) }
+        Self { child, address, admin, said, listening: Some(listening) }
     }
 
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+    }
+
+    /// The file descriptors that it holds.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end: its exit code, and everything that it has said.
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        self.listening.take().unwrap().join().unwrap();
+        let said = self.said.lock().unwrap().clone();
+        (code, said)
     }
 
     pub(crate) fn exit_code(mut self) -> Option<i32> {

@@ -25,7 +25,10 @@ pub(crate) struct Transcript {
 
 impl Transcript {
     pub(crate) async fn read(live: Live) -> Self {
-        let answer = live.rest().await;
+        Self::of(live.rest().await)
+    }
+
+    pub(crate) fn of(answer: Answer) -> Self {
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("content-type"), Some("text/event-stream; charset=utf-8"));
         assert_eq!(answer.header("cache-control"), Some("no-cache"));
