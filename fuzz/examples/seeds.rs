@@ -132,7 +132,7 @@ fn texts(here: &Path) -> Result<Vec<(&'static str, String)>> {
         ("model_id/escaped", "a%2f%2e%2e%2fb"),
         ("retry_after/millis", "1500\n2"),
         ("retry_after/seconds", "\n0.5"),
-        ("retry_after/date", "x\nWed, 21 Oct 2026 07:28:00 GMT"),
+        ("retry_after/date", "x\nWed, 21 Oct 2026 07:28:00 GMT\nWed, 21 Oct 2026 07:27:00 GMT"),
         (
             "embeddings_request/one",
             r#"{"model":"amazon.titan-embed-text-v2:0","input":"hi","dimensions":256}"#,

@@ -394,15 +394,14 @@ fn retry_after(headers: &Headers) -> Option<Duration> {
     (!wait.is_zero() && wait <= Duration::from_hours(24)).then_some(wait)
 }
 
-/// For the fuzzer: the first line is one header, the second the other one. Whatever they say, a time or none.
+/// For the fuzzer: a line for each header: `x-amz-retry-after`, `retry-after`, `date`. Whatever they say, a time or none.
 ///
 /// # Panics
-/// If it is more than a day, where seconds say it.
+/// If it is more than a day, where seconds or dates say it.
 pub fn fuzz_retry_after(text: &str) {
-    let (millis, seconds) = text.split_once('\n').unwrap_or(("", text));
     let mut headers = Headers::new();
-    // What can't be a header never comes.
-    for (name, value) in [("x-amz-retry-after", millis), ("retry-after", seconds)] {
+    for (name, value) in ["x-amz-retry-after", "retry-after", "date"].into_iter().zip(text.split('\n')) {
+        // What can't be a header never comes.
         drop(headers.try_insert(name, value.to_owned()));
     }
     let after = retry_after(&headers);

@@ -40,10 +40,6 @@ impl Program {
         Ok(values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 
-    pub async fn has_metric(&self, name: &str) -> Result<bool, Failure> {
-        Ok(Request::get("/metrics").send(self.address).await?.text().contains(name))
-    }
-
     /// Resident memory, in MiB.
     pub fn resident(&self) -> Result<f64, Failure> {
         self.status("VmRSS:")
