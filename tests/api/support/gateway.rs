@@ -76,12 +76,12 @@ impl Setup {
     pub(crate) async fn start_behind_proxy(self) -> (TestGateway, Proxy) {
         let simulator = Simulator::start(self.options.clone()).await.unwrap();
         let proxy = Proxy::start(simulator.address()).await.unwrap();
-        (self.upstream(proxy.url()).start_over(simulator).await, proxy)
+        (Box::pin(self.upstream(proxy.url()).start_over(simulator)).await, proxy)
     }
 
     pub(crate) async fn start(self) -> TestGateway {
         let simulator = Simulator::start(self.options.clone()).await.unwrap();
-        self.start_over(simulator).await
+        Box::pin(self.start_over(simulator)).await
     }
 
     async fn start_over(self, simulator: Simulator) -> TestGateway {

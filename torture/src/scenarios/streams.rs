@@ -44,13 +44,13 @@ pub async fn stalled_readers(context: &Context) -> Found {
     let after = begun.elapsed().as_secs_f64();
     let closed = gateway.metric("outcrop_connections_closed_total{reason=\"write_stalled\"}").await?;
     drop(readers);
-    let process = 192.0 / 1024.0 * count as f64;
+    let process = 8.0 + 192.0 / 1024.0 * count as f64;
     let sockets = 384.0 / 1024.0 * count as f64;
     Ok(vec![
         Row::new(
             "B1",
             "streams that nobody reads take little memory",
-            format!("{count} of them: process ≤ {process:.0} MiB more (192 KiB a stream)"),
+            format!("{count} of them: process ≤ {process:.0} MiB more (8, and 192 KiB a stream)"),
             format!("{more:.1} MiB more, {held} held"),
             more <= process && held as usize >= count,
         ),
