@@ -43,6 +43,10 @@ deny:
 audit:
     cargo deny check --hide-inclusion-graph
 
+# Every order of steps where threads share state, by loom
+interleavings:
+    cargo run --release --locked --manifest-path loom/Cargo.toml
+
 # Fuzz one parser, such as `frames`; fuzz/fuzz_targets/ has them all (nightly; cargo install --locked cargo-fuzz)
 fuzz target seconds="600":
     mkdir -p fuzz/corpus/{{ target }}

@@ -72,7 +72,9 @@ pub(super) async fn run<E: Errand>(
             }
         };
         tried += 1;
-        let others = u32::try_from(rest.len().min(most - tried)).unwrap_or(u32::MAX);
+        // Those that are left alone are no help: the attempts are this one's then.
+        let others = rest.iter().filter(|(_, other)| !other.is_left_alone()).count();
+        let others = u32::try_from(others.min(most - tried)).unwrap_or(u32::MAX);
         let stay = Stay {
             turn,
             attempts: attempts.saturating_sub(made).saturating_sub(others).max(1),

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout_at};
 use tower::retry::budget::{Budget as _, TpsBudget};
 
 use super::blame::Blame;
-use super::breaker::{Admitted, Breaker, BreakerPolicy, Change, Heard};
+use super::breaker::{BreakerPolicy, Change, Heard};
+use super::door::{Door, Leave};
 use super::{Fault, Target};
 use crate::bedrock::ModelId;
 use crate::telemetry::{BreakerMetrics, Metrics};
@@ -92,7 +93,7 @@ impl Upstreams {
 
 /// What is remembered of one target.
 pub(super) struct Upstream {
-    breaker: Option<Mutex<Breaker>>,
+    door: Door,
     budget: TpsBudget,
     permits: Option<Arc<Semaphore>>,
     /// What the permits were made for.
@@ -109,7 +110,7 @@ impl Upstream {
         let UpstreamPolicy { breaker, budget: BudgetPolicy { share, min_per_second } } = policy;
         let most = target.concurrency;
         Self {
-            breaker: breaker.map(|policy| Mutex::new(Breaker::new(policy))),
+            door: Door::new(breaker),
             budget: TpsBudget::new(BUDGET_WINDOW, min_per_second, share),
             permits: most.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))),
             most,
@@ -119,29 +120,20 @@ impl Upstream {
         }
     }
 
-    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
-        Some(self.breaker.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// Leave to call it, if its breaker gives any.
     pub(super) fn turn(self: &Arc<Self>) -> Option<Turn> {
-        let admitted = self.breaker().map_or(Admitted::Freely, |mut breaker| breaker.admit(Instant::now()));
-        let is_probe = match admitted {
-            Admitted::Freely => false,
-            Admitted::AsProbe => true,
-            Admitted::No => return None,
-        };
-        Some(Turn { upstream: Arc::clone(self), is_probe: AtomicBool::new(is_probe) })
+        let leave = self.door.ask(Instant::now())?;
+        Some(Turn { upstream: Arc::clone(self), leave })
     }
 
     /// Leave to call it whatever its breaker says: there is no other.
     pub(super) fn turn_anyway(self: &Arc<Self>) -> Turn {
-        self.turn().unwrap_or_else(|| Turn { upstream: Arc::clone(self), is_probe: AtomicBool::new(false) })
+        Turn { upstream: Arc::clone(self), leave: self.door.ask_anyway(Instant::now()) }
     }
 
     /// Whether its breaker would give no leave now.
     pub(super) fn is_left_alone(&self) -> bool {
-        self.breaker().is_some_and(|breaker| breaker.refuses(Instant::now()))
+        self.door.is_shut(Instant::now())
     }
 
     /// A call to it begins, which allows a part of a retry.
@@ -179,22 +171,18 @@ impl Upstream {
         self.whole_only.load(Ordering::Relaxed)
     }
 
-    fn hear(&self, heard: Heard, is_probe: bool) {
-        let change = self
-            .breaker()
-            .and_then(|mut breaker| breaker.hear(heard, is_probe, Instant::now(), fastrand::f64()));
-        match change {
-            Some(Change::Opened) => self.metrics.opened(),
-            Some(Change::Closed) => self.metrics.closed(),
-            None => {}
-        }
+    fn hear(&self, heard: Heard, leave: Option<&Leave>) {
+        self.door.hear(heard, leave, Instant::now(), fastrand::f64(), |change| match change {
+            Change::Opened => self.metrics.opened(),
+            Change::Closed => self.metrics.closed(),
+        });
     }
 }
 
 /// Leave to call a target. If it is the probe's, dropping it without a word makes way for another.
 pub(super) struct Turn {
     upstream: Arc<Upstream>,
-    is_probe: AtomicBool,
+    leave: Leave,
 }
 
 impl Turn {
@@ -205,24 +193,20 @@ impl Turn {
 
     /// An attempt has committed.
     pub(super) fn succeeded(&self) {
-        self.upstream.hear(Heard::Good, self.is_probe.swap(false, Ordering::Relaxed));
+        self.upstream.hear(Heard::Good, Some(&self.leave));
     }
 
     /// An attempt has failed.
     pub(super) fn failed(&self, blame: Blame) {
         if let Some(heard) = blame.heard() {
-            self.upstream.hear(heard, self.is_probe.swap(false, Ordering::Relaxed));
+            self.upstream.hear(heard, Some(&self.leave));
         }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if self.is_probe.swap(false, Ordering::Relaxed)
-            && let Some(mut breaker) = self.upstream.breaker()
-        {
-            breaker.give_up_probe(Instant::now());
-        }
+        self.upstream.door.give_back(&self.leave, Instant::now());
     }
 }
 
@@ -245,7 +229,7 @@ impl Held {
     /// The answer broke after it had begun.
     pub(super) fn broke(&self, fault: &Fault) {
         if let Some(heard) = Blame::of(fault).heard() {
-            self.upstream.hear(heard, false);
+            self.upstream.hear(heard, None);
         }
     }
 }

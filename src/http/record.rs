@@ -280,6 +280,7 @@ impl Entry {
             key_id: self.key_id.as_deref(),
             model: (!self.trail.requested.is_empty()).then_some(self.trail.requested.as_str()),
             target: self.trail.target.as_ref().map(ModelId::as_str),
+            region: self.trail.target.as_ref().map(|_| self.trail.region.as_str()),
             stream: self.stream,
             status: shown.as_u16(),
             outcome,

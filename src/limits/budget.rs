@@ -1,7 +1,6 @@
 //! Bytes that are held at once.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use super::sync::{Arc, AtomicUsize, Ordering};
 
 /// A number of bytes that all shares together stay within.
 #[derive(Debug)]

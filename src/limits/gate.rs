@@ -1,12 +1,10 @@
 //! The line, where tasks stand in it.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
-
 use super::line::{Entrance, Line, Refusal, Ticket};
+use super::sync::{Arc, Mutex, MutexGuard, PoisonError, oneshot};
 
 /// Tells a waiter: a slot is its own, or its place is another's. Sent under the lock and while the waiter is in the
 /// line, so that it always arrives.

@@ -10,6 +10,7 @@ mod bucket;
 mod budget;
 mod gate;
 mod line;
+mod sync;
 
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,8 @@ pub struct AccessLine<'a> {
     pub model: Option<&'a str>,
     /// Where it was served from in the end: region and model id.
     pub target: Option<&'a str>,
+    /// The Region in which it was called.
+    pub region: Option<&'a str>,
     /// Whether the answer was streamed.
     pub stream: bool,
     /// The status sent, or 499 for a client that had left.
@@ -95,6 +97,7 @@ impl AccessLine<'_> {
                 key_id: self.key_id.map(clip),
                 model: self.model.map(clip),
                 upstream_target: self.target.map(clip),
+                upstream_region: self.region.map(clip),
                 stream: self.stream,
                 status: self.status,
                 outcome: self.outcome.as_str(),
@@ -134,6 +137,7 @@ impl AccessLine<'_> {
                     model = self.model.map(clip),
                     // Not `target`: every line has one, and it means where in the code the line comes from.
                     upstream_target = self.target.map(clip),
+                    upstream_region = self.region.map(clip),
                     stream = self.stream,
                     status = self.status,
                     outcome = self.outcome.as_str(),
@@ -175,6 +179,8 @@ struct Json<'a> {
     model: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream_target: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_region: Option<&'a str>,
     stream: bool,
     status: u16,
     outcome: &'static str,
@@ -260,6 +266,7 @@ pub(super) mod tests {
             key_id: Some(text),
             model: Some(text),
             target: Some(text),
+            region: Some(text),
             stream: true,
             status: 200,
             outcome: Outcome::Completed,
@@ -277,7 +284,7 @@ pub(super) mod tests {
         }
     }
 
-    const TEXTS: [&str; 10] = [
+    const TEXTS: [&str; 11] = [
         "id",
         "method",
         "path",
@@ -288,6 +295,7 @@ pub(super) mod tests {
         "upstream_request_id",
         "error",
         "upstream_target",
+        "upstream_region",
     ];
 
     #[test]

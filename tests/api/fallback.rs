@@ -231,6 +231,23 @@ async fn a_target_that_keeps_failing_is_left_alone_and_the_last_one_never_is() {
     assert_eq!(called(&gateway)[before], CLAUDE);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_whose_stand_ins_are_left_alone_has_all_the_attempts() {
+    let gateway = Setup::new()
+        .set("models", &targets(&[CLAUDE, NOVA]))
+        .set("breaker", "{failures: 1, open: 600, max_open: 600}")
+        .start()
+        .await;
+    // Nova fails as a stand-in, and Claude, who is only busy, goes on.
+    gateway.script([Reply::error(429, "ThrottlingException", "slow down"), unavailable(), unavailable()]);
+    gateway.chat(&chat("house", "hi")).await;
+    let before = gateway.calls().len();
+    gateway.script((0..2).map(|_| Reply::error(429, "ThrottlingException", "slow down")));
+    let answer = gateway.chat(&chat("house", "hi")).await;
+    assert_eq!((answer.status, answer.header("x-outcrop-attempts")), (200, Some("3")));
+    assert_eq!(called(&gateway)[before..], [CLAUDE; 3]);
+}
+
 /// An answer of Nova's, streamed: what scripts hold comes in their order, whoever is called.
 fn nova() -> Reply {
     Reply::stream(converse_stream())

@@ -61,7 +61,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 struct Fake {
     /// By [`Format`].
-    answers: [Answer; 4],
+    answers: [Answer; Format::ALL.len()],
     deltas: usize,
     pace: RwLock<Pace>,
 }

@@ -206,6 +206,7 @@ fn prepare_and_encode(
         lessons: Lessons::default(),
         limits: ModelLimits::default(),
         streaming: false,
+        folding: None,
         cache: false,
         thoughts_complete: false,
     };
