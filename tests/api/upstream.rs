@@ -115,7 +115,10 @@ async fn a_client_that_leaves_ends_the_call_of_its_long_body() {
     gateway.script([Reply::json(200, &json!({})).after(Step::Stall), Reply::stream(steps)]);
     let body = chat(CLAUDE, &"x ".repeat(140 * 1024));
     let waiting = gateway.dispatch(Request::chat(&body)).await;
-    gateway.seen(|observed| observed.requests == 1).await;
+    // It counts from its head on; its reply is taken once its body is there.
+    while gateway.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
     drop(waiting);
     gateway.seen(|observed| observed.cancelled_requests == 1).await;
     let mut live = gateway.open_stream(&body).await;
