@@ -412,3 +412,17 @@ pub fn fuzz_retry_after(text: &str) {
 pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_an_upstream_says_about_coming_again_is_a_time_or_none(
+            text in "([0-9.eE+-]{0,24}|[ -~]{0,24})\n([0-9.eE+-]{0,24}|inf|NaN|Wed, [0-9]{2} Oct 20[0-9]{2} [0-9]{2}:28:00 GMT)\n(|Wed, 21 Oct 2026 07:28:00 GMT)"
+        ) {
+            fuzz_retry_after(&text);
+        }
+    }
+}

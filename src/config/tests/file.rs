@@ -90,3 +90,18 @@ proptest::proptest! {
         drop(load(Sources { file: None, vars: &vars(&[]), overrides }));
     }
 }
+
+/// The fuzzer's property, where it starts from: every beginning of the files that there are, and each with a line less.
+#[test]
+fn files_cut_anywhere_are_a_configuration_or_told() {
+    for text in [DEFAULT_YAML, include_str!("../../../config/example.yaml")] {
+        for end in (0..text.len()).step_by(41).filter(|end| text.is_char_boundary(*end)) {
+            fuzz_load(&text[..end]);
+        }
+        let lines: Vec<_> = text.lines().collect();
+        for without in 0..lines.len() {
+            let rest: Vec<_> = lines.iter().enumerate().filter(|(at, _)| *at != without).collect();
+            fuzz_load(&rest.iter().map(|(_, line)| **line).collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
