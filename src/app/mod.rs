@@ -2,6 +2,7 @@
 //! module.
 
 mod aws;
+mod memory;
 mod models;
 mod reload;
 mod watch;
@@ -167,6 +168,11 @@ impl App {
         self.simulator.as_ref()
     }
 
+    /// What probes are told.
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.reloader.latest().edge.health)
+    }
+
     /// Moves the server through its stages, for whoever hears the signals.
     pub fn shutdown(&self) -> Shutdown {
         self.shutdown.clone()
@@ -199,6 +205,10 @@ impl App {
                 async move { reloader.stay_informed().await }
             }
         }));
+        let memory = tokio::spawn(unfailing("memory", {
+            let reloader = reloader.clone();
+            move || memory::watch(reloader.clone())
+        }));
         let (public, operators) = (reloader.public(), reloader.operators());
         let admin = async {
             if let Some(admin) = admin {
@@ -212,6 +222,7 @@ impl App {
         drop(workers);
         watch.abort();
         asking.abort();
+        memory.abort();
         drop(simulator);
     }
 
@@ -446,8 +457,15 @@ fn keys(config: &Config) -> Option<Keys> {
 
 /// What may be taken, by all and by each key, and what is taken already.
 fn admission(config: &Config, before: Option<&limits::Limits>) -> limits::Limits {
-    let config::Limits { concurrency, body_bytes, queue_length, queue_wait, per_key, keys: own } =
-        &config.limits;
+    let config::Limits {
+        concurrency,
+        body_bytes,
+        memory_percent: _,
+        queue_length,
+        queue_wait,
+        per_key,
+        keys: own,
+    } = &config.limits;
     let settings = limits::Settings {
         concurrency: concurrency.map(count),
         queue_length: (*queue_length).into(),

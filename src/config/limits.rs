@@ -17,6 +17,8 @@ pub struct Limits {
     pub concurrency: Option<NonZeroU32>,
     /// Bytes of request bodies in memory at once. Never below `server.body_limit`.
     pub body_bytes: usize,
+    /// From so many hundredths of the control group's memory on nothing new is called; `None`: never.
+    pub memory_percent: Option<u8>,
     /// Calls that may wait for one to end.
     pub queue_length: u16,
     /// How long each may.
@@ -49,6 +51,7 @@ impl Limits {
     ) -> Option<Self> {
         let concurrency = section.read("concurrency", scalar::count_or_off);
         let body_bytes = section.read("body_bytes", scalar::size);
+        let memory_percent = section.read("memory_percent", scalar::percent);
         let (queue_length, queue_wait) = {
             let mut queue = section.section("queue");
             (queue.read("length", scalar::places), queue.read("wait", scalar::seconds))
@@ -63,6 +66,7 @@ impl Limits {
         Some(Self {
             concurrency: concurrency?,
             body_bytes: body_bytes?,
+            memory_percent: memory_percent.map(|percent| (percent > 0).then_some(percent))?,
             queue_length: queue_length?,
             queue_wait: queue_wait?,
             per_key: per_key?,

@@ -130,6 +130,10 @@ impl Failed {
 
 /// A route's targets, first choice first.
 fn in_order<'a>(gateway: &Gateway, route: &'a Route, seed: Seed) -> Vec<(&'a Target, Arc<Upstream>)> {
+    let upstream = |target| gateway.upstreams.of(target, &gateway.routes.site(target));
+    if let [only] = &*route.targets {
+        return vec![(only, upstream(only))];
+    }
     let sites: Vec<_> = route.targets.iter().map(|target| gateway.routes.site(target)).collect();
     let candidates: Vec<_> = route
         .targets
@@ -139,5 +143,5 @@ fn in_order<'a>(gateway: &Gateway, route: &'a Route, seed: Seed) -> Vec<(&'a Tar
         .collect();
     let order = order(&candidates, seed);
     let targets = order.into_iter().filter_map(|at| route.targets.get(at));
-    targets.map(|target| (target, gateway.upstreams.of(target, &gateway.routes.site(target)))).collect()
+    targets.map(|target| (target, upstream(target))).collect()
 }

@@ -53,6 +53,9 @@ pub(super) struct Admission {
 impl Admission {
     /// Where it can be known already that there is no permit, or where the key has had its requests.
     fn at_the_door(&self) -> Result<(), ApiError> {
+        if self.edge.health.is_short_of_memory() {
+            return Err(self.turned_away(TurnedAway::Memory, soon()));
+        }
         if let Some(refusal) = self.edge.admission.refuses(&self.key) {
             return Err(self.refused(refusal));
         }

@@ -132,6 +132,7 @@ impl ApiError {
             TurnedAway::BodyBytes => {
                 (BUSY, "The gateway holds as many request bodies as it can: try again in a moment.")
             }
+            TurnedAway::Memory => (BUSY, "The gateway is short of memory: try again in a moment."),
             TurnedAway::KeyConcurrency => (LIMIT, "This API key is at its limit of concurrent requests."),
             TurnedAway::KeyRequests => (LIMIT, "This API key is at its limit of requests per minute."),
             TurnedAway::KeyTokens => (LIMIT, "This API key is at its limit of tokens per minute."),

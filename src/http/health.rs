@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
@@ -25,6 +26,7 @@ const CLOCK_IS_FINE: f64 = 30.0;
 pub struct Health {
     started: Instant,
     simulated: bool,
+    short_of_memory: AtomicBool,
     told: Mutex<Told>,
 }
 
@@ -56,7 +58,12 @@ impl Health {
     /// Of a process that has just begun, and calls these accounts besides its own.
     pub fn new<'a>(simulated: bool, accounts: impl Iterator<Item = &'a str>) -> Self {
         let told = Told { credentials: CredentialState::Resolving, accounts: BTreeMap::new(), clock: None };
-        let health = Self { started: Instant::now(), simulated, told: Mutex::new(told) };
+        let health = Self {
+            started: Instant::now(),
+            simulated,
+            short_of_memory: AtomicBool::new(false),
+            told: Mutex::new(told),
+        };
         health.calls(accounts);
         health
     }
@@ -73,6 +80,16 @@ impl Health {
             None => told.credentials = state,
             Some(name) => drop(told.accounts.insert(name.to_owned(), state)),
         }
+    }
+
+    /// Whoever watches the memory says here whether it runs short. Tells whether that is news.
+    pub fn memory(&self, runs_short: bool) -> bool {
+        self.short_of_memory.swap(runs_short, Ordering::Relaxed) != runs_short
+    }
+
+    /// Does memory run short?
+    pub(super) fn is_short_of_memory(&self) -> bool {
+        self.short_of_memory.load(Ordering::Relaxed)
     }
 
     /// Whoever compares the clock with AWS's says here by how much it is behind, and whether signatures make up for it.
@@ -199,9 +216,15 @@ pub(super) async fn readyz(State(edge): State<Arc<Edge>>, RawQuery(query): RawQu
     let usable = accounts.values().any(|state| resolved(state).is_ok());
     let credentials = if usable { Ok(()) } else { resolved(credentials) };
     let draining = if edge.shutdown.is_leaving() { Err("the process is on its way out") } else { Ok(()) };
+    let memory = if edge.health.is_short_of_memory() { Err("it runs short") } else { Ok(()) };
     // Nothing could answer here without the first two.
-    let checks =
-        [("config", Ok(())), ("listener", Ok(())), ("credentials", credentials), ("draining", draining)];
+    let checks = [
+        ("config", Ok(())),
+        ("listener", Ok(())),
+        ("credentials", credentials),
+        ("memory", memory),
+        ("draining", draining),
+    ];
     let ready = checks.iter().all(|(_, check)| check.is_ok());
     let verbose =
         query.is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some("verbose")));

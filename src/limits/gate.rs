@@ -69,16 +69,24 @@ impl Gate {
     }
 
     pub(super) fn enter(&self, key: usize) -> Result<Entry, Refusal> {
-        let (tell, told) = oneshot::channel();
         let mut line = self.lock();
-        match line.enter(key, || tell)? {
-            Entrance::Holds => Ok(Entry::Permit(Permit { gate: self.clone(), key })),
-            Entrance::Waits(ticket, displaced) => {
+        let mut listener = None;
+        let entrance = line.enter(key, || {
+            let (tell, told) = oneshot::channel();
+            listener = Some(told);
+            tell
+        })?;
+        match (entrance, listener) {
+            (Entrance::Waits(ticket, displaced), Some(told)) => {
                 if let Some(displaced) = displaced {
                     // Whoever is in the line listens.
                     let _heard = displaced.send(Err(Refusal::Busy));
                 }
                 Ok(Entry::Waiting(Waiting { gate: self.clone(), key, ticket, told, done: false }))
+            }
+            // Who holds doesn't listen, and who waits does.
+            (Entrance::Holds | Entrance::Waits(..), _) => {
+                Ok(Entry::Permit(Permit { gate: self.clone(), key }))
             }
         }
     }

@@ -152,6 +152,8 @@ pub enum TurnedAway {
     KeyTokens,
     /// Request bodies fill the memory that is theirs.
     BodyBytes,
+    /// The process has used up what it may of its memory.
+    Memory,
 }
 
 impl TurnedAway {
@@ -163,6 +165,7 @@ impl TurnedAway {
             Self::KeyRequests => "key_requests",
             Self::KeyTokens => "key_tokens",
             Self::BodyBytes => "body_bytes",
+            Self::Memory => "memory",
         }
     }
 }

@@ -77,6 +77,24 @@ fn of(key: usize, request: Request) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_short_of_memory_calls_nothing_new() {
+    let gateway = TestGateway::start().await;
+    assert!(gateway.health.memory(true));
+    let refused = gateway.chat(&chat(CLAUDE, "hi")).await;
+    assert_eq!(refused.verdict(), (503, "server_error".into(), Some("overloaded".into())));
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(refused.header("x-should-retry"), None, "another replica may have room");
+    let ready = gateway.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("[-] memory: it runs short"), "{}", ready.text());
+    assert_eq!(gateway.get("/livez").await.status, 200);
+    assert!(gateway.get("/metrics").await.text().contains("outcrop_turned_away_total{reason=\"memory\"} 1"));
+    assert!(gateway.calls().is_empty());
+    assert!(gateway.health.memory(false));
+    gateway.chat(&chat(CLAUDE, "hi")).await.completion();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn beyond_the_limit_a_call_is_refused_at_once_and_nothing_else_is() {
     let gateway = one().set("limits.queue.length", "0").start().await;
     let (live, released) = under_way(&gateway, stream()).await;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use outcrop::app::{App, Applied, Reloader, StartError};
 use outcrop::config::{self, Config, Overrides, Sources};
 use outcrop::gateway::Directory;
+use outcrop::http::Health;
 use outcrop::listener::Shutdown;
 use outcrop::simulator::{Credentials, Observed, Options, Recorded, Reply, Simulator};
 use serde_json::{Value, json};
@@ -134,6 +135,7 @@ pub(crate) struct TestGateway {
     /// Tells when serving has come to its end.
     pub(crate) ended: oneshot::Receiver<()>,
     pub(crate) reloader: Reloader,
+    pub(crate) health: Arc<Health>,
     source: Source,
     directory: Arc<Directory>,
     serving: JoinHandle<()>,
@@ -146,14 +148,14 @@ impl TestGateway {
 
     fn serve(app: App, simulator: Simulator, source: Source) -> Self {
         let (address, admin, shutdown) = (app.address(), app.admin_address(), app.shutdown());
-        let (directory, reloader) = (app.directory(), app.reloader());
+        let (directory, reloader, health) = (app.directory(), app.reloader(), app.health());
         let (end, ended) = oneshot::channel();
         let serving = tokio::spawn(async move {
             app.serve().await;
             // Most tests don't wait for it.
             let _unheard = end.send(());
         });
-        Self { address, admin, simulator, shutdown, ended, reloader, source, directory, serving }
+        Self { address, admin, simulator, shutdown, ended, reloader, health, source, directory, serving }
     }
 
     /// Puts the configuration that it started with in force, with other values of these keys.

@@ -1,0 +1,122 @@
+//! How near the process is to the end of its memory, where a control group bounds it.
+//!
+//! The kernel kills who crosses the bound, and every call with it. So new calls are turned away a little before, and those
+//! under way give theirs back as they end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::reload::Reloader;
+
+/// Between two looks: two small files of the kernel's.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A control group (version 2) with a bound of memory.
+struct Group {
+    folder: PathBuf,
+    bound: u64,
+}
+
+impl Group {
+    /// The process's own, or the nearest above it that has a bound.
+    fn own() -> Option<Self> {
+        let groups = read(Path::new("/proc/self/cgroup"))?;
+        let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        Self::at(Path::new("/sys/fs/cgroup"), path)
+    }
+
+    fn at(root: &Path, path: &str) -> Option<Self> {
+        let folder = root.join(path);
+        // In a container the path may be the host's, and the root its own.
+        let mut above = folder.ancestors().take_while(|folder| folder.starts_with(root));
+        above.find_map(Self::bounded)
+    }
+
+    fn bounded(folder: &Path) -> Option<Self> {
+        // Without a bound it says `max`.
+        let bound = number(&folder.join("memory.max"))?;
+        Some(Self { folder: folder.to_owned(), bound }).filter(|group| group.bound > 0)
+    }
+
+    /// What is in use in a hundred parts of the bound, without what the kernel only keeps in case somebody reads it again.
+    fn percent(&self) -> Option<u64> {
+        let used = number(&self.folder.join("memory.current"))?;
+        let kept = read(&self.folder.join("memory.stat")).and_then(|stat| {
+            let line = stat.lines().find_map(|line| line.strip_prefix("inactive_file "))?;
+            parsed(line)
+        });
+        let used = used.saturating_sub(kept.unwrap_or(0));
+        used.saturating_mul(100).checked_div(self.bound)
+    }
+}
+
+fn number(path: &Path) -> Option<u64> {
+    parsed(&read(path)?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "what isn't there, or is no number, bounds nothing")]
+fn parsed(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "what isn't there bounds nothing")]
+fn read(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+/// Turns new calls away while more is in use than the configuration allows. Ends where nothing bounds the memory.
+pub(super) async fn watch(reloader: Reloader) {
+    let Some(group) = Group::own() else { return };
+    tracing::info!(bound_mib = group.bound / (1024 * 1024), "memory is bounded by the control group");
+    loop {
+        let latest = reloader.latest();
+        let most = latest.config.limits.memory_percent;
+        let is_short = most.is_some_and(|most| group.percent().is_some_and(|used| used >= most.into()));
+        if latest.edge.health.memory(is_short) {
+            if is_short {
+                tracing::warn!(most_percent = most, "memory runs short; new calls are turned away");
+            } else {
+                tracing::info!("there is memory again");
+            }
+        }
+        drop(latest);
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(folder: &Path, files: &[(&str, &str)]) {
+        fs::create_dir_all(folder).unwrap();
+        for (name, text) in files {
+            fs::write(folder.join(name), text).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_nearest_bound_counts_and_what_the_kernel_keeps_does_not() {
+        let root = tempfile::tempdir().unwrap();
+        let (outer, inner) = (root.path().join("pod"), root.path().join("pod/box"));
+        group(&inner, &[("memory.max", "max\n"), ("memory.current", "1\n")]);
+        assert!(Group::at(root.path(), "pod/box").is_none(), "nothing bounds it");
+        let stat = "anon 1\ninactive_file 100\nactive_file 7\n";
+        group(&outer, &[("memory.max", "1000\n"), ("memory.current", "950\n"), ("memory.stat", stat)]);
+        let found = Group::at(root.path(), "pod/box").unwrap();
+        assert_eq!((found.bound, found.percent()), (1000, Some(85)));
+        assert!(Group::at(root.path(), "elsewhere").is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_read_bounds_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        group(root.path(), &[("memory.max", "0\n")]);
+        assert!(Group::at(root.path(), "").is_none());
+        group(root.path(), &[("memory.max", "12 apples")]);
+        assert!(Group::at(root.path(), "").is_none());
+        group(root.path(), &[("memory.max", "10")]);
+        assert_eq!(Group::at(root.path(), "").unwrap().percent(), None);
+    }
+}
