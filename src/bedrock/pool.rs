@@ -51,9 +51,9 @@ const PROBES: u32 = 3;
 /// an hour.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-/// What the kernel may take of an answer that nobody reads here yet, because the client doesn't read either. By itself
-/// it takes more the faster the answer came: four megabytes were measured for one stalled client, and up to 32 are usual.
-/// This is 25 megabytes a second at 5 ms, and more than models say at any distance.
+/// What the kernel may take of an answer that nobody reads here yet, because the client doesn't read either. By itself it
+/// takes more the faster the answer came, and up to 32 megabytes are usual. This is 25 megabytes a second at 5 ms, and at
+/// 100 ms still more than models say.
 const UNREAD: usize = 128 * 1024;
 
 /// And what is read ahead of it into this process, where 400 KiB are usual. Heads are shorter by far.
