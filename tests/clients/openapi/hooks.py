@@ -31,6 +31,7 @@ def map_body(context, body):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
+    enough_time(case.headers)
     if case.meta and case.meta.generation.mode == GenerationMode.POSITIVE and isinstance(case.body, dict):
         case.body = listed(case.body) if embeds(case.operation) else consistent(case.body)
 
@@ -47,6 +48,16 @@ def stream_has_one_end(ctx, response, case):
     ends = [event == "data: [DONE]" or "error" in json.loads(event.removeprefix("data: ")) for event in events]
     assert any(ends), "a stream has an end"
     assert ends.index(True) == len(ends) - 1, "the end comes once, and last"
+
+
+def enough_time(headers):
+    """Whoever gives a call a millisecond hears rightly that it was too short."""
+    given = (headers or {}).get("x-outcrop-timeout")
+    try:
+        if given is not None and 0 < float(given) < 30:
+            headers["x-outcrop-timeout"] = "30"
+    except ValueError:
+        pass
 
 
 def embeds(operation):
