@@ -5,10 +5,12 @@
 //! would let the kernel choose by a hash, which doesn't know how many there are: sixteen connections of one
 //! balancer may all fall to one core.)
 
+use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
@@ -63,11 +65,28 @@ impl Worker {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-            runtime.block_on(stopped.cancelled());
+            runtime.block_on(async {
+                tokio::select! { () = stopped.cancelled() => {}, () = tidy() => {} }
+            });
             // Without waiting for a name that is being looked up.
             runtime.shutdown_background();
         })?;
         Ok(Self { runtime: handle, open: Arc::default(), thread: Some((stop, thread)) })
+    }
+}
+
+/// How often a worker has its allocator look what it could give back.
+const TIDY: Duration = Duration::from_secs(10);
+
+/// More than an allocator has ready, so that it has to look.
+const LARGE: usize = 8 * 1024 * 1024;
+
+/// mimalloc gives memory back when it is called, by the thread that had it. After a crowd has left nobody calls it, and what the
+/// crowd took would stay. A large block, never touched, costs some microseconds.
+async fn tidy() {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        drop(black_box(Vec::<u8>::with_capacity(LARGE)));
     }
 }
 

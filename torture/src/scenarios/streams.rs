@@ -173,7 +173,7 @@ pub async fn live(context: &Context) -> Found {
     let cut = ended.iter().filter(|(_, good)| !good).count();
     let mut late = Times(ended.into_iter().flat_map(|(times, _)| times.0).collect());
     // Connections to the upstream rest for 90 s in case somebody needs them, and take their buffers along.
-    tokio::time::sleep(Duration::from_secs(context.size(2, 100))).await;
+    tokio::time::sleep(Duration::from_secs(context.size(12, 100))).await;
     let after = gateway.resident()?;
     let bound = (f64::from(768) * count as f64 / 10_000.0 + resident).max(resident + 40.0);
     Ok(vec![
