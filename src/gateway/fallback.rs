@@ -102,13 +102,12 @@ pub(super) async fn run<E: Errand>(
             failed = Some(Failed { fault, at: trail.clone() });
         }
         let is_over = !is_stand_ins && !blame.moves_on() || was_slow && blame == Blame::Slow;
-        if is_over || retry::is_too_late(deadline) {
+        // A target that was told there is no other has had all there is: who has come back since is too late.
+        if is_over || !stay.has_others || retry::is_too_late(deadline) {
             break;
         }
         was_slow |= blame == Blame::Slow;
-        if stay.has_others {
-            gateway.metrics.model(target.label()).fallback(Label::from(label));
-        }
+        gateway.metrics.model(target.label()).fallback(Label::from(label));
     }
     Err(failed.map_or_else(|| Fault::internal("a route without targets"), |failed| failed.tell(trail)))
 }

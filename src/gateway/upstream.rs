@@ -81,7 +81,10 @@ impl Upstreams {
         if let Some(upstream) = find(&known) {
             return upstream;
         }
-        let fresh = Arc::new(Upstream::new(self.policy, target, self.metrics.breaker(target.label(), site)));
+        let metrics = self.metrics.breaker(target.label(), site);
+        // The one before it may have been left alone.
+        metrics.closed();
+        let fresh = Arc::new(Upstream::new(self.policy, target, metrics));
         if known.len() < MOST || known.contains_key(&target.model) {
             let sites = known.entry(target.model.clone()).or_default();
             sites.retain(|(known, _)| **known != *site);

@@ -248,6 +248,23 @@ async fn a_target_whose_stand_ins_are_left_alone_has_all_the_attempts() {
     assert_eq!(called(&gateway)[before..], [CLAUDE; 3]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stand_in_that_comes_back_too_late_is_none() {
+    let gateway = Setup::new()
+        .set("models", &targets(&[CLAUDE, NOVA]))
+        .set("breaker", "{failures: 1, open: 0.5, max_open: 0.5}")
+        .start()
+        .await;
+    let throttled = || Reply::error(429, "ThrottlingException", "slow down");
+    gateway.script([throttled(), unavailable(), unavailable()]);
+    gateway.chat(&chat("house", "hi")).await;
+    // Nova is left alone when the call begins, and no more when Claude says no for good.
+    let denied = Reply::error(403, "AccessDeniedException", "no");
+    gateway.script([throttled().with_header("retry-after", "0.6"), denied]);
+    let answer = gateway.chat(&chat("house", "hi")).await;
+    assert_eq!(answer.error()["code"], "model_access_denied", "{}", answer.text());
+}
+
 /// An answer of Nova's, streamed: what scripts hold comes in their order, whoever is called.
 fn nova() -> Reply {
     Reply::stream(converse_stream())
