@@ -2,6 +2,7 @@
 //! module.
 
 mod aws;
+mod keys;
 mod memory;
 mod models;
 mod reload;
@@ -17,7 +18,6 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::auth::{KeyId, Keys};
 use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError, Transport};
 use crate::config::{self, Auth, Cache, Config, OnDisconnect, ThoughtStore};
 use crate::fetch::{self, Fetcher, HostPattern};
@@ -336,7 +336,7 @@ fn edge(config: &Config, gateway: Gateway, process: Process, before: Option<&Edg
     Edge {
         generation: before.map_or(1, |before| before.generation + 1),
         gateway,
-        keys: keys(config),
+        keys: keys::keys(config),
         admission: admission(config, before.map(|before| &before.admission)),
         limits: Limits {
             body: config.server.body_limit,
@@ -444,15 +444,6 @@ fn gateway(
         Some(ThoughtStore { ttl, max_bytes }) => gateway.remembering(ThoughtLimits { ttl, max_bytes }),
         None => gateway,
     })
-}
-
-fn keys(config: &Config) -> Option<Keys> {
-    match &config.auth {
-        Auth::Open => None,
-        Auth::Keys(keys) => {
-            Some(Keys::new(keys.iter().map(|key| (KeyId::new(key.id.as_str()), key.sha256)).collect()))
-        }
-    }
 }
 
 /// What may be taken, by all and by each key, and what is taken already.

@@ -22,6 +22,7 @@ mod fallback;
 mod faults;
 mod framing;
 mod healing;
+mod key_models;
 mod lifecycle;
 mod models;
 mod native;
