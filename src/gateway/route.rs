@@ -221,7 +221,7 @@ impl Routes {
         of_aliases.chain(self.rules.successors.values().map(String::as_str))
     }
 
-    /// The name that a chat means which gives this one, or none.
+    /// The name that a chat asks for, given what it says: absent or empty is the default model.
     pub fn meant<'a>(&'a self, name: Option<&'a str>) -> &'a str {
         match name {
             Some(name) if !name.is_empty() => name,
