@@ -187,6 +187,8 @@ pub enum Problem {
     TotalBelowOne,
     #[error("less than server.body_limit: a request of that length could never be taken")]
     BodiesBelowOne,
+    #[error("less than limits.memory_percent: streams would be closed while new calls are taken")]
+    EmergencyOrder,
     #[error("auth.keys has no key with this id{}", did_you_mean(nearest.as_deref()))]
     NoSuchKey { nearest: Option<String> },
     #[error("an alias needs a target: `target: <model id or ARN>`")]
