@@ -1,16 +1,27 @@
 //! How near the process is to the end of its memory, where a control group bounds it.
 //!
 //! The kernel kills who crosses the bound, and every call with it. So new calls are turned away a little before, and those
-//! under way give theirs back as they end.
+//! under way give theirs back as they end. Where that isn't enough, streams whose clients don't read give theirs first: what
+//! is waiting for them isn't missed yet.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::reload::Reloader;
+use crate::config;
+use crate::listener::Stalled;
+
+/// How much memory is in use, in a hundred parts of what may be; `None` if that can't be told.
+pub type MemoryUse = Arc<dyn Fn() -> Option<u64> + Send + Sync>;
 
 /// Between two looks: two small files of the kernel's.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Who has taken nothing for so long doesn't read, rather than slowly. A network that pauses for a second is rare, and this
+/// asked only in an emergency.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// A control group (version 2) with a bound of memory.
 struct Group {
@@ -65,23 +76,68 @@ fn read(path: &Path) -> Option<String> {
     fs::read_to_string(path).ok()
 }
 
-/// Turns new calls away while more is in use than the configuration allows. Ends where nothing bounds the memory.
-pub(super) async fn watch(reloader: Reloader) {
-    let Some(group) = Group::own() else { return };
+/// What the process's control group says, if there is one that bounds it.
+pub(super) fn of_group() -> Option<MemoryUse> {
+    let group = Group::own()?;
     tracing::info!(bound_mib = group.bound / (1024 * 1024), "memory is bounded by the control group");
+    Some(Arc::new(move || group.percent()))
+}
+
+/// Turns new calls away while more is in use than the configuration allows, and cuts streams while it is far more. Ends where
+/// nothing bounds the memory.
+pub(super) async fn watch(reloader: Reloader, stalled: Stalled, memory: Option<MemoryUse>) {
+    let Some(memory) = memory else { return };
+    let mut emergency = Emergency::default();
     loop {
         let latest = reloader.latest();
-        let most = latest.config.limits.memory_percent;
-        let is_short = most.is_some_and(|most| group.percent().is_some_and(|used| used >= most.into()));
+        let config::Limits { memory_percent, memory_emergency_percent, .. } = latest.config.limits;
+        let used = memory();
+        let reaches =
+            |most: Option<u8>| most.is_some_and(|most| used.is_some_and(|used| used >= most.into()));
+        let is_short = reaches(memory_percent);
         if latest.edge.health.memory(is_short) {
             if is_short {
-                tracing::warn!(most_percent = most, "memory runs short; new calls are turned away");
+                tracing::warn!(most_percent = memory_percent, "memory runs short; new calls are turned away");
             } else {
                 tracing::info!("there is memory again");
             }
         }
+        if reaches(memory_emergency_percent) {
+            emergency.relieve(&stalled, memory_emergency_percent);
+        } else if !is_short {
+            emergency.end();
+        }
         drop(latest);
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The time between memory's being all but used up and there being room again. In between it may come and go at every look;
+/// the log tells the beginning and the end.
+#[derive(Debug, Default)]
+struct Emergency {
+    begun: bool,
+    cut: usize,
+}
+
+impl Emergency {
+    /// Half of what there is, at every look: what is given back takes a moment to be seen, and cutting all at once would cut
+    /// those that need not be.
+    fn relieve(&mut self, stalled: &Stalled, most: Option<u8>) {
+        if !std::mem::replace(&mut self.begun, true) {
+            tracing::warn!(
+                most_percent = most,
+                "memory is all but used up; streams that nobody reads are closed"
+            );
+        }
+        self.cut += stalled.cut_half(STALLED);
+    }
+
+    fn end(&mut self) {
+        let Self { begun, cut } = std::mem::take(self);
+        if begun {
+            tracing::info!(cut, "memory is no longer all but used up");
+        }
     }
 }
 

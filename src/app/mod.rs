@@ -1,6 +1,7 @@
 //! THE COMPOSITION ROOT: a valid configuration becomes a running server. The only file that may name every
 //! module.
 
+mod admission;
 mod aws;
 mod keys;
 mod memory;
@@ -12,23 +13,24 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError, Transport};
-use crate::config::{self, Auth, Cache, Config, OnDisconnect, ThoughtStore};
+use crate::config::{self, Cache, Config, OnDisconnect, ThoughtStore};
 use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{Asking, Directory, Gateway, Listing, Routes, Rules, ThoughtLimits};
 use crate::http::{self, Edge, Health, Limits, Process};
-use crate::limits;
 use crate::listener::{
     self, Closed, FileLimit, Listener, Observer, Shutdown, Tls, TlsError, TlsFiles, Workers,
 };
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
+use admission::admission;
+pub use memory::MemoryUse;
 use models::{alias, guardrail, policy, profile_choice};
 use reload::Generation;
 pub use reload::{Applied, Reloader};
@@ -87,6 +89,8 @@ pub struct App {
     reloader: Reloader,
     shutdown: Shutdown,
     metrics: Arc<Metrics>,
+    /// `None`: nothing bounds it.
+    memory: Option<MemoryUse>,
     /// Ends with the server.
     simulator: Option<Simulator>,
 }
@@ -127,7 +131,8 @@ impl App {
         };
         let first = Generation { config: config.clone(), way: Arc::new(way), edge };
         let reloader = Reloader::new(first, admin.is_some(), tls);
-        Ok(Self { listener, admin, reloader, shutdown, metrics, simulator })
+        let memory = memory::of_group();
+        Ok(Self { listener, admin, reloader, shutdown, metrics, memory, simulator })
     }
 
     /// What answers, without a server around it.
@@ -168,9 +173,10 @@ impl App {
         self.simulator.as_ref()
     }
 
-    /// What probes are told.
-    pub fn health(&self) -> Arc<Health> {
-        Arc::clone(&self.reloader.latest().edge.health)
+    /// Has somebody else say how much memory is in use.
+    #[must_use]
+    pub fn measured_by(self, memory: MemoryUse) -> Self {
+        Self { memory: Some(memory), ..self }
     }
 
     /// Moves the server through its stages, for whoever hears the signals.
@@ -191,7 +197,7 @@ impl App {
     /// The same, with clients' connections on `workers`. Everything that isn't for clients stays on the caller's
     /// runtime: accepting, operators, the watch over credentials, the simulator.
     async fn serve_on(self, workers: Workers) {
-        let Self { listener, admin, reloader, shutdown, metrics, simulator } = self;
+        let Self { listener, admin, reloader, shutdown, metrics, memory, simulator } = self;
         let connections: Arc<dyn Observer> = Arc::new(Connections(metrics));
         let departed = reloader.latest().edge.departed.clone();
         let watch = tokio::spawn(unfailing("credentials", {
@@ -206,8 +212,8 @@ impl App {
             }
         }));
         let memory = tokio::spawn(unfailing("memory", {
-            let reloader = reloader.clone();
-            move || memory::watch(reloader.clone())
+            let (reloader, stalled) = (reloader.clone(), listener.stalled());
+            move || memory::watch(reloader.clone(), stalled.clone(), memory.clone())
         }));
         let (public, operators) = (reloader.public(), reloader.operators());
         let admin = async {
@@ -444,44 +450,6 @@ fn gateway(
         Some(ThoughtStore { ttl, max_bytes }) => gateway.remembering(ThoughtLimits { ttl, max_bytes }),
         None => gateway,
     })
-}
-
-/// What may be taken, by all and by each key, and what is taken already.
-fn admission(config: &Config, before: Option<&limits::Limits>) -> limits::Limits {
-    let config::Limits {
-        concurrency,
-        body_bytes,
-        memory_percent: _,
-        queue_length,
-        queue_wait,
-        per_key,
-        keys: own,
-    } = &config.limits;
-    let settings = limits::Settings {
-        concurrency: concurrency.map(count),
-        queue_length: (*queue_length).into(),
-        queue_wait: *queue_wait,
-        body_bytes: Some(*body_bytes),
-    };
-    let limits_of = |id: &str| key_limits(own.get(id).unwrap_or(per_key));
-    let keys = match &config.auth {
-        Auth::Open => Vec::new(),
-        Auth::Keys(keys) => keys.iter().map(|key| (key.id.clone(), limits_of(&key.id))).collect(),
-    };
-    let (nobody, now) = (key_limits(per_key), Instant::now());
-    match before {
-        Some(before) => before.continued(&settings, nobody, keys, now),
-        None => limits::Limits::new(&settings, nobody, keys, now),
-    }
-}
-
-fn key_limits(limits: &config::KeyLimits) -> limits::KeyLimits {
-    let config::KeyLimits { concurrency, requests_per_minute, tokens_per_minute } = *limits;
-    limits::KeyLimits {
-        concurrency: concurrency.map(count),
-        requests_per_minute: requests_per_minute.map(NonZeroU32::get),
-        tokens_per_minute: tokens_per_minute.map(NonZeroU32::get),
-    }
 }
 
 fn count(number: NonZeroU32) -> usize {

@@ -191,6 +191,8 @@ pub enum Problem {
         "would leave the key no model: name those that it may use (* is any text), or leave `models` out to let it use all"
     )]
     NoModels,
+    #[error("less than limits.memory_percent: streams would be closed while new calls are taken")]
+    EmergencyOrder,
     #[error("auth.keys has no key with this id{}", did_you_mean(nearest.as_deref()))]
     NoSuchKey { nearest: Option<String> },
     #[error("an alias needs a target: `target: <model id or ARN>`")]

@@ -19,6 +19,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// From so many hundredths of the control group's memory on nothing new is called; `None`: never.
     pub memory_percent: Option<u8>,
+    /// From so many on streams that nobody reads are closed as well; `None`: never. Never below `memory_percent`.
+    pub memory_emergency_percent: Option<u8>,
     /// Calls that may wait for one to end.
     pub queue_length: u16,
     /// How long each may.
@@ -52,6 +54,7 @@ impl Limits {
         let concurrency = section.read("concurrency", scalar::count_or_off);
         let body_bytes = section.read("body_bytes", scalar::size);
         let memory_percent = section.read("memory_percent", scalar::percent);
+        let memory_emergency_percent = section.read("memory_emergency_percent", scalar::percent);
         let (queue_length, queue_wait) = {
             let mut queue = section.section("queue");
             (queue.read("length", scalar::places), queue.read("wait", scalar::seconds))
@@ -63,10 +66,17 @@ impl Limits {
         {
             section.fail("body_bytes", Problem::BodiesBelowOne);
         }
+        if let (Some(short), Some(emergency @ 1..)) = (memory_percent, memory_emergency_percent)
+            && emergency < short
+        {
+            section.fail("memory_emergency_percent", Problem::EmergencyOrder);
+        }
+        let from = |percent: u8| (percent > 0).then_some(percent);
         Some(Self {
             concurrency: concurrency?,
             body_bytes: body_bytes?,
-            memory_percent: memory_percent.map(|percent| (percent > 0).then_some(percent))?,
+            memory_percent: memory_percent.map(from)?,
+            memory_emergency_percent: memory_emergency_percent.map(from)?,
             queue_length: queue_length?,
             queue_wait: queue_wait?,
             per_key: per_key?,

@@ -24,10 +24,10 @@ use super::{Edge, ids};
 use crate::chat::{Note, Usage};
 use crate::gateway::{ModelId, Trail};
 use crate::limits::{Permit, Reservation};
-use crate::listener::refuse_ambiguous;
+use crate::listener::{Connection, refuse_ambiguous};
 use crate::openai::{EMBEDDING_PARAMETERS, PARAMETERS};
 use crate::telemetry::{
-    AccessLine, Disconnect, Endpoint, InFlight, Label, Metrics, Operation, Outcome, TokenType,
+    AccessLine, Disconnect, Endpoint, InFlight, Label, Metrics, Operation, Outcome, TokenType, TurnedAway,
 };
 
 /// The id under which a request is found in both sides' logs.
@@ -86,6 +86,8 @@ pub(super) struct Ledger(Arc<Mutex<Entry>>);
 
 struct Entry {
     metrics: Arc<Metrics>,
+    /// What the request came in by, if it was a listener of ours.
+    connection: Option<Connection>,
     in_flight: Option<InFlight>,
     permit: Option<(Permit, InFlight)>,
     reservation: Option<Reservation>,
@@ -129,6 +131,7 @@ impl Ledger {
         };
         Self(Arc::new(Mutex::new(Entry {
             metrics: Arc::clone(metrics),
+            connection: request.extensions().get().cloned(),
             in_flight: Some(metrics.request_begun()),
             permit: None,
             reservation: None,
@@ -215,6 +218,11 @@ impl Ledger {
         self.lock().error = Some(label);
     }
 
+    /// The gateway is dropping the answer because the client doesn't read it and its memory is needed.
+    pub(super) fn is_cut(&self) -> bool {
+        self.lock().is_cut()
+    }
+
     /// It failed after its answer had begun.
     pub(super) fn interrupted(&self, label: &'static str) {
         let mut entry = self.lock();
@@ -236,6 +244,11 @@ impl Drop for Settle {
     fn drop(&mut self) {
         let mut entry = self.ledger.lock();
         let end = End { status: self.status, whole: self.ended, after: entry.started.elapsed() };
+        // The client was there to the last, and the answer wasn't.
+        if end.status.is_some() && !end.whole && !entry.interrupted && entry.is_cut() {
+            entry.error = Some(TurnedAway::Memory.as_str());
+            entry.interrupted = true;
+        }
         drop(entry.in_flight.take());
         if entry.lingering > 0 {
             entry.ended = Some(end);
@@ -261,6 +274,10 @@ impl Drop for Lingering {
 }
 
 impl Entry {
+    fn is_cut(&self) -> bool {
+        self.connection.as_ref().is_some_and(Connection::was_cut)
+    }
+
     /// Called once, for what was settled stays settled.
     fn settle(&mut self, End { status, whole, after }: End) {
         drop(self.permit.take());

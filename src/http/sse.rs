@@ -209,7 +209,8 @@ impl Inner {
     }
 }
 
-/// A client that leaves in the middle still costs what was generated, and maybe what will be.
+/// A client that leaves in the middle still costs what was generated, and maybe what will be. What is dropped for its memory's
+/// sake is dropped for good.
 impl Drop for Inner {
     fn drop(&mut self) {
         if self.ended {
@@ -217,7 +218,9 @@ impl Drop for Inner {
         }
         let known = self.usage();
         self.ledger.replied(None, known);
-        if let Some(drain) = self.edge.limits.drain {
+        if let Some(drain) = self.edge.limits.drain
+            && !self.ledger.is_cut()
+        {
             let replies = self.choices.drain(..).map(|choice| choice.events).collect();
             departure::read_on(&self.edge, drain, self.ledger.clone(), replies, known);
         }

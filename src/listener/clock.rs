@@ -14,6 +14,8 @@ pub(super) enum Expired {
     Idle,
     Head,
     Write,
+    /// A write that was blocked when somebody needed its memory.
+    Cut,
 }
 
 /// Why a body has not come in time.
@@ -41,6 +43,11 @@ impl SharedClock {
     pub(super) fn lock(&self) -> MutexGuard<'_, Clock> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What tells it from all others that there are.
+    pub(super) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
 }
 
 /// Times are noted when a wait begins and looked at when the alarm fires; nothing is reset on each read or write.
@@ -52,7 +59,7 @@ pub(super) struct Clock {
     /// When the request's body was first waited for, and what has come of it.
     body_since: Option<Instant>,
     body_bytes: u64,
-    write_blocked_since: Option<Instant>,
+    write: Option<BlockedWrite>,
     body_left_unread: bool,
 }
 
@@ -65,6 +72,17 @@ enum Turn {
     Head { since: Instant },
     /// Ours.
     Serving,
+}
+
+/// Bytes that the socket doesn't take.
+#[derive(Debug)]
+struct BlockedWrite {
+    since: Instant,
+    /// The connection's own.
+    task: Waker,
+    /// A body has more to say, and waits.
+    held_back: bool,
+    cut: bool,
 }
 
 #[derive(Debug)]
@@ -82,7 +100,7 @@ impl Clock {
             body: BodyWait::NotWaiting,
             body_since: None,
             body_bytes: 0,
-            write_blocked_since: None,
+            write: None,
             body_left_unread: false,
         }
     }
@@ -114,14 +132,46 @@ impl Clock {
         self.turn = Turn::Silent { since: Instant::now() };
     }
 
-    /// The socket takes no more bytes.
-    pub(super) fn write_blocked(&mut self) {
-        self.write_blocked_since.get_or_insert_with(Instant::now);
+    /// The socket takes no more bytes; `task` writes to it.
+    pub(super) fn write_blocked(&mut self, task: &Waker) {
+        match &mut self.write {
+            Some(BlockedWrite { task: known, .. }) => known.clone_from(task),
+            None => {
+                let (since, task) = (Instant::now(), task.clone());
+                self.write = Some(BlockedWrite { since, task, held_back: false, cut: false });
+            }
+        }
     }
 
-    /// It took some again.
+    /// It took some again. Whoever was to be cut, and reads after all, is spared.
     pub(super) fn write_progressed(&mut self) {
-        self.write_blocked_since = None;
+        if let Some(BlockedWrite { task, held_back: true, .. }) = self.write.take() {
+            task.wake();
+        }
+    }
+
+    /// Whether a response's body has to wait until the socket takes what it was given. The connection's task is then
+    /// woken when it does.
+    pub(super) fn hold_back(&mut self) -> bool {
+        self.write.as_mut().map(|write| write.held_back = true).is_some()
+    }
+
+    /// Since when the client has taken nothing, if it is to be cut for that and hasn't been yet.
+    pub(super) fn stalled_since(&self) -> Option<Instant> {
+        self.write.as_ref().filter(|write| !write.cut).map(|write| write.since)
+    }
+
+    /// Ends the connection if its write is still blocked when it looks, which is at once.
+    pub(super) fn cut(&mut self) {
+        if let Some(write) = &mut self.write {
+            write.cut = true;
+            write.task.wake_by_ref();
+        }
+    }
+
+    /// Whether it was.
+    pub(super) fn was_cut(&self) -> bool {
+        self.write.as_ref().is_some_and(|write| write.cut)
     }
 
     /// `reader` waits for more of the request's body, or has waited too long.
@@ -177,9 +227,13 @@ impl Clock {
 
     /// All that is being waited for: until when, and what its end is called if that ends the connection.
     fn waits(&self) -> [Option<(Instant, Option<Expired>)>; 3] {
-        let write = self
-            .write_blocked_since
-            .map(|since| (since + self.settings.write_stall_timeout, Some(Expired::Write)));
+        let write = self.write.as_ref().map(|&BlockedWrite { since, cut, task: _, held_back: _ }| {
+            if cut {
+                (since, Some(Expired::Cut))
+            } else {
+                (since + self.settings.write_stall_timeout, Some(Expired::Write))
+            }
+        });
         let turn = match self.turn {
             Turn::Silent { since } => Some((since + self.settings.idle_timeout, Some(Expired::Idle))),
             Turn::Head { since } => Some((since + self.settings.header_timeout, Some(Expired::Head))),

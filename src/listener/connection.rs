@@ -23,6 +23,7 @@ use tower::ServiceExt;
 
 use super::body::{RequestBody, ResponseBody, Serving};
 use super::clock::{Expired, SharedClock};
+use super::stalled::{Connection, Place, Stalled};
 use super::{Closed, Settings, Shutdown, Tls, socket};
 
 /// hyper's read and write buffers per connection; also bounds a request's head.
@@ -40,6 +41,7 @@ pub(super) async fn serve<S, B>(
     stream: TcpStream,
     tls: Option<Tls>,
     settings: Settings,
+    stalled: Stalled,
     service: S,
     shutdown: Shutdown,
 ) -> Closed
@@ -50,7 +52,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let clock = SharedClock::new(settings, Instant::now());
-    let timed = Timed::new(stream, clock.clone());
+    let timed = Timed::new(stream, clock.clone(), stalled);
     let (closed, stream) = match tls {
         None => {
             let (closed, timed) = converse(timed, clock, service, shutdown).await;
@@ -65,7 +67,7 @@ where
             Err(closed) => return closed,
         },
     };
-    if closed == Closed::WriteStalled {
+    if matches!(closed, Closed::WriteStalled | Closed::Memory) {
         socket::reset_on_close(&stream);
     }
     closed
@@ -98,6 +100,7 @@ async fn handshake<T: AsyncRead + AsyncWrite + Unpin>(
             Err(Expired::Idle) => Err(Closed::Idle),
             Err(Expired::Head) => Err(Closed::HeadTimeout),
             Err(Expired::Write) => Err(Closed::WriteStalled),
+            Err(Expired::Cut) => Err(Closed::Memory),
         },
         // Nothing has been asked yet.
         () = shutdown.draining() => Err(Closed::Finished),
@@ -123,7 +126,8 @@ where
         TokioIo::new(stream),
         service_fn(|request: Request<Incoming>| {
             let serving = Serving::begin(&clock);
-            let request = request.map(|body| RequestBody::new(body, clock.clone()));
+            let mut request = request.map(|body| RequestBody::new(body, clock.clone()));
+            request.extensions_mut().insert(Connection(clock.clone()));
             let service = service.clone();
             let shutdown = shutdown.clone();
             async move {
@@ -179,6 +183,7 @@ where
             Closed::HeadTimeout
         }
         Err(Expired::Write) => Closed::WriteStalled,
+        Err(Expired::Cut) => Closed::Memory,
     };
     (closed, stream)
 }
@@ -235,19 +240,22 @@ pub(super) struct Timed<T> {
     clock: SharedClock,
     /// What the clock was last told, so that a write that succeeds, like almost all, needn't tell it.
     write_blocked: bool,
+    /// Taken when a write blocks for the first time: most never do.
+    place: Place,
 }
 
 impl<T> Timed<T> {
-    pub(super) fn new(stream: T, clock: SharedClock) -> Self {
-        Self { stream, clock, write_blocked: false }
+    pub(super) fn new(stream: T, clock: SharedClock, stalled: Stalled) -> Self {
+        Self { stream, clock, write_blocked: false, place: Place::new(stalled) }
     }
 }
 
 impl<T> Timed<T> {
-    fn note_write(&mut self, outcome: &Poll<io::Result<usize>>) {
+    fn note_write(&mut self, cx: &Context<'_>, outcome: &Poll<io::Result<usize>>) {
         if outcome.is_pending() {
             self.write_blocked = true;
-            self.clock.lock().write_blocked();
+            self.clock.lock().write_blocked(cx.waker());
+            self.place.take(&self.clock);
         } else if self.write_blocked {
             self.write_blocked = false;
             self.clock.lock().write_progressed();
@@ -275,7 +283,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Timed<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.note_write(&outcome);
+        this.note_write(cx, &outcome);
         outcome
     }
 
@@ -286,7 +294,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Timed<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
-        this.note_write(&outcome);
+        this.note_write(cx, &outcome);
         outcome
     }
 

@@ -19,6 +19,7 @@ mod files;
 mod refuse;
 mod shutdown;
 mod socket;
+mod stalled;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -28,6 +29,7 @@ pub use body::{BodyError, RequestBody};
 pub use files::FileLimit;
 pub use refuse::{MAX_HEADER_VALUE, Refusal, refuse_ambiguous};
 pub use shutdown::Shutdown;
+pub use stalled::{Connection, Stalled};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use workers::Workers;
 
@@ -106,6 +108,8 @@ pub enum Closed {
     Handshake,
     /// Took no bytes for [`Settings::write_stall_timeout`].
     WriteStalled,
+    /// Took no bytes when somebody needed the memory: see [`Stalled::cut_half`].
+    Memory,
     /// Cut by [`Shutdown::force`], or by a panic.
     Aborted,
 }
@@ -120,6 +124,7 @@ impl Closed {
             Self::HeadTimeout => "head_timeout",
             Self::Handshake => "handshake",
             Self::WriteStalled => "write_stalled",
+            Self::Memory => "memory",
             Self::Aborted => "aborted",
         }
     }
@@ -132,6 +137,7 @@ pub struct Listener {
     address: SocketAddr,
     settings: Settings,
     tls: Option<Tls>,
+    stalled: Stalled,
 }
 
 impl Listener {
@@ -139,7 +145,7 @@ impl Listener {
     pub async fn bind(address: SocketAddr, settings: Settings) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, settings, tls: None })
+        Ok(Self { socket, address, settings, tls: None, stalled: Stalled::default() })
     }
 
     /// With TLS on every connection.
@@ -151,6 +157,11 @@ impl Listener {
     /// Where it listens: the real port, also when port 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Those of its connections whose clients don't read.
+    pub fn stalled(&self) -> Stalled {
+        self.stalled.clone()
     }
 
     /// Accepts, and has `workers` serve, until `shutdown` has drained the last connection or forces the rest to end.
@@ -179,14 +190,16 @@ impl Listener {
                 Some(ended) = connections.join_next() => report_panic(ended),
                 (stream, slot) = accept(&self.socket, &slots, &mut exhausted) => {
                     let (settings, service, shutdown) = (self.settings, service.clone(), shutdown.clone());
-                    let tls = self.tls.clone();
+                    let (tls, stalled) = (self.tls.clone(), self.stalled.clone());
                     let open = Open::new(Arc::clone(&observer));
                     let (worker, seat) = workers.least_busy();
                     connections.spawn_on(
                         async move {
                             // Here, so that the worker's own reactor watches the socket.
                             match TcpStream::from_std(stream) {
-                                Ok(stream) => open.close(connection::serve(stream, tls, settings, service, shutdown).await),
+                                Ok(stream) => open.close(
+                                    connection::serve(stream, tls, settings, stalled, service, shutdown).await,
+                                ),
                                 Err(error) => tracing::warn!(%error, "cannot watch a connection"),
                             }
                             drop((slot, seat));

@@ -48,9 +48,22 @@ where
     F: Fn(Request<RequestBody>) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Result<Response<TestBody>, Infallible>> + Send + 'static,
 {
+    converse_among(&Stalled::default(), handler, shutdown)
+}
+
+/// The same, of a listener with other connections.
+fn converse_among<F, R>(
+    stalled: &Stalled,
+    handler: F,
+    shutdown: &Shutdown,
+) -> (DuplexStream, JoinHandle<Closed>)
+where
+    F: Fn(Request<RequestBody>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<Response<TestBody>, Infallible>> + Send + 'static,
+{
     let (client, server) = duplex(16 * 1024);
     let clock = clock::SharedClock::new(Settings::default(), Instant::now());
-    let server = connection::Timed::new(server, clock.clone());
+    let server = connection::Timed::new(server, clock.clone(), stalled.clone());
     let serving = connection::converse(server, clock, service_fn(handler), shutdown.clone());
     (client, tokio::spawn(async move { serving.await.0 }))
 }
@@ -182,7 +195,6 @@ async fn no_body_may_take_longer_than_a_minute() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_stops_reading_is_cut_at_the_write_stall_timeout() {
     let began = Instant::now();
-    let endless = |_| async { Ok(streamed(stream::repeat(Bytes::from_static(&[b'x'; 1024])))) };
     let (mut client, closed) = converse(endless, &Shutdown::new());
     client.write_all(GET).await.unwrap();
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -190,6 +202,109 @@ async fn a_client_that_stops_reading_is_cut_at_the_write_stall_timeout() {
     client.read_exact(&mut some).await.unwrap();
     assert_eq!(closed.await.unwrap(), Closed::WriteStalled);
     assert_eq!(began.elapsed().as_secs(), 50);
+}
+
+async fn endless(_: Request<RequestBody>) -> Result<Response<TestBody>, Infallible> {
+    Ok(streamed(stream::repeat(Bytes::from_static(&[b'x'; 1024]))))
+}
+
+/// Connections whose clients stop reading one after the other, a second apart, the last one now.
+async fn stalled_clients(among: &Stalled, count: usize) -> Vec<(DuplexStream, JoinHandle<Closed>)> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (mut client, closed) = converse_among(among, endless, &Shutdown::new());
+        client.write_all(GET).await.unwrap();
+        clients.push((client, closed));
+    }
+    // Until all the tasks wait for nothing but clients.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    clients
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_memory_is_needed_those_that_stall_longest_go_first() {
+    let stalled = Stalled::default();
+    let mut clients = stalled_clients(&stalled, 5).await;
+    let (_quiet, quiet) = converse_among(&stalled, |_| pending(), &Shutdown::new());
+    let began = Instant::now();
+    // The last has stalled for less than a second. Of the four others two go, then one, then the other.
+    for cut in [2, 1, 1] {
+        assert_eq!(stalled.cut_half(Duration::from_secs(1)), cut);
+        for (client, closed) in clients.drain(..cut) {
+            assert_eq!(closed.await.unwrap(), Closed::Memory);
+            drop(client);
+        }
+    }
+    assert_eq!(stalled.cut_half(Duration::from_secs(1)), 0);
+    assert_eq!(began.elapsed(), Duration::ZERO, "nobody waited for its own alarm");
+    let (_client, last) = clients.pop().unwrap();
+    assert!(!last.is_finished() && !quiet.is_finished());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stalled.cut_half(Duration::from_secs(1)), 1);
+    assert_eq!(last.await.unwrap(), Closed::Memory);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_is_not_stalled() {
+    let stalled = Stalled::default();
+    let (mut client, closed) = stalled_clients(&stalled, 1).await.pop().unwrap();
+    let mut some = vec![0; 16 * 1024];
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        client.read_exact(&mut some).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        assert_eq!(stalled.cut_half(Duration::from_secs(1)), 0);
+    }
+    // To be cut, and read from before its task has come to it.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stalled.cut_half(Duration::from_secs(1)), 1);
+    client.read_exact(&mut some).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!closed.is_finished());
+    // It is one of those that may be cut again.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stalled.cut_half(Duration::from_secs(1)), 1);
+    assert_eq!(closed.await.unwrap(), Closed::Memory);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_left_is_not_among_the_stalled() {
+    let stalled = Stalled::default();
+    let (client, closed) = stalled_clients(&stalled, 1).await.pop().unwrap();
+    assert_eq!(stalled.len(), 1);
+    drop(client);
+    closed.await.unwrap();
+    assert_eq!(stalled.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_is_taken_of_a_stream_than_its_client_reads() {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let handler = move |_| {
+        let taken = Arc::clone(&counted);
+        // One piece at a time, as they come of an upstream.
+        let pieces = stream::unfold(taken, |taken| async move {
+            tokio::task::yield_now().await;
+            taken.fetch_add(1, Ordering::SeqCst);
+            Some((Bytes::from_static(&[b'a'; 1024]), taken))
+        });
+        async { Ok(streamed(pieces)) }
+    };
+    let (mut client, closed) = converse(handler, &Shutdown::new());
+    client.write_all(GET).await.unwrap();
+    let (mut read, mut piece) = (0, vec![0; 1024]);
+    for _ in 0..50 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // 16 of them are on their way, and one or two wait for these.
+        let ahead = taken.load(Ordering::SeqCst) - read / 1024;
+        assert!((16..=18).contains(&ahead), "{ahead}");
+        client.read_exact(&mut piece).await.unwrap();
+        read += piece.len();
+    }
+    drop(client);
+    assert_eq!(closed.await.unwrap(), Closed::Broken);
 }
 
 #[tokio::test(start_paused = true)]
@@ -424,7 +539,6 @@ async fn force_ends_what_will_not_end() {
 #[tokio::test]
 async fn a_stalled_reader_is_reset_on_a_real_socket() {
     let settings = Settings { write_stall_timeout: Duration::from_millis(50), ..Settings::default() };
-    let endless = |_| async { Ok(streamed(stream::repeat(Bytes::from_static(&[b'x'; 1024])))) };
     let server = Server::start(settings, endless).await;
     let mut client = server.connect().await;
     client.write_all(GET).await.unwrap();

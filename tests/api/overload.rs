@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use outcrop::simulator::{Reply, Step};
 use serde_json::json;
@@ -9,7 +10,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 
 use crate::support::{
-    Answer, CLAUDE, Ending, Live, NOVA, Request, Setup, TestGateway, chat, claude_stream, streamed, with,
+    Answer, CLAUDE, Ending, Live, NOVA, Request, Setup, TestGateway, chat, claude_stream, converse_stream,
+    streamed, with,
 };
 
 /// Room for one call.
@@ -79,7 +81,8 @@ fn of(key: usize, request: Request) -> Request {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_is_short_of_memory_calls_nothing_new() {
     let gateway = TestGateway::start().await;
-    assert!(gateway.health.memory(true));
+    gateway.memory.store(85, Ordering::SeqCst);
+    while gateway.get("/readyz").await.status == 200 {}
     let refused = gateway.chat(&chat(CLAUDE, "hi")).await;
     assert_eq!(refused.verdict(), (503, "server_error".into(), Some("overloaded".into())));
     assert!(refused.header("retry-after").is_some());
@@ -90,8 +93,50 @@ async fn a_process_that_is_short_of_memory_calls_nothing_new() {
     assert_eq!(gateway.get("/livez").await.status, 200);
     assert!(gateway.get("/metrics").await.text().contains("outcrop_turned_away_total{reason=\"memory\"} 1"));
     assert!(gateway.calls().is_empty());
-    assert!(gateway.health.memory(false));
+    gateway.memory.store(84, Ordering::SeqCst);
+    while gateway.get("/readyz").await.status == 503 {}
     gateway.chat(&chat(CLAUDE, "hi")).await.completion();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_memory_is_all_but_used_up_streams_that_nobody_reads_are_closed_and_no_others() {
+    // Were they read on without their clients, to the end, nothing would be gained.
+    let setup = Setup::new().set("stream.on_disconnect", "drain").set("stream.drain_events", "1000000");
+    let gateway = setup.start().await;
+    let (mut read, released) = under_way(&gateway, stream()).await;
+    let frames = converse_stream();
+    // Sixteen megabytes and more, in deltas.
+    let endless: Vec<_> =
+        frames[..2].iter().chain(std::iter::repeat_n(&frames[2], 80_000)).cloned().collect();
+    let mut unread = Vec::new();
+    for _ in 0..3 {
+        gateway.script([Reply::stream(endless.clone())]);
+        unread.push(gateway.open_stream(&chat(NOVA, "hi")).await);
+    }
+    gateway.memory.store(94, Ordering::SeqCst);
+    while gateway.get("/readyz").await.status == 200 {}
+    assert!(sample(&gateway, "outcrop_streams_in_flight").await > 3.0);
+    gateway.memory.store(95, Ordering::SeqCst);
+    until(&gateway, r#"outcrop_connections_closed_total{reason="memory"}"#, 3.0).await;
+    until(&gateway, "outcrop_streams_in_flight", 1.0).await;
+    gateway.seen(|observed| observed.cancelled_streams == 3).await;
+    until(&gateway, "outcrop_drains_in_flight", 0.0).await;
+    for live in unread {
+        assert_eq!(live.rest().await.ending, Ending::Cut);
+    }
+    // We left, and not they.
+    let metrics = gateway.get("/metrics").await;
+    for line in [
+        r#"outcrop_http_requests_total{endpoint="chat_completions",method="POST",outcome="interrupted",status="200"} 3"#,
+        r#"outcrop_errors_total{kind="memory"} 3"#,
+    ] {
+        assert!(metrics.text().lines().any(|known| known == line), "no {line} in\n{}", metrics.text());
+    }
+    assert!(!metrics.text().contains("outcrop_client_disconnects_total{"), "{}", metrics.text());
+    // Who only waits for the model isn't to blame.
+    released.notify_one();
+    assert!(read.piece().await.is_some());
+    assert_eq!(read.rest().await.ending, Ending::Whole);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ fn the_defaults_are_as_documented() {
         concurrency: NonZeroU32::new(2000),
         body_bytes: 256 << 20,
         memory_percent: Some(85),
+        memory_emergency_percent: Some(95),
         queue_length: 100,
         queue_wait: Duration::from_millis(500),
         per_key: KeyLimits::default(),

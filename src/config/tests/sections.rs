@@ -316,12 +316,21 @@ fn limits_of_a_key_are_those_of_every_key_unless_it_has_its_own() {
         ],
     );
     assert_errors(
-        "limits:\n  body_bytes: 1MiB\n  queue: {length: 10001}\n",
+        "limits:\n  body_bytes: 1MiB\n  queue: {length: 10001}\n  memory_emergency_percent: 84\n",
         &[
             "2:15: limits.body_bytes: less than server.body_limit",
             "3:19: limits.queue.length: \"10001\" isn't a whole number from 0 to 10000",
+            "4:29: limits.memory_emergency_percent: less than limits.memory_percent",
         ],
     );
+    for (yaml, short, emergency) in [
+        ("{memory_percent: 0}", None, Some(95)),
+        ("{memory_emergency_percent: 0}", Some(85), None),
+        ("{memory_percent: 90, memory_emergency_percent: 90}", Some(90), Some(90)),
+    ] {
+        let limits = from_yaml(&format!("limits: {yaml}\n")).unwrap().limits;
+        assert_eq!((limits.memory_percent, limits.memory_emergency_percent), (short, emergency), "{yaml}");
+    }
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use outcrop::app::{App, Applied, Reloader, StartError};
 use outcrop::config::{self, Config, Overrides, Sources};
 use outcrop::gateway::Directory;
-use outcrop::http::Health;
 use outcrop::listener::Shutdown;
 use outcrop::simulator::{Credentials, Observed, Options, Recorded, Reply, Simulator};
 use serde_json::{Value, json};
@@ -135,7 +135,8 @@ pub(crate) struct TestGateway {
     /// Tells when serving has come to its end.
     pub(crate) ended: oneshot::Receiver<()>,
     pub(crate) reloader: Reloader,
-    pub(crate) health: Arc<Health>,
+    /// Of a hundred parts of the memory that there is, so many are in use.
+    pub(crate) memory: Arc<AtomicU64>,
     source: Source,
     directory: Arc<Directory>,
     serving: JoinHandle<()>,
@@ -148,14 +149,19 @@ impl TestGateway {
 
     fn serve(app: App, simulator: Simulator, source: Source) -> Self {
         let (address, admin, shutdown) = (app.address(), app.admin_address(), app.shutdown());
-        let (directory, reloader, health) = (app.directory(), app.reloader(), app.health());
+        let (directory, reloader) = (app.directory(), app.reloader());
+        let memory = Arc::new(AtomicU64::new(0));
+        let app = app.measured_by({
+            let memory = Arc::clone(&memory);
+            Arc::new(move || Some(memory.load(Ordering::SeqCst)))
+        });
         let (end, ended) = oneshot::channel();
         let serving = tokio::spawn(async move {
             app.serve().await;
             // Most tests don't wait for it.
             let _unheard = end.send(());
         });
-        Self { address, admin, simulator, shutdown, ended, reloader, health, source, directory, serving }
+        Self { address, admin, simulator, shutdown, ended, reloader, memory, source, directory, serving }
     }
 
     /// Puts the configuration that it started with in force, with other values of these keys.
