@@ -3,6 +3,7 @@
 
 mod client;
 mod front;
+mod host;
 mod load;
 mod program;
 mod scenarios;

@@ -11,12 +11,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::Found;
+use crate::Context;
 use crate::client::{CLAUDE, Connection, MICRO, NOVA, Request, free_address};
 use crate::front::Front;
+use crate::host::Namespace;
 use crate::load;
-use crate::program::{found, root, run};
+use crate::program::root;
 use crate::table::Row;
-use crate::{Context, Failure};
 
 pub async fn outage(context: &Context) -> Found {
     let simulator = context.bench.simulator().await?;
@@ -132,56 +133,14 @@ pub async fn flapping(context: &Context) -> Found {
     )])
 }
 
-const NAMESPACE: &str = "outcrop-torture";
-const THERE: &str = "10.231.77.2";
-
-/// A host of our own, at the other end of a cable. Taken down when dropped.
-struct Namespace;
-
-impl Namespace {
-    async fn make() -> Result<Self, Failure> {
-        let ip = |rest: &'static str| async move {
-            run(&[&["ip"], &rest.split(' ').collect::<Vec<_>>()[..]].concat()).await
-        };
-        ip("netns add outcrop-torture").await?;
-        let made = Self;
-        ip("link add oc-here type veth peer name oc-there").await?;
-        ip("link set oc-there netns outcrop-torture").await?;
-        ip("addr add 10.231.77.1/24 dev oc-here").await?;
-        ip("link set oc-here up").await?;
-        ip("-n outcrop-torture addr add 10.231.77.2/24 dev oc-there").await?;
-        ip("-n outcrop-torture link set oc-there up").await?;
-        ip("-n outcrop-torture link set lo up").await?;
-        made.nft("add table ip torture").await?;
-        made.nft("add chain ip torture in { type filter hook input priority 0 ; }").await?;
-        Ok(made)
-    }
-
-    async fn nft(&self, rule: &str) -> Result<String, Failure> {
-        run(&["ip", "netns", "exec", NAMESPACE, "nft", rule]).await
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        // The cable goes with it.
-        let _gone = std::process::Command::new("ip").args(["netns", "del", NAMESPACE]).status();
-    }
-}
-
 pub async fn half_open(context: &Context) -> Found {
     let (id, name) = ("G1", "packets to the upstream are dropped in mid-stream");
-    if !found("ip") || !found("nft") {
-        return Ok(vec![Row::skipped(id, name, "ip or nft is not installed")]);
-    }
     let namespace = match Namespace::make().await {
         Ok(namespace) => namespace,
-        Err(error) => {
-            return Ok(vec![Row::skipped(id, name, format!("no right to make a namespace: {error}"))]);
-        }
+        Err(why) => return Ok(vec![Row::skipped(id, name, why)]),
     };
-    let there: SocketAddr = format!("{THERE}:8081").parse()?;
-    let simulator = context.bench.simulator_at(there, &["ip", "netns", "exec", NAMESPACE]).await?;
+    let there = SocketAddr::new(namespace.there, 8081);
+    let simulator = context.bench.simulator_at(there, &namespace.exec()).await?;
     let idle: u64 = context.size(3, 20);
     let limit = idle.to_string();
     let gateway = context.bench.gateway(simulator.address, &[("timeout.idle", &limit)]).await?;
@@ -190,7 +149,6 @@ pub async fn half_open(context: &Context) -> Found {
     live.piece().await;
     namespace.nft("add rule ip torture in tcp dport 8081 drop").await?;
     // What was under way still comes: the other direction isn't touched, but what isn't acknowledged isn't repeated for ever.
-    namespace.nft("add chain ip torture out { type filter hook output priority 0 ; }").await?;
     namespace.nft("add rule ip torture out tcp sport 8081 drop").await?;
     let begun = Instant::now();
     let rest = live.rest().await;
