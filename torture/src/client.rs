@@ -95,6 +95,11 @@ impl Connection {
         Ok(Self { socket: BufReader::new(socket) })
     }
 
+    /// Over a socket that somebody else has opened.
+    pub fn over(socket: TcpStream) -> Self {
+        Self { socket: BufReader::new(socket) }
+    }
+
     /// One that has next to no room for what it doesn't read.
     pub async fn narrow(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;

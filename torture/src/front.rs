@@ -29,15 +29,18 @@ pub struct Orders {
 /// What it has seen.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seen {
-    /// Calls of models.
+    /// Calls of models, and when the last one came.
     pub calls: u64,
+    pub called_at: Option<Instant>,
     /// Of them, those that failed by order.
     pub failed: u64,
     pub refused_credentials: u64,
     /// Calls that the gateway has left before their answer's end, and when the last one was.
     pub left: u64,
     pub left_at: Option<Instant>,
+    /// Connections, and the most there were at once.
     pub open: u64,
+    pub most: u64,
 }
 
 pub struct Front {
@@ -49,7 +52,11 @@ pub struct Front {
 
 impl Front {
     pub async fn start(simulator: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), simulator).await
+    }
+
+    pub async fn start_at(address: SocketAddr, simulator: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let (orders, seen) = (Arc::<Mutex<Orders>>::default(), watch::Sender::default());
         let shared = Shared { simulator, orders: Arc::clone(&orders), seen: seen.clone() };
@@ -90,7 +97,10 @@ async fn serve(listener: TcpListener, shared: Shared) {
         if let Ok((stream, _)) = listener.accept().await {
             let shared = shared.clone();
             connections.spawn(async move {
-                shared.seen.send_modify(|seen| seen.open += 1);
+                shared.seen.send_modify(|seen| {
+                    seen.open += 1;
+                    seen.most = seen.most.max(seen.open);
+                });
                 // How it ends has been seen by then.
                 let _ended = answer_all(stream, &shared).await;
                 shared.seen.send_modify(|seen| seen.open -= 1);
@@ -161,6 +171,7 @@ fn judge(head: &str, shared: &Shared) -> Option<String> {
     let fails = orders.down || orders.failing.iter().any(|model| plain.contains(model));
     shared.seen.send_modify(|seen| {
         seen.calls += 1;
+        seen.called_at = Some(Instant::now());
         seen.failed += u64::from(fails);
         seen.refused_credentials += u64::from(expired);
     });

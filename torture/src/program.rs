@@ -102,10 +102,24 @@ impl Bench {
 
     /// The same behind a command that puts it somewhere else.
     pub async fn simulator_at(&self, address: SocketAddr, behind: &[&str]) -> Result<Program, Failure> {
+        self.simulate(address, &["--unsigned"], behind).await
+    }
+
+    /// One that takes calls with right signatures only, as AWS does.
+    pub async fn strict_simulator(&self) -> Result<Program, Failure> {
+        self.simulate(client::free_address()?, &[], &[]).await
+    }
+
+    async fn simulate(
+        &self,
+        address: SocketAddr,
+        flags: &[&str],
+        behind: &[&str],
+    ) -> Result<Program, Failure> {
         let mut words: Vec<String> = behind.iter().map(|word| (*word).to_owned()).collect();
-        words.push(self.binary.display().to_string());
-        words.extend(["simulate", "--unsigned", "--listen"].map(str::to_owned));
-        words.push(address.to_string());
+        words.extend([self.binary.display().to_string(), "simulate".to_owned()]);
+        words.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        words.extend(["--listen".to_owned(), address.to_string()]);
         let program = self.start("simulator", &words, &[], address)?;
         let begun = Instant::now();
         while tokio::net::TcpStream::connect(address).await.is_err() {
@@ -163,7 +177,8 @@ impl Bench {
         }
     }
 
-    fn start(
+    /// A program of these words. Whoever starts one that listens waits for it.
+    pub fn start(
         &self,
         name: &str,
         words: &[String],
