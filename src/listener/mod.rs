@@ -248,7 +248,9 @@ async fn accept(
                 tracing::debug!(%error, "connection went away before being accepted");
             }
             Err(error) => {
-                if !std::mem::replace(exhausted, true) {
+                if std::mem::replace(exhausted, true) {
+                    tracing::debug!(%error, "still cannot accept connections");
+                } else {
                     tracing::warn!(%error, "cannot accept connections; trying again until it works");
                 }
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;

@@ -2,14 +2,18 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::join_all;
-use outcrop::simulator::{Credentials, Options, Simulator};
+use outcrop::simulator::{Credentials, Options, Reply, Simulator, Step};
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use crate::support::{
-    CLAUDE, Control, Ending, Live, NOVA, Request, Server, SseEvent, chat, outcrop, parse, streamed,
+    CLAUDE, Control, Ending, Live, NOVA, Request, Sent, Server, SseEvent, chat, claude_stream, outcrop,
+    parse, streamed,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,6 +182,52 @@ async fn clients_beyond_the_limit_of_open_files_wait_and_operators_do_not() {
     assert_eq!(code, Some(0));
     assert!(said.contains("fewer connections than configured"), "{said}");
     assert!(!said.contains("cannot accept"), "{said}");
+}
+
+/// `accept` itself fails: no number of connections saves a process whose files have gone elsewhere.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_file_to_accept_into_it_lives_rests_between_tries_and_serves_again() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let keys = Credentials::default();
+    let settings = [
+        format!("aws.endpoint_url={}", simulator.url()),
+        format!("aws.access_key_id={}", keys.access_key),
+        format!("aws.secret_access_key={}", keys.secret_key),
+        "log.level=info,outcrop::listener=debug".to_owned(),
+    ];
+    let mut arguments = vec!["serve", "--listen", "127.0.0.1:0"];
+    arguments.extend(settings.iter().flat_map(|set| ["--set", set.as_str()]));
+    let server = Server::start(&arguments);
+    let released = Arc::new(Notify::new());
+    let mut steps = claude_stream();
+    steps.insert(3, Step::Hold(Arc::clone(&released)));
+    simulator.script([Reply::stream(steps)]);
+    let mut live = Request::chat(&streamed(&chat(CLAUDE, "hi"))).open(server.address).await;
+    live.piece().await.unwrap();
+
+    for episode in 1..=2 {
+        let (began, before) = (Instant::now(), server.says("still cannot accept", 0).await);
+        server.limit_files(Some(1));
+        // The kernel takes it in, and nobody out of its queue.
+        let waiting = Sent::send(&Request::chat(&chat(CLAUDE, "hi")), server.address).await;
+        let tries = server.says("still cannot accept", before + 3).await - before;
+        // A bound that no slowness breaks: a quarter of a second lies between two tries.
+        let most = began.elapsed().as_millis() / 250 + 1;
+        assert!(tries as u128 <= most, "{tries} tries in the time for {most}");
+        if episode == 2 {
+            released.notify_one();
+            while live.piece().await.is_some() {}
+        }
+        server.limit_files(None);
+        waiting.head().await.rest().await.completion();
+        Request::chat(&chat(CLAUDE, "hi")).send(server.address).await.completion();
+    }
+    assert_eq!(live.rest().await.ending, Ending::Whole, "who was in wasn't hurt");
+    server.signal("TERM");
+    let (code, said) = server.ended();
+    assert_eq!(code, Some(0));
+    assert_eq!(said.matches("; trying again until it works").count(), 2, "one line for each time: {said}");
 }
 
 #[cfg(target_os = "linux")]
