@@ -337,3 +337,50 @@ async fn a_hangup_reads_the_file_again_where_nobody_watches_it() {
     while !Request::get("/metrics").send(reloading.server.address).await.text().contains(unchanged) {}
     reloading.until("two", 2).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_whose_credentials_are_asked_for_at_the_start_and_when_that_changes() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("outcrop.yaml");
+    let write = |model: &str, role: &str| {
+        let text = format!(
+            "default_model: {model}\nmodels: {{live: {{interval: 0}}}}\naccounts:\n  \
+             own: {{access_key_id: AKIDOWN, secret_access_key: canary-secret}}\n  \
+             far: {{role_arn: 'arn:aws:iam::210987654321:role/{role}', external_id: canary-external, source: own}}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    write("one", "first");
+    let config = path.display().to_string();
+    let server = Server::start(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        &config,
+        "--set",
+        "server.watch=0.02",
+        // Nobody to be asked.
+        "--set",
+        "aws={access_key_id: AKIDBASE, secret_access_key: canary-base, sts_endpoint_url: 'http://127.0.0.1:1'}",
+    ]);
+    server.says("account configured", 3).await;
+    server.says("credentials resolved", 2).await;
+    write("two", "first");
+    server.says("the configuration is in force", 1).await;
+    assert_eq!(server.says("account configured", 3).await, 3, "that is as it was");
+    write("two", "second");
+    server.says("account configured", 6).await;
+    server.signal("TERM");
+    let (_, said) = server.ended();
+    for (role, times) in [("first", 1), ("second", 1)] {
+        let line = said.lines().filter(|line| {
+            let words =
+                ["account configured", "\"far\"", &format!("arn:aws:iam::210987654321:role/{role}"), "own"];
+            words.iter().all(|word| line.contains(word))
+        });
+        assert_eq!(line.count(), times, "{role}: {said}");
+    }
+    assert!(said.contains(r#""account":"base","source":"keys""#), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+}
