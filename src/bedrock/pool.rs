@@ -57,7 +57,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 const UNREAD: usize = 128 * 1024;
 
 /// And what is read ahead of it into this process, where 400 KiB are usual. Heads are shorter by far.
-const READ: usize = 32 * 1024;
+const READ: usize = 16 * 1024;
 
 /// Connections at rest, and the means to open new ones.
 #[derive(Debug)]

@@ -97,16 +97,16 @@ impl Drop for Serving {
     }
 }
 
-/// A response's body that carries the turn.
+/// A response's body that carries the turn, and says no more than the client reads: hyper would take 64 KiB ahead of it.
 #[derive(Debug)]
 pub(super) struct ResponseBody<B> {
     body: B,
-    _serving: Serving,
+    serving: Serving,
 }
 
 impl<B> ResponseBody<B> {
     pub(super) fn new(body: B, serving: Serving) -> Self {
-        Self { body, _serving: serving }
+        Self { body, serving }
     }
 }
 
@@ -118,7 +118,11 @@ impl<B: Body + Unpin> Body for ResponseBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        if this.serving.0.lock().hold_back() {
+            return Poll::Pending;
+        }
+        Pin::new(&mut this.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -80,6 +80,8 @@ struct BlockedWrite {
     since: Instant,
     /// The connection's own.
     task: Waker,
+    /// A body has more to say, and waits.
+    held_back: bool,
     cut: bool,
 }
 
@@ -134,13 +136,24 @@ impl Clock {
     pub(super) fn write_blocked(&mut self, task: &Waker) {
         match &mut self.write {
             Some(BlockedWrite { task: known, .. }) => known.clone_from(task),
-            None => self.write = Some(BlockedWrite { since: Instant::now(), task: task.clone(), cut: false }),
+            None => {
+                let (since, task) = (Instant::now(), task.clone());
+                self.write = Some(BlockedWrite { since, task, held_back: false, cut: false });
+            }
         }
     }
 
     /// It took some again. Whoever was to be cut, and reads after all, is spared.
     pub(super) fn write_progressed(&mut self) {
-        self.write = None;
+        if let Some(BlockedWrite { task, held_back: true, .. }) = self.write.take() {
+            task.wake();
+        }
+    }
+
+    /// Whether a response's body has to wait until the socket takes what it was given. The connection's task is then
+    /// woken when it does.
+    pub(super) fn hold_back(&mut self) -> bool {
+        self.write.as_mut().map(|write| write.held_back = true).is_some()
     }
 
     /// Since when the client has taken nothing, if it is to be cut for that and hasn't been yet.
@@ -214,7 +227,7 @@ impl Clock {
 
     /// All that is being waited for: until when, and what its end is called if that ends the connection.
     fn waits(&self) -> [Option<(Instant, Option<Expired>)>; 3] {
-        let write = self.write.as_ref().map(|&BlockedWrite { since, task: _, cut }| {
+        let write = self.write.as_ref().map(|&BlockedWrite { since, cut, task: _, held_back: _ }| {
             if cut {
                 (since, Some(Expired::Cut))
             } else {
