@@ -3,6 +3,7 @@
 
 mod admission;
 mod aws;
+mod keys;
 mod memory;
 mod models;
 mod reload;
@@ -18,9 +19,8 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use crate::auth::{KeyId, Keys};
 use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError, Transport};
-use crate::config::{self, Auth, Cache, Config, OnDisconnect, ThoughtStore};
+use crate::config::{self, Cache, Config, OnDisconnect, ThoughtStore};
 use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{Asking, Directory, Gateway, Listing, Routes, Rules, ThoughtLimits};
 use crate::http::{self, Edge, Health, Limits, Process};
@@ -350,7 +350,7 @@ fn edge(config: &Config, gateway: Gateway, process: Process, before: Option<&Edg
     Edge {
         generation: before.map_or(1, |before| before.generation + 1),
         gateway,
-        keys: keys(config),
+        keys: keys::keys(config),
         admission: admission(config, before.map(|before| &before.admission)),
         limits: Limits {
             body: config.server.body_limit,
@@ -458,15 +458,6 @@ fn gateway(
         Some(ThoughtStore { ttl, max_bytes }) => gateway.remembering(ThoughtLimits { ttl, max_bytes }),
         None => gateway,
     })
-}
-
-fn keys(config: &Config) -> Option<Keys> {
-    match &config.auth {
-        Auth::Open => None,
-        Auth::Keys(keys) => {
-            Some(Keys::new(keys.iter().map(|key| (KeyId::new(key.id.as_str()), key.sha256)).collect()))
-        }
-    }
 }
 
 fn count(number: NonZeroU32) -> usize {

@@ -8,6 +8,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use super::key::digest;
+use super::models::Models;
 
 /// `x-api-key` is Anthropic's habit, `api-key` is Azure's.
 const BARE_HEADERS: [HeaderName; 2] =
@@ -35,16 +36,33 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// Who is asking. Only [`Keys::check`] makes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A key that is known, without the key itself.
+#[derive(Debug)]
+pub struct KnownKey {
+    /// Its name.
+    pub id: KeyId,
+    /// Its SHA-256.
+    pub digest: [u8; 32],
+    /// The models that it may use.
+    pub models: Models,
+}
+
+/// Who is asking. Only [`Keys::check`] gives one out.
+#[derive(Clone, Debug)]
 pub struct Principal {
     key: KeyId,
+    models: Models,
 }
 
 impl Principal {
     /// The key that was shown.
     pub fn key_id(&self) -> &KeyId {
         &self.key
+    }
+
+    /// The models that it may use.
+    pub fn models(&self) -> &Models {
+        &self.models
     }
 }
 
@@ -80,33 +98,34 @@ impl Refusal {
 /// The known keys, as digests.
 pub struct Keys {
     digests: Vec<Words>,
-    ids: Vec<KeyId>,
+    principals: Vec<Principal>,
 }
 
 /// A digest in the pieces it is compared in.
 type Words = [u64; 4];
 
 impl Keys {
-    /// `keys` are names with the SHA-256 of the key. Where one digest has two names, the last one counts.
-    pub fn new(keys: Vec<(KeyId, [u8; 32])>) -> Self {
-        let (ids, digests) = keys.into_iter().map(|(id, digest)| (id, words(&digest))).unzip();
-        Self { digests, ids }
+    /// Where one digest has two names, the last one counts.
+    pub fn new(keys: Vec<KnownKey>) -> Self {
+        let known = |KnownKey { id, digest, models }| (words(&digest), Principal { key: id, models });
+        let (digests, principals) = keys.into_iter().map(known).unzip();
+        Self { digests, principals }
     }
 
     /// Whether there are none, so that every check fails.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.principals.is_empty()
     }
 
     /// Whose key these headers carry: `Authorization: Bearer`, `x-api-key` or `api-key`, or the same in several.
     pub fn check(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
         let sent = digest(sent_key(headers)?);
-        self.find(&sent).map(|key| Principal { key: key.clone() }).ok_or(Refusal::Unknown)
+        self.find(&sent).cloned().ok_or(Refusal::Unknown)
     }
 
     /// Compares with every key, always all of it: how long it takes says nothing about which came close. A few
     /// nanoseconds a key.
-    fn find(&self, sent: &[u8; 32]) -> Option<&KeyId> {
+    fn find(&self, sent: &[u8; 32]) -> Option<&Principal> {
         let sent = words(sent);
         // One past the last stands for none.
         let mut found = self.digests.len() as u64;
@@ -114,13 +133,14 @@ impl Keys {
             let difference = known.iter().zip(&sent).fold(0, |all, (a, b)| all | (a ^ b));
             found.conditional_assign(&index, difference.ct_eq(&0));
         }
-        usize::try_from(found).map_or(None, |found| self.ids.get(found))
+        usize::try_from(found).map_or(None, |found| self.principals.get(found))
     }
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("ids", &self.ids).finish_non_exhaustive()
+        let ids: Vec<_> = self.principals.iter().map(Principal::key_id).collect();
+        f.debug_struct("Keys").field("ids", &ids).finish_non_exhaustive()
     }
 }
 
@@ -170,7 +190,11 @@ mod tests {
     use super::*;
 
     fn keys() -> Keys {
-        let key = |name: &str, key| (KeyId::new(name), digest(key));
+        let key = |name: &str, key| KnownKey {
+            id: KeyId::new(name),
+            digest: digest(key),
+            models: Models::only(move |model| model == key),
+        };
         Keys::new(vec![key("first", "oc-1"), key("second", "oc-2"), key("third", "oc-3")])
     }
 
@@ -224,7 +248,7 @@ mod tests {
         for bit in 0..256 {
             let mut almost = digest("oc-2");
             almost[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(keys.find(&almost), None, "bit {bit}");
+            assert!(keys.find(&almost).is_none(), "bit {bit}");
         }
     }
 
@@ -232,8 +256,17 @@ mod tests {
     fn without_keys_nobody_gets_in() {
         let none = Keys::new(Vec::new());
         assert!(none.is_empty());
-        assert_eq!(none.find(&digest("oc-1")), None);
-        assert_eq!(none.find(&[0; 32]), None);
+        assert!(none.find(&digest("oc-1")).is_none());
+        assert!(none.find(&[0; 32]).is_none());
+    }
+
+    #[test]
+    fn each_key_has_its_own_models() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-api-key", HeaderValue::from_static("oc-2"));
+        let principal = keys().check(&headers).unwrap();
+        assert!(principal.models().allow("oc-2"));
+        assert!(!principal.models().allow("oc-1"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use sha2::{Digest as _, Sha256};
 
 use super::error::Problem;
+use super::models::Glob;
 use super::scalar;
 use super::section::Section;
 use super::tree::{Entry, Node, Value};
@@ -27,12 +28,14 @@ pub struct Key {
     pub id: String,
     /// The SHA-256 of the key's bytes. Unique.
     pub sha256: [u8; 32],
+    /// The names that it may give in `model`; `None`: any. Never empty.
+    pub models: Option<Vec<Glob>>,
 }
 
 impl fmt::Debug for Key {
     // A digest of a guessable key gives it away to whoever guesses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Key").field("id", &self.id).field("models", &self.models).finish_non_exhaustive()
     }
 }
 
@@ -106,7 +109,7 @@ fn read_key(section: &mut Section<'_>) -> Option<Key> {
     if !section.is_map() {
         return None;
     }
-    section.only(&["id", "sha256"], &HINTS);
+    section.only(&["id", "sha256", "models"], &HINTS);
     let id = section.read("id", |node| {
         let text = scalar::text(node)?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -120,7 +123,20 @@ fn read_key(section: &mut Section<'_>) -> Option<Key> {
         // Not quoted in the error: somebody may have put the key itself here.
         digest(&scalar::text(node)?).ok_or(Problem::NotDigest)
     });
-    Some(Key { id: id?, sha256: sha256? })
+    let models = read_models(section);
+    Some(Key { id: id?, sha256: sha256?, models: models? })
+}
+
+/// Null is a mistake here, and so is an empty list: neither may come to mean all models.
+#[expect(clippy::option_option, reason = "outside: was it readable; inside: was it set")]
+fn read_models(section: &mut Section<'_>) -> Option<Option<Vec<Glob>>> {
+    const KEY: &str = "models";
+    let Some(node) = section.node().find(KEY) else { return Some(None) };
+    if node.is_null() || node.items().is_ok_and(<[Node]>::is_empty) {
+        section.fail(KEY, Problem::NoModels);
+        return None;
+    }
+    section.list(KEY, |item| item.read_here(scalar::text).map(Glob::new)).map(Some)
 }
 
 fn digest(hex: &str) -> Option<[u8; 32]> {

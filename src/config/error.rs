@@ -187,6 +187,10 @@ pub enum Problem {
     TotalBelowOne,
     #[error("less than server.body_limit: a request of that length could never be taken")]
     BodiesBelowOne,
+    #[error(
+        "would leave the key no model: name those that it may use (* is any text), or leave `models` out to let it use all"
+    )]
+    NoModels,
     #[error("less than limits.memory_percent: streams would be closed while new calls are taken")]
     EmergencyOrder,
     #[error("auth.keys has no key with this id{}", did_you_mean(nearest.as_deref()))]

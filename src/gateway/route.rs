@@ -229,12 +229,17 @@ impl Routes {
         of_aliases.chain(self.rules.successors.values().map(String::as_str))
     }
 
-    /// The route of a chat for a name. `requested` gets the name that was meant, also if it leads nowhere.
-    pub fn resolve(&self, name: Option<&str>, requested: &mut String) -> Result<Route, ResolveError> {
-        let name = match name {
+    /// The name that a chat asks for, given what it says: absent or empty is the default model.
+    pub fn meant<'a>(&'a self, name: Option<&'a str>) -> &'a str {
+        match name {
             Some(name) if !name.is_empty() => name,
             Some(_) | None => &self.default_model,
-        };
+        }
+    }
+
+    /// The route of a chat for a name. `requested` gets the name that was meant, also if it leads nowhere.
+    pub fn resolve(&self, name: Option<&str>, requested: &mut String) -> Result<Route, ResolveError> {
+        let name = self.meant(name);
         name.clone_into(requested);
         let mut route = self.locate(name)?;
         keep_usable(&mut route.targets, |target| {

@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue};
 use super::Edge;
 use super::error::ApiError;
 use super::record::Ledger;
-use crate::auth::Principal;
+use crate::auth::{Models, Principal};
 use crate::limits::{Entry, Exhausted, Key, Level, Levels, Permit, Refusal};
 use crate::telemetry::{QueueOutcome, TurnedAway};
 
@@ -30,7 +30,8 @@ pub(super) async fn admit(
 ) -> Response {
     let principal = request.extensions().get::<Principal>();
     let key = edge.admission.key(principal.map(|principal| principal.key_id().as_str())).clone();
-    let admission = Admission { edge, key, ledger };
+    let models = principal.map_or_else(Models::any, |principal| principal.models().clone());
+    let admission = Admission { edge, key, models, ledger };
     let mut response = match admission.at_the_door() {
         Ok(()) => {
             request.extensions_mut().insert(admission.clone());
@@ -47,6 +48,7 @@ pub(super) async fn admit(
 pub(super) struct Admission {
     edge: Arc<Edge>,
     key: Key,
+    models: Models,
     ledger: Ledger,
 }
 
@@ -62,6 +64,16 @@ impl Admission {
         self.key
             .take_request(Instant::now())
             .map_err(|Exhausted { wait }| self.turned_away(TurnedAway::KeyRequests, wait))
+    }
+
+    /// Whether the key may use the model of this name. To be asked before [`Self::enter`]: who may not, waits for nothing and
+    /// takes nothing. Nothing has been looked up by then, so a name that leads nowhere is refused like any other.
+    pub(super) fn may_use(&self, model: &str) -> Result<(), ApiError> {
+        if self.models.allow(model) {
+            return Ok(());
+        }
+        self.ledger.asked_for(model);
+        Err(ApiError::not_allowed(model))
     }
 
     /// A permit, waited for if need be, and `tokens` of this minute's until it is known how many it were. Both are the

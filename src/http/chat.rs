@@ -48,6 +48,7 @@ async fn answer(
     let openai::Decoded { request, model, stream, include_usage, choices, forms, notes } =
         openai::decode(&body)?;
     drop(body);
+    admission.may_use(edge.gateway.routes().meant(model.as_deref()))?;
     admission.enter(estimate::tokens(&request, choices)).await?;
     let (principal, unnamed_calls) = (ledger.key_id(), forms.deprecated());
     let call = Call { model, request, notes, strict, choices, timeout, principal, unnamed_calls };

@@ -44,6 +44,7 @@ async fn answer(
     let Whole { bytes: body, share: _held } = body;
     let DecodedEmbeddings { request, model, encoding, notes } = openai::decode_embeddings(&body)?;
     drop(body);
+    admission.may_use(&model)?;
     admission.enter(estimate::texts(&request)).await?;
     let Answer { trail, outcome } =
         edge.gateway.embeddings(EmbedCall { model, request, notes, strict, timeout }).await;

@@ -144,6 +144,21 @@ impl ApiError {
         error
     }
 
+    /// A model that isn't among the key's, in this spelling. OpenAI's answer to a project without it.
+    pub(super) fn not_allowed(model: &str) -> Self {
+        let model: String = model.chars().filter(|c| !c.is_control()).take(100).collect();
+        let message = format!(
+            "This API key does not have access to the model `{model}`. GET /v1/models lists those that it has access to; the gateway's operator can add to them under the key's `models` in the configuration."
+        );
+        let error = Self::client(StatusCode::FORBIDDEN, "model_not_found", message);
+        Self { param: Some("model".into()), label: "model_not_allowed", ..error }
+    }
+
+    /// The same for whoever looks for it: to this key it isn't there.
+    pub(super) fn not_shown(model: &str) -> Self {
+        Self { status: StatusCode::NOT_FOUND, ..Self::not_allowed(model) }
+    }
+
     /// No such model in the list.
     pub(super) fn no_model(error: ResolveError) -> Self {
         Self { status: StatusCode::NOT_FOUND, ..error.into() }

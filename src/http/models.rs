@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 
 use super::Edge;
 use super::error::ApiError;
+use crate::auth::Principal;
 use crate::chat::InvalidRequest;
 use crate::gateway::{Dates, ModelFacts, Moment, Place, Stage};
 use crate::openai::{Lifecycle, Modalities, Model, ModelList, OtherTarget, Prices, Routing};
@@ -15,10 +16,13 @@ use crate::openai::{Lifecycle, Modalities, Model, ModelList, OtherTarget, Prices
 /// `?retired=true` shows what AWS has retired as well.
 pub(super) async fn list(
     State(edge): State<Arc<Edge>>,
+    principal: Option<Extension<Principal>>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ModelList>, ApiError> {
     let retired = wants_retired(query.as_deref())?;
-    Ok(Json(ModelList::new(edge.gateway.models(retired).into_iter().map(model).collect())))
+    let models = edge.gateway.models(retired).into_iter();
+    let models = models.filter(|model| may_use(principal.as_deref(), &model.id));
+    Ok(Json(ModelList::new(models.map(model).collect())))
 }
 
 /// Other parameters are somebody else's.
@@ -35,11 +39,20 @@ fn wants_retired(query: Option<&str>) -> Result<bool, InvalidRequest> {
 /// The id may hold `:`, `/` and `.`, percent-encoded or not: it is everything after the prefix.
 pub(super) async fn retrieve(
     State(edge): State<Arc<Edge>>,
+    principal: Option<Extension<Principal>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, ApiError> {
     // Only what isn't UTF-8 is no text, and no model is called so.
     let id = id.map_or_else(|_| char::REPLACEMENT_CHARACTER.to_string(), |Path(id)| id);
+    if !may_use(principal.as_deref(), &id) {
+        return Err(ApiError::not_shown(&id));
+    }
     edge.gateway.model(&id).map(|facts| Json(model(facts))).map_err(ApiError::no_model)
+}
+
+/// Without keys everybody may.
+fn may_use(principal: Option<&Principal>, model: &str) -> bool {
+    principal.is_none_or(|principal| principal.models().allow(model))
 }
 
 fn model(facts: ModelFacts) -> Model {

@@ -188,6 +188,11 @@ impl Ledger {
         self.lock().stream = true;
     }
 
+    /// The model that was asked for, where the gateway isn't.
+    pub(super) fn asked_for(&self, model: &str) {
+        model.clone_into(&mut self.lock().trail.requested);
+    }
+
     /// What the gateway knows of the call.
     pub(super) fn trail(&self, trail: Trail) {
         self.lock().trail = trail;

@@ -23,6 +23,7 @@ mod faults;
 mod framing;
 mod handover;
 mod healing;
+mod key_models;
 mod lifecycle;
 mod models;
 mod native;

@@ -2,14 +2,16 @@
 
 use outcrop::simulator::{Options, Reply, Simulator, Step};
 
-use crate::support::{CLAUDE, Issuer, Minted, Relay, Request, Setup, chat, claude_stream, pem, sts};
+use crate::support::{
+    CLAUDE, Deed, Fault, Issuer, Minted, Proxy, Request, Setup, Way, chat, claude_stream, pem, sts,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_of_a_private_authority_is_reached_if_that_is_given_and_no_other_is() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
-    let relay = Relay::tls(simulator.address()).await;
+    let proxy = Proxy::start_tls(simulator.address()).await.unwrap();
     let through = |bundle: Option<&str>| {
-        let setup = Setup::new().upstream(relay.url()).set("retry.max_attempts", "1");
+        let setup = Setup::new().upstream(proxy.url()).set("retry.max_attempts", "1");
         match bundle {
             Some(name) => setup.set("aws.ca_bundle", pem(name).to_str().unwrap()),
             None => setup,
@@ -33,11 +35,11 @@ async fn whoever_issues_credentials_is_trusted_by_the_same_bundle() {
     let minted = Minted { key: "ASIATLS".into(), secret: "s".into(), token: "t".into() };
     let given = minted.clone();
     let issuer = Issuer::start(move |_| (200, sts("AssumeRole", &given))).await;
-    let relay = Relay::tls(issuer.url.strip_prefix("http://").unwrap().parse().unwrap()).await;
+    let proxy = Proxy::start_tls(issuer.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap();
     let ask = async |bundle: &str| {
         let gateway = Setup::new()
             .set("aws.ca_bundle", pem(bundle).to_str().unwrap())
-            .set("aws.sts_endpoint_url", &relay.url())
+            .set("aws.sts_endpoint_url", &proxy.url())
             .set("accounts", "{role: {role_arn: 'arn:aws:iam::210987654321:role/bedrock'}}")
             .set("models", &format!("{{live: {{interval: 0}}, a: {{target: '{CLAUDE}', account: role}}}}"))
             .simulator(|options| options.signatures = outcrop::simulator::Signatures::Ignored)
@@ -56,12 +58,12 @@ async fn whoever_issues_credentials_is_trusted_by_the_same_bundle() {
 async fn the_variables_of_other_programs_name_the_authority_too() {
     use crate::support::{Server, outcrop};
     let simulator = Simulator::start(Options::default()).await.unwrap();
-    let relay = Relay::tls(simulator.address()).await;
+    let proxy = Proxy::start_tls(simulator.address()).await.unwrap();
     let keys = outcrop::simulator::Credentials::default();
     let ask = async |variable: &str, bundle: &str| {
         let mut command = outcrop(&["serve", "--listen", "127.0.0.1:0"]);
         command
-            .env("AWS_ENDPOINT_URL", relay.url())
+            .env("AWS_ENDPOINT_URL", proxy.url())
             .env("AWS_ACCESS_KEY_ID", &keys.access_key)
             .env("AWS_SECRET_ACCESS_KEY", &keys.secret_key)
             .env("OUTCROP_MODELS__LIVE__INTERVAL", "0")
@@ -94,10 +96,11 @@ fn a_bundle_that_is_none_keeps_it_from_starting() {
 #[tokio::test]
 async fn a_connection_that_falls_silent_is_given_up_and_never_used_again() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
-    let relay = Relay::plain(simulator.address()).await;
-    let gateway = Setup::new().upstream(relay.url()).set("timeout.idle", "0.2").start().await;
+    let proxy = Proxy::start(simulator.address()).await.unwrap();
+    let mut traffic = proxy.traffic();
+    let gateway = Setup::new().upstream(proxy.url()).set("timeout.idle", "0.2").start().await;
     gateway.chat(&chat(CLAUDE, "hi")).await.completion();
-    relay.seen(|relayed| relayed.opened == 1).await;
+    assert_eq!(traffic.borrow().accepted, 1);
 
     let released = std::sync::Arc::new(tokio::sync::Notify::new());
     let mut steps = claude_stream();
@@ -105,15 +108,15 @@ async fn a_connection_that_falls_silent_is_given_up_and_never_used_again() {
     simulator.script([Reply::stream(steps)]);
     let mut live = gateway.open_stream(&chat(CLAUDE, "hi")).await;
     live.piece().await.unwrap();
-    relay.silence();
+    proxy.order(Fault { way: Way::Down, after: 0, deed: Deed::Stall }, 1);
     released.notify_one();
     let rest = live.rest().await;
     assert!(rest.text().contains("\"error\"") && !rest.text().contains("[DONE]"), "{}", rest.text());
     // It is closed, not kept for the next call.
-    relay.seen(|relayed| relayed.closed >= 1).await;
+    traffic.wait_for(|traffic| traffic.left == 1).await.unwrap();
     let next = gateway.chat(&chat(CLAUDE, "hi")).await;
     next.completion();
     assert_eq!(next.header("x-outcrop-attempts"), Some("1"));
-    let relayed = relay.seen(|relayed| relayed.opened >= 2).await;
-    assert!(relayed.opened - relayed.closed == 1, "{relayed:?}");
+    let seen = *traffic.borrow();
+    assert_eq!((seen.accepted, seen.left), (2, 1), "{seen:?}");
 }

@@ -35,30 +35,35 @@ impl Glob {
         Self(pattern.into())
     }
 
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether the whole name fits.
     pub fn matches(&self, name: &str) -> bool {
-        let (pattern, name): (Vec<char>, Vec<char>) = (self.0.chars().collect(), name.chars().collect());
-        let (mut p, mut n) = (0, 0);
+        // What is left of both.
+        let (mut pattern, mut name) = (self.0.chars(), name.chars());
         // Where to resume when a guess about the last star was too short: a star takes one character more each time.
         let mut resume = None;
-        while let Some(character) = name.get(n) {
-            match pattern.get(p) {
+        loop {
+            let (mut pattern_on, mut name_on) = (pattern.clone(), name.clone());
+            let Some(character) = name_on.next() else { return pattern.all(|rest| rest == '*') };
+            match pattern_on.next() {
                 Some('*') => {
-                    p += 1;
-                    resume = Some((p, n));
+                    resume = Some((pattern_on.clone(), name.clone()));
+                    pattern = pattern_on;
                 }
-                Some(wanted) if *wanted == '?' || wanted == character => {
-                    p += 1;
-                    n += 1;
+                Some(wanted) if wanted == '?' || wanted == character => {
+                    (pattern, name) = (pattern_on, name_on);
                 }
                 Some(_) | None => {
-                    let Some((after_star, taken)) = resume else { return false };
-                    resume = Some((after_star, taken + 1));
-                    (p, n) = (after_star, taken + 1);
+                    let Some((after_star, taken)) = &mut resume else { return false };
+                    taken.next();
+                    (pattern, name) = (after_star.clone(), taken.clone());
                 }
             }
         }
-        pattern.iter().skip(p).all(|rest| *rest == '*')
     }
 }
 

@@ -44,6 +44,30 @@ fn without_keys_only_loopback_may_listen() {
 }
 
 #[test]
+fn a_keys_models_are_all_or_those_it_lists_and_never_none() {
+    let yaml = |models: &str| format!("auth:\n  keys:\n  - {{id: a, sha256: {HEX}{models}}}\n");
+    let models = |models: &str| {
+        let Auth::Keys(keys) = from_yaml(&yaml(models)).unwrap().auth else {
+            panic!("one key is configured")
+        };
+        keys[0].models.clone()
+    };
+    assert_eq!(models(""), None);
+    assert_eq!(models(", models: [fast, 'us.*']"), Some(vec![Glob::new("fast"), Glob::new("us.*")]));
+    // A list whose lines are all commented out must not come to mean all.
+    for (none, column) in [("[]", 95), ("null", 95), ("", 93)] {
+        let expected = format!("3:{column}: auth.keys[0].models: would leave the key no model");
+        assert_errors(&yaml(&format!(", models: {none}")), &[&expected]);
+    }
+    assert_errors(&yaml(", models: fast"), &["3:95: auth.keys[0].models: expected a list, found text"]);
+    assert_errors(
+        &yaml(", models: [fast, '', {}]"),
+        &["3:102: auth.keys[0].models[1]: must not be empty", "3:106: auth.keys[0].models[2]: expected text"],
+    );
+    assert_errors(&yaml(", model: [fast]"), &["3:87: auth.keys[0].model: unknown key; did you mean models?"]);
+}
+
+#[test]
 fn modes_and_keys_must_agree() {
     assert_errors("auth:\n  mode: keys\n", &["2:9: auth.mode: needs at least one key"]);
     assert_errors("auth:\n  mode: open\n", &["2:9: auth.mode: \"open\" isn't one of auto, keys, none"]);

@@ -7,7 +7,6 @@ mod issuer;
 #[cfg(unix)]
 mod process;
 mod proxy;
-mod relay;
 mod script;
 mod sse;
 
@@ -17,8 +16,7 @@ pub(crate) use gateway::{Setup, TestGateway, streamed};
 pub(crate) use issuer::{Issuer, Minted, sts};
 #[cfg(unix)]
 pub(crate) use process::{Server, outcrop};
-pub(crate) use proxy::{Deed, Door, Fault, Proxy, Way, Weather};
-pub(crate) use relay::{Relay, pem};
+pub(crate) use proxy::{Deed, Door, Fault, Proxy, Way, Weather, pem};
 pub(crate) use script::{claude_stream, converse_stream, exception, native_chunk};
 pub(crate) use sse::{SseEvent, Transcript, parse};
 

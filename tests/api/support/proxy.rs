@@ -1,20 +1,32 @@
 //! A TCP proxy that does what networks do: slow down, stall, cut, reset, half-close, change a byte, not answer.
 //!
-//! Between gateway and upstream or between client and gateway. It knows nothing of HTTP and of the gateway.
+//! Between gateway and upstream or between client and gateway. It can speak TLS to whoever connects. It knows nothing of
+//! HTTP and of the gateway.
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Most bytes that are kept of what has gone down.
 const TAPE: usize = 64 * 1024;
+
+/// A file for tests of TLS. The certificate of `server.pem` is for `localhost`, by `ca.pem`.
+pub(crate) fn pem(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/certificates").join(name)
+}
 
 /// The way that bytes take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +86,8 @@ pub(crate) struct Weather {
 pub(crate) struct Traffic {
     pub(crate) accepted: u64,
     pub(crate) open: u64,
+    /// Those that whoever connected has left; seen also where nothing goes down any more.
+    pub(crate) left: u64,
     /// Bytes taken from whoever connected, and from whoever is behind.
     pub(crate) up: u64,
     pub(crate) down: u64,
@@ -105,6 +119,7 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
+    is_tls: bool,
     shared: Arc<Shared>,
     serving: JoinHandle<()>,
 }
@@ -112,6 +127,25 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Listens on a free port of loopback.
     pub(crate) async fn start(behind: SocketAddr) -> io::Result<Self> {
+        Self::listen(behind, None).await
+    }
+
+    /// The same with TLS as far as here.
+    pub(crate) async fn start_tls(behind: SocketAddr) -> io::Result<Self> {
+        let certificates =
+            CertificateDer::pem_file_iter(pem("server.pem")).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(pem("server.key")).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(certificates, key)
+            .unwrap();
+        Self::listen(behind, Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn listen(behind: SocketAddr, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+        let is_tls = tls.is_some();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -119,8 +153,8 @@ impl Proxy {
             traffic: watch::Sender::default(),
             tape: Mutex::default(),
         });
-        let serving = tokio::spawn(serve(listener, behind, Arc::clone(&shared)));
-        Ok(Self { address, shared, serving })
+        let serving = tokio::spawn(serve(listener, behind, tls, Arc::clone(&shared)));
+        Ok(Self { address, is_tls, shared, serving })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -128,6 +162,10 @@ impl Proxy {
     }
 
     pub(crate) fn url(&self) -> String {
+        if self.is_tls {
+            // What the certificate is for.
+            return format!("https://localhost:{}", self.address.port());
+        }
         format!("http://{}", self.address)
     }
 
@@ -175,7 +213,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, behind: SocketAddr, shared: Arc<Shared>) {
+async fn serve(listener: TcpListener, behind: SocketAddr, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -188,10 +226,10 @@ async fn serve(listener: TcpListener, behind: SocketAddr, shared: Arc<Shared>) {
             traffic.accepted += 1;
             traffic.open += 1;
         });
-        let counted = Counted(Arc::clone(&shared));
+        let (counted, tls) = (Counted(Arc::clone(&shared)), tls.clone());
         connections.spawn(async move {
             // A connection that breaks is what this is for.
-            let _ended = connect(front, behind, &counted.0).await;
+            let _ended = connect(front, behind, tls, &counted.0).await;
         });
     }
 }
@@ -205,27 +243,39 @@ impl Drop for Counted {
     }
 }
 
-async fn connect(front: TcpStream, behind: SocketAddr, shared: &Shared) -> io::Result<()> {
+async fn connect(
+    front: TcpStream,
+    behind: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    shared: &Shared,
+) -> io::Result<()> {
     let orders = shared.orders.subscribe();
     let door = orders.borrow().weather.door;
     match door {
         Door::Open => {}
-        Door::Reset => return reset(&front),
+        Door::Reset => return SockRef::from(&front).set_linger(Some(Duration::ZERO)),
         Door::Silent => {
             // Until it is opened, and then it is too late for this one.
             let mut orders = orders;
             drop(orders.wait_for(|orders| orders.weather.door != Door::Silent).await);
-            return reset(&front);
+            return SockRef::from(&front).set_linger(Some(Duration::ZERO));
         }
     }
     let back = TcpStream::connect(behind).await?;
     for side in [&front, &back] {
         side.set_nodelay(true)?;
         // What has been taken has gone on, and isn't in the kernel here.
-        socket2::SockRef::from(side).set_send_buffer_size(16 * 1024)?;
+        SockRef::from(side).set_send_buffer_size(16 * 1024)?;
     }
-    let (from_front, to_front) = front.into_split();
-    let (from_back, to_back) = back.into_split();
+    let sockets = [SockRef::from(&front).try_clone()?, SockRef::from(&back).try_clone()?];
+    let front: Box<dyn Side> = match tls {
+        None => Box::new(front),
+        // A handshake that fails is the affair of whoever connected.
+        Some(tls) => Box::new(tls.accept(front).await?),
+    };
+    let back: Box<dyn Side> = Box::new(back);
+    let (from_front, to_front) = tokio::io::split(front);
+    let (from_back, to_back) = tokio::io::split(back);
     let begun = orders.borrow().number;
     let position = Position { order: begun, at: 0 };
     let mut up =
@@ -246,19 +296,27 @@ async fn connect(front: TcpStream, behind: SocketAddr, shared: &Shared) -> io::R
         }
     };
     // Whoever has broken one side gets the other one broken.
-    if !matches!(with_reset, Ok(End::Over | End::Closed)) {
-        for half in [up.to, down.to] {
-            reset(half.as_ref())?;
-            // Dropped, it would say goodbye first.
-            half.forget();
+    match with_reset {
+        Ok(End::Over) => {}
+        Ok(End::Closed) => {
+            for side in [&mut up.to, &mut down.to] {
+                // The other one has its goodbye all the same.
+                let _already_gone = side.shutdown().await;
+            }
+        }
+        Ok(End::Reset) | Err(_) => {
+            for socket in &sockets {
+                socket.set_linger(Some(Duration::ZERO))?;
+            }
         }
     }
     Ok(())
 }
 
-fn reset(stream: &TcpStream) -> io::Result<()> {
-    socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))
-}
+/// A connection to one side.
+trait Side: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Side for T {}
 
 enum End {
     /// No more comes this way.
@@ -277,8 +335,8 @@ struct Position {
 
 struct Pump {
     way: Way,
-    from: OwnedReadHalf,
-    to: OwnedWriteHalf,
+    from: ReadHalf<Box<dyn Side>>,
+    to: WriteHalf<Box<dyn Side>>,
     orders: watch::Receiver<Orders>,
     position: Position,
     /// The last order before this connection.
@@ -294,8 +352,12 @@ impl Pump {
             let read = tokio::select! {
                 biased;
                 ended = severed(&mut self.orders, self.begun) => return Ok(ended),
-                read = self.from.read(&mut buffer[..most]) => read?,
+                read = self.from.read(&mut buffer[..most]) => read,
             };
+            if self.way == Way::Up && !matches!(read, Ok(1..)) {
+                shared.traffic.send_modify(|traffic| traffic.left += 1);
+            }
+            let read = read?;
             if read == 0 {
                 self.to.shutdown().await?;
                 return Ok(End::Over);
