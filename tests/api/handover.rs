@@ -90,9 +90,9 @@ async fn the_metric_follows_a_breaker_from_closed_to_open_to_its_probe_and_back(
     let released = Arc::new(Notify::new());
     let held = [Step::Hold(Arc::clone(&released))].into_iter().chain(claude_stream());
     gateway.script([Reply::stream(held), nova()]);
-    let before = gateway.simulator.watch().borrow().requests;
+    gateway.seen(|observed| observed.open_streams == 0).await;
     let probe = gateway.dispatch(Request::chat(&streamed(&chat("house", "hi")))).await;
-    gateway.seen(|observed| observed.requests == before + 1).await;
+    gateway.seen(|observed| observed.open_streams == 1).await;
     assert_eq!(answers(&gateway).await, NOVA);
     // A reload neither ends the probe nor makes another.
     gateway.reload(&[("timeout.total", "100"), ("breaker.failures", "2")]).await.unwrap();
@@ -112,7 +112,9 @@ async fn a_target_that_is_taken_out_is_forgotten() {
     open(&gateway).await;
     // A call under way is no reason to keep it.
     gateway.script([unavailable(), Reply::stream([Step::Hold(Arc::new(Notify::new()))])]);
+    gateway.seen(|observed| observed.open_streams == 0).await;
     let under_way = gateway.dispatch(Request::chat(&streamed(&chat(CLAUDE, "hi")))).await;
+    gateway.seen(|observed| observed.open_streams == 1).await;
     gateway.reload(&[]).await.unwrap();
     assert_eq!(breaker(&gateway).await.as_deref(), Some("0"), "nobody leaves it alone");
     drop(under_way);
