@@ -197,9 +197,13 @@ impl Listener {
                         async move {
                             // Here, so that the worker's own reactor watches the socket.
                             match TcpStream::from_std(stream) {
-                                Ok(stream) => open.close(
-                                    connection::serve(stream, tls, settings, stalled, service, shutdown).await,
-                                ),
+                                Ok(stream) => {
+                                    let serving =
+                                        connection::serve(stream, tls, settings, stalled, service, shutdown);
+                                    // And its own allocator has it: what this thread's had would wait for this one
+                                    // to ask for more.
+                                    open.close(Box::pin(serving).await);
+                                }
                                 Err(error) => tracing::warn!(%error, "cannot watch a connection"),
                             }
                             drop((slot, seat));
