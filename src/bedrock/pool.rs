@@ -244,7 +244,8 @@ impl Shelf {
     fn take(&self) -> Option<Connection> {
         let mut resting = self.lock();
         while let Some((connection, since)) = resting.connections.pop() {
-            if connection.sender.is_ready() && since.elapsed() < REST {
+            let is_young = since.elapsed() < REST && connection.opened.elapsed() < AGE;
+            if is_young && connection.sender.is_ready() {
                 return Some(connection);
             }
         }
@@ -481,6 +482,16 @@ mod tests {
         tokio::time::pause();
         tokio::time::advance(AGE).await;
         Arc::clone(&shelf).give_back(connection);
+        assert!(shelf.take().is_none());
+        tokio::time::resume();
+
+        // It has come of age while it rested.
+        let _stream = rest().await;
+        let connection = shelf.take().unwrap();
+        tokio::time::pause();
+        tokio::time::advance(AGE.mul_f64(0.95)).await;
+        Arc::clone(&shelf).give_back(connection);
+        tokio::time::advance(REST.mul_f64(0.9)).await;
         assert!(shelf.take().is_none());
     }
 

@@ -242,6 +242,8 @@ fn answered(fault: &Fault) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -286,6 +288,40 @@ mod tests {
         let short = POLICY.pause(&fault(ErrorKind::Throttled, Some(7)), 1, 0.5).unwrap();
         assert_eq!(short, Duration::from_millis(7050));
         assert_eq!(POLICY.pause(&fault(ErrorKind::Throttled, Some(21)), 1, 0.5), None);
+    }
+
+    /// The most that fall into one span of 100 ms, for each that fall into one on average.
+    fn crowding(moments: &[Duration]) -> f64 {
+        let mut spans = BTreeMap::<u32, u32>::new();
+        for moment in moments {
+            *spans.entry(u32::try_from(moment.as_millis() / 100).unwrap()).or_default() += 1;
+        }
+        let last = spans.keys().max().copied().unwrap();
+        let most = spans.values().max().copied().unwrap();
+        f64::from(most * (last + 1)) / f64::from(u32::try_from(moments.len()).unwrap())
+    }
+
+    #[test]
+    fn a_thousand_clients_that_failed_at_once_spread() {
+        let mut random = fastrand::Rng::with_seed(77);
+        let policy = RetryPolicy { max_attempts: 8, ..POLICY };
+        let unavailable = fault(ErrorKind::Unavailable, None);
+        let mut clients = vec![Duration::ZERO; 1000];
+        let mut all = Vec::new();
+        for made in 1..8 {
+            let pauses: Vec<_> =
+                clients.iter().map(|_| policy.pause(&unavailable, made, random.f64()).unwrap()).collect();
+            // Every one of them had the same failure at the same moment …
+            assert!(crowding(&pauses) <= 3.0, "attempt {made}: {}", crowding(&pauses));
+            for (client, pause) in clients.iter_mut().zip(pauses) {
+                *client += pause;
+                all.push(*client);
+            }
+            // … or the one before it, too.
+            assert!(crowding(&clients) <= 3.0, "attempt {made}: {}", crowding(&clients));
+        }
+        let first: Vec<_> = all.iter().copied().take(2000).collect();
+        assert!(crowding(&first) <= 3.0, "three attempts: {}", crowding(&first));
     }
 
     proptest! {
