@@ -81,6 +81,40 @@ fn account_source(account: &config::Account) -> AccountSource {
     }
 }
 
+/// Says in the log whose credentials are asked for, and as whom. What comes of it is another line, once it is known.
+pub(super) fn tell(config: &Config) {
+    let aws = &config.aws;
+    let (source, profile) = match (&aws.bearer_token, &aws.credentials, &aws.profile) {
+        (Some(_), _, _) => ("bearer_token", None),
+        (None, Some(_), _) => ("keys", None),
+        (None, None, profile) => ("chain", profile.as_ref().map(|profile| profile.value.as_str())),
+    };
+    tracing::info!(account = "base", source, profile, "account configured");
+    for (name, account) in &config.accounts {
+        match account {
+            config::Account::Profile(profile) => {
+                tracing::info!(account = name, source = "profile", profile, "account configured");
+            }
+            config::Account::Credentials(_) => {
+                tracing::info!(account = name, source = "keys", "account configured");
+            }
+            config::Account::BearerToken(_) => {
+                tracing::info!(account = name, source = "bearer_token", "account configured");
+            }
+            config::Account::Role(role) => {
+                let assumed_by = role.source.as_deref().unwrap_or("base");
+                tracing::info!(
+                    account = name,
+                    source = "role",
+                    role_arn = role.arn,
+                    assumed_by,
+                    "account configured"
+                );
+            }
+        }
+    }
+}
+
 /// Renews credentials in the background, and tells operators of them and of the clock. Never ends.
 pub(super) async fn watch(aws: Aws, process: &Process) {
     let accounts = std::iter::once(None).chain(aws.accounts().map(Some));

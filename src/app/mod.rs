@@ -105,6 +105,7 @@ impl App {
             None
         };
         let way = Way::load(config, simulator.as_ref().map(Simulator::url)).await?;
+        way.tell(config);
         let metrics = new_metrics();
         let gateway = assemble(config, &way, &metrics, None)?;
         let shutdown = Shutdown::new();
@@ -309,6 +310,13 @@ impl Way {
     /// Another, by another configuration.
     async fn anew(&self, config: &Config) -> Result<Self, SetupError> {
         Self::load(config, self.simulator.clone()).await
+    }
+
+    /// Whom it will be in each account. The simulator takes anybody.
+    fn tell(&self, config: &Config) {
+        if self.simulator.is_none() {
+            aws::tell(config);
+        }
     }
 
     fn transport(&self, account: Option<&str>, region: Option<&str>) -> Arc<dyn Transport> {

@@ -130,6 +130,7 @@ impl Reloader {
         let gateway = assemble(&config, &way, &process.metrics, Some((&before.edge.gateway, same_way)))?;
         let edge = Arc::new(edge(&config, gateway, process, Some(&before.edge)));
         if !same_way {
+            way.tell(&config);
             edge.health.calls(way.aws.accounts());
         }
         if keys.iter().any(|key| key == "log.level")

@@ -243,6 +243,7 @@ impl Inner {
         let state = match outcome {
             Ok(found) => {
                 let identity = Identity::of(&found);
+                let found_account = found.account_id().map(|id| id.as_str().to_owned());
                 if held.credentials.as_ref() != Some(&found) {
                     held.era += 1;
                 }
@@ -255,7 +256,9 @@ impl Inner {
                     CredentialsState::Resolving | CredentialsState::Unavailable(_) => false,
                 };
                 if !known {
-                    tracing::info!(account = self.account, source = %identity.source, "credentials resolved");
+                    // Which account of AWS's it is tells a node's role from one's own.
+                    let aws_account = found_account.as_deref();
+                    tracing::info!(account = self.account, source = %identity.source, aws_account, "credentials resolved");
                 }
                 CredentialsState::Resolved(identity)
             }

@@ -95,6 +95,11 @@ impl Breaker {
         }
     }
 
+    /// Another policy from now on. What is open stays so for as long as it was to be.
+    pub(super) fn rebind(&mut self, policy: BreakerPolicy) {
+        self.policy = policy;
+    }
+
     /// Asks for a call.
     pub(super) fn admit(&mut self, now: Instant) -> Admitted {
         match self.state {

@@ -6,7 +6,7 @@ use super::breaker::{Admitted, Breaker, BreakerPolicy, Change, Heard};
 use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// A target's breaker, if it has one.
-pub(super) struct Door(Option<Mutex<Breaker>>);
+pub(super) struct Door(Mutex<Option<Breaker>>);
 
 /// Leave to call the target. Of all that are about, at most one is the probe's, and it decides once.
 pub(super) struct Leave {
@@ -25,16 +25,30 @@ impl Leave {
 
 impl Door {
     pub(super) fn new(policy: Option<BreakerPolicy>) -> Self {
-        Self(policy.map(|policy| Mutex::new(Breaker::new(policy))))
+        Self(Mutex::new(policy.map(Breaker::new)))
     }
 
-    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
-        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Under another policy from now on. `tell` hears if that is the end of a breaker, open or not.
+    pub(super) fn rebind(&self, policy: Option<BreakerPolicy>, tell: impl FnOnce()) {
+        let mut breaker = self.breaker();
+        match (&mut *breaker, policy) {
+            (Some(breaker), Some(policy)) => breaker.rebind(policy),
+            (None, Some(policy)) => *breaker = Some(Breaker::new(policy)),
+            (Some(_), None) => {
+                *breaker = None;
+                tell();
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Option<Breaker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leave, if there is any now.
     pub(super) fn ask(&self, now: Instant) -> Option<Leave> {
-        match self.breaker().map_or(Admitted::Freely, |mut breaker| breaker.admit(now)) {
+        match self.breaker().as_mut().map_or(Admitted::Freely, |breaker| breaker.admit(now)) {
             Admitted::Freely => Some(Leave::new(false)),
             Admitted::AsProbe => Some(Leave::new(true)),
             Admitted::No => None,
@@ -48,7 +62,7 @@ impl Door {
 
     /// Whether there would be none now.
     pub(super) fn is_shut(&self, now: Instant) -> bool {
-        self.breaker().is_some_and(|breaker| breaker.refuses(now))
+        self.breaker().as_ref().is_some_and(|breaker| breaker.refuses(now))
     }
 
     /// How a call went; without its leave, one that had been taken for good already. `tell` hears of a change in the order in which
@@ -62,7 +76,7 @@ impl Door {
         tell: impl FnOnce(Change),
     ) {
         let is_probe = leave.is_some_and(Leave::takes_decision);
-        if let Some(mut breaker) = self.breaker()
+        if let Some(breaker) = self.breaker().as_mut()
             && let Some(change) = breaker.hear(heard, is_probe, now, jitter)
         {
             tell(change);
@@ -72,7 +86,7 @@ impl Door {
     /// The call ended without news of the target. If it was the probe's, the next one is.
     pub(super) fn give_back(&self, leave: &Leave, now: Instant) {
         if leave.takes_decision()
-            && let Some(mut breaker) = self.breaker()
+            && let Some(breaker) = self.breaker().as_mut()
         {
             breaker.give_up_probe(now);
         }

@@ -209,13 +209,13 @@ impl Gateway {
         Self { thoughts: Some(thoughts::Thoughts::new(thoughts)), ..self }
     }
 
-    /// In the place of another, whose calls go on: with everything that was learnt, kept and counted there. Settings are its
-    /// own.
+    /// In the place of another, whose calls go on: with everything that was learnt, kept and counted there, but for what is
+    /// remembered of targets that were configured there and aren't here. Settings are its own.
     #[must_use]
     pub fn continuing(self, before: &Self) -> Self {
         // Taken apart, so that a new field has to be put on one side or the other.
         let Self {
-            routes: _,
+            routes,
             policy: _,
             listing: _,
             fetcher: _,
@@ -230,9 +230,13 @@ impl Gateway {
             (Some(own), Some(kept)) => Some(kept.rebound(own.limits())),
             (own, _) => own,
         };
+        let mut gone = routes.locations();
+        for location in self.routes.locations() {
+            gone.remove(&location);
+        }
         Self {
             health: Arc::clone(health),
-            upstreams: upstreams.continued(self.policy.upstream),
+            upstreams: upstreams.continued(self.policy.upstream, &gone),
             profiles: Arc::clone(profiles),
             lessons: Arc::clone(lessons),
             thoughts,

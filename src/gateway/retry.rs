@@ -127,7 +127,7 @@ async fn attempts<P: Plan>(
     }
     upstream.earn();
     loop {
-        let permit = upstream.permit(!has_others, within.deadline).await?;
+        let permit = upstream.permit(target.concurrency, !has_others, within.deadline).await?;
         trail.attempts += 1;
         *made += 1;
         let began = Instant::now();

@@ -11,6 +11,7 @@ use super::Gateway;
 use super::directory::{self, Base, Directory};
 use super::profile::{ProfileChoice, is_profile_only, profile_for};
 use super::target::{Route, Target, Timeouts};
+use super::upstream::Location;
 use crate::bedrock::{ModelId, Transport};
 use crate::catalog::{self, Hiding, Live, Mode, Stage};
 use crate::chat::{Action, Guardrail};
@@ -183,11 +184,18 @@ impl Routes {
 
     /// Where a target is called, accounts and regions apart: tells it from others of the same model.
     pub fn site<'a>(&'a self, target: &'a Target) -> Cow<'a, str> {
-        let region = self.region(target);
-        match &target.account {
-            None => Cow::Borrowed(region),
-            Some(account) => Cow::Owned(format!("{account}/{region}")),
-        }
+        site(target.account.as_deref(), self.region(target))
+    }
+
+    /// Where the configured targets are. A successor that takes the place of one isn't among them.
+    pub(super) fn locations(&self) -> HashSet<Location> {
+        let targets = self.aliases.values().flat_map(|alias| &alias.targets);
+        let location = |target: &AliasTarget| {
+            let AliasTarget { model, region, account, .. } = target;
+            let region = region.as_deref().or_else(|| model.region()).unwrap_or(&self.region);
+            (model.clone(), site(account.as_deref(), region).into())
+        };
+        targets.map(location).collect()
     }
 
     /// The default region.
@@ -499,6 +507,13 @@ impl Gateway {
             }
             outcome => outcome,
         }
+    }
+}
+
+fn site<'a>(account: Option<&str>, region: &'a str) -> Cow<'a, str> {
+    match account {
+        None => Cow::Borrowed(region),
+        Some(account) => Cow::Owned(format!("{account}/{region}")),
     }
 }
 

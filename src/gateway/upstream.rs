@@ -1,14 +1,15 @@
 //! What is remembered of each target from call to call: its breaker, its retry budget, its permits.
 //!
-//! A target is a model, profile or ARN in an account and region. What is remembered outlives the configuration that named it, and
-//! targets that only clients have named are remembered as well, up to a number.
+//! A target is a model, profile or ARN in an account and region. What is remembered outlives the configuration that named it if
+//! the next one names it too. Targets that only clients have named are remembered as well, up to a number.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tower::retry::budget::{Budget as _, TpsBudget};
 
@@ -19,7 +20,7 @@ use super::{Fault, Target};
 use crate::bedrock::ModelId;
 use crate::telemetry::{BreakerMetrics, Metrics};
 
-/// Most targets that are remembered.
+/// Most models that are remembered.
 const MOST: usize = 1000;
 
 /// How long a retry budget looks back.
@@ -46,11 +47,20 @@ pub struct BudgetPolicy {
     pub min_per_second: u32,
 }
 
-/// All targets that were called.
+/// Where a target is: what is called, and at which site ([`super::Routes::site`]).
+pub(super) type Location = (ModelId, Box<str>);
+
+/// All targets that were called. Clones are the same.
+#[derive(Clone)]
 pub(super) struct Upstreams {
-    policy: UpstreamPolicy,
     metrics: Arc<Metrics>,
-    known: Arc<RwLock<HashMap<ModelId, Sites>>>,
+    known: Arc<RwLock<Known>>,
+}
+
+struct Known {
+    /// The latest, for calls of an earlier configuration as well.
+    policy: UpstreamPolicy,
+    by_model: HashMap<ModelId, Sites>,
 }
 
 /// By site.
@@ -58,69 +68,107 @@ type Sites = Vec<(Box<str>, Arc<Upstream>)>;
 
 impl Upstreams {
     pub(super) fn new(policy: UpstreamPolicy, metrics: Arc<Metrics>) -> Self {
-        Self { policy, metrics, known: Arc::default() }
+        Self { metrics, known: Arc::new(RwLock::new(Known { policy, by_model: HashMap::new() })) }
     }
 
-    /// The same targets under another policy. Whom nothing changes for is remembered; the others begin anew.
-    pub(super) fn continued(&self, policy: UpstreamPolicy) -> Self {
-        Self { policy, metrics: Arc::clone(&self.metrics), known: Arc::clone(&self.known) }
+    /// The same targets under another policy, but for those that are gone. A call of these that is under way keeps what it
+    /// has of its target, and nobody else finds it.
+    pub(super) fn continued(&self, policy: UpstreamPolicy, gone: &HashSet<Location>) -> Self {
+        let mut known = self.write();
+        for (model, site) in gone {
+            let Some(sites) = known.by_model.get_mut(model) else { continue };
+            sites.retain(|(known, upstream)| {
+                let stays = known != site;
+                if !stays {
+                    upstream.metrics.forget();
+                }
+                stays
+            });
+            if sites.is_empty() {
+                known.by_model.remove(model);
+            }
+        }
+        if known.policy != policy {
+            known.policy = policy;
+            for (_, upstream) in known.by_model.values().flatten() {
+                upstream.rebind(policy);
+            }
+        }
+        drop(known);
+        self.clone()
     }
 
-    /// What is remembered of a target, called at `site`: [`super::Routes::site`].
+    /// What is remembered of a target, called at `site`.
     pub(super) fn of(&self, target: &Target, site: &str) -> Arc<Upstream> {
-        let find = |known: &HashMap<ModelId, Sites>| {
-            let sites = known.get(&target.model)?;
-            let (_, upstream) = sites.iter().find(|(known, _)| **known == *site)?;
-            let is_same = upstream.most == target.concurrency && upstream.policy == self.policy;
-            is_same.then(|| Arc::clone(upstream))
+        let find = |known: &Known| {
+            let sites = known.by_model.get(&target.model)?;
+            sites.iter().find(|(known, _)| **known == *site).map(|(_, upstream)| Arc::clone(upstream))
         };
         if let Some(upstream) = find(&self.known.read().unwrap_or_else(PoisonError::into_inner)) {
             return upstream;
         }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.write();
         if let Some(upstream) = find(&known) {
             return upstream;
         }
-        let metrics = self.metrics.breaker(target.label(), site);
-        // The one before it may have been left alone.
-        metrics.closed();
-        let fresh = Arc::new(Upstream::new(self.policy, target, metrics));
-        if known.len() < MOST || known.contains_key(&target.model) {
-            let sites = known.entry(target.model.clone()).or_default();
-            sites.retain(|(known, _)| **known != *site);
+        if known.by_model.len() >= MOST && !known.by_model.contains_key(&target.model) {
+            // Whom nobody calls now makes room, and what is known of it is little.
+            known.by_model.retain(|_, sites| sites.iter().any(|(_, upstream)| upstream.is_in_use()));
+        }
+        let fresh = Arc::new(Upstream::new(known.policy, self.metrics.breaker(target.label(), site)));
+        if known.by_model.len() < MOST || known.by_model.contains_key(&target.model) {
+            let sites = known.by_model.entry(target.model.clone()).or_default();
             sites.push((site.into(), Arc::clone(&fresh)));
         }
         fresh
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What is remembered of one target.
 pub(super) struct Upstream {
     door: Door,
-    budget: TpsBudget,
-    permits: Option<Arc<Semaphore>>,
-    /// What the permits were made for.
-    most: Option<usize>,
-    /// What breaker and budget were made for.
-    policy: UpstreamPolicy,
+    budget: RwLock<(BudgetPolicy, TpsBudget)>,
+    /// Calls under way, whatever bound each was made under.
+    calls: AtomicUsize,
+    /// One has ended.
+    freed: Notify,
     /// It may not stream: an identity without the right to.
     whole_only: AtomicBool,
     metrics: BreakerMetrics,
 }
 
+fn budget(policy: BudgetPolicy) -> (BudgetPolicy, TpsBudget) {
+    (policy, TpsBudget::new(BUDGET_WINDOW, policy.min_per_second, policy.share))
+}
+
 impl Upstream {
-    fn new(policy: UpstreamPolicy, target: &Target, metrics: BreakerMetrics) -> Self {
-        let UpstreamPolicy { breaker, budget: BudgetPolicy { share, min_per_second } } = policy;
-        let most = target.concurrency;
+    fn new(policy: UpstreamPolicy, metrics: BreakerMetrics) -> Self {
         Self {
-            door: Door::new(breaker),
-            budget: TpsBudget::new(BUDGET_WINDOW, min_per_second, share),
-            permits: most.map(|most| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))),
-            most,
-            policy,
+            door: Door::new(policy.breaker),
+            budget: RwLock::new(budget(policy.budget)),
+            calls: AtomicUsize::new(0),
+            freed: Notify::new(),
             whole_only: AtomicBool::new(false),
             metrics,
         }
+    }
+
+    /// Another policy, from now on. A budget of another size is a new one; all else goes on.
+    fn rebind(&self, policy: UpstreamPolicy) {
+        self.door.rebind(policy.breaker, || self.metrics.closed());
+        let mut known = self.budget.write().unwrap_or_else(PoisonError::into_inner);
+        if known.0 != policy.budget {
+            *known = budget(policy.budget);
+        }
+    }
+
+    /// Whether anything of it would be lost with it.
+    fn is_in_use(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) > 0 || self.is_left_alone()
     }
 
     /// Leave to call it, if its breaker gives any.
@@ -141,32 +189,48 @@ impl Upstream {
 
     /// A call to it begins, which allows a part of a retry.
     pub(super) fn earn(&self) {
-        self.budget.deposit();
+        self.budget.read().unwrap_or_else(PoisonError::into_inner).1.deposit();
     }
 
     /// Takes a retry from the budget, if there is one in it.
     pub(super) fn spend(&self) -> bool {
-        self.budget.withdraw()
+        self.budget.read().unwrap_or_else(PoisonError::into_inner).1.withdraw()
     }
 
-    /// A permit where calls are bounded. `may_wait`: there is nowhere else to go.
+    /// A permit for one call more, if fewer than `most` are under way. `may_wait`: there is nowhere else to go.
     pub(super) async fn permit(
-        &self,
+        self: &Arc<Self>,
+        most: Option<usize>,
         may_wait: bool,
         deadline: Instant,
-    ) -> Result<Option<OwnedSemaphorePermit>, Fault> {
-        let Some(permits) = &self.permits else { return Ok(None) };
-        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
-            return Ok(Some(permit));
+    ) -> Result<Permit, Fault> {
+        if let Some(permit) = self.try_permit(most) {
+            return Ok(permit);
         }
         if !may_wait {
             return Err(Fault::Overloaded);
         }
+        let next = async {
+            loop {
+                let mut freed = pin!(self.freed.notified());
+                // What ends from here on is heard.
+                freed.as_mut().enable();
+                if let Some(permit) = self.try_permit(most) {
+                    return permit;
+                }
+                freed.await;
+            }
+        };
         let until = deadline.min(Instant::now() + PERMIT_WAIT);
-        match timeout_at(until, Arc::clone(permits).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Some(permit)),
-            Ok(Err(_)) | Err(_) => Err(Fault::Overloaded),
-        }
+        timeout_at(until, next).await.map_err(|_| Fault::Overloaded)
+    }
+
+    fn try_permit(self: &Arc<Self>, most: Option<usize>) -> Option<Permit> {
+        let most = most.unwrap_or(usize::MAX);
+        let one_more = |calls: usize| (calls < most).then_some(calls + 1);
+        // A mere count: nothing is read on the strength of it.
+        let is_one_more = self.calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok();
+        is_one_more.then(|| Permit(Arc::clone(self)))
     }
 
     /// Whether what is wanted whole can't be streamed from it.
@@ -213,14 +277,24 @@ impl Drop for Turn {
     }
 }
 
+/// One of a target's calls. It is over when this drops.
+pub(super) struct Permit(Arc<Upstream>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        self.0.freed.notify_one();
+    }
+}
+
 /// What an answer holds of its target until it ends.
 pub(super) struct Held {
     upstream: Arc<Upstream>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Permit,
 }
 
 impl Held {
-    pub(super) fn new(turn: &Turn, permit: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn new(turn: &Turn, permit: Permit) -> Self {
         Self { upstream: Arc::clone(turn.upstream()), _permit: permit }
     }
 

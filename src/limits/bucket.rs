@@ -72,6 +72,10 @@ impl Bucket {
         Level { limit: self.per_minute, remaining, reset: missing }
     }
 
+    pub(super) fn is_full(&self, now: Instant) -> bool {
+        self.missing(now).is_zero()
+    }
+
     /// Until it is full. A clock that went back sees a bucket that isn't fuller for it.
     fn missing(&self, now: Instant) -> Duration {
         self.full_at.saturating_duration_since(now)

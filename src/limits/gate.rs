@@ -64,6 +64,11 @@ impl Gate {
         }
     }
 
+    /// Whether nobody of this key is in, or in the line.
+    pub(super) fn is_empty_for(&self, key: usize) -> bool {
+        self.lock().is_empty_for(key)
+    }
+
     pub(super) fn refuses(&self, key: usize) -> Option<Refusal> {
         self.lock().refuses(key)
     }

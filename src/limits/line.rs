@@ -118,6 +118,12 @@ impl<W> Line<W> {
         (!self.may_hold(key) && !has_place()).then(|| self.obstacle(key))
     }
 
+    /// Whether nobody of this key holds or waits.
+    pub(super) fn is_empty_for(&self, key: usize) -> bool {
+        let key = &self.keys[key];
+        key.held == 0 && key.waiters.is_empty()
+    }
+
     /// What stands before this key.
     pub(super) fn obstacle(&self, key: usize) -> Refusal {
         let key = &self.keys[key];

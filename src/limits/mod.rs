@@ -15,7 +15,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -61,11 +61,12 @@ struct Inner {
     gate: Gate,
     budget: Budget,
     keys: HashMap<Box<str>, Key>,
-    /// Keys that were taken out. Their calls go on, and coming back is no free refill.
+    /// Keys that were taken out. Their calls go on, and coming back is no free refill. Who has nothing under way and all of its
+    /// allowances is forgotten at the next change.
     former: HashMap<Box<str>, Key>,
     /// Who shows no key, where none is needed: all of them together.
     nobody: Key,
-    /// The concurrency of each place in the line, those of former keys included.
+    /// The concurrency of each place in the line, those of former keys included. What a forgotten key leaves is a new one's.
     places: Vec<Option<usize>>,
 }
 
@@ -134,14 +135,26 @@ impl Limits {
     ) -> Self {
         let Settings { concurrency, queue_length, queue_wait, body_bytes } = *settings;
         let before = &*self.0;
+        let names: HashSet<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
+        // Those that are still in may be taking something at this moment, and are looked at the next time.
+        let stays = |key: &Key| !(key.is_unused(now) && before.gate.is_empty_for(key.index));
+        let earlier = before.former.iter().filter(|(_, key)| stays(key));
+        let gone = before.keys.iter().chain(earlier).filter(|(name, _)| !names.contains(&***name));
+        let former: HashMap<Box<str>, Key> = gone.map(|(name, key)| (name.clone(), key.clone())).collect();
         let mut places = before.places.clone();
+        let taken: HashSet<usize> =
+            before.keys.values().chain(former.values()).map(|key| key.index).collect();
+        let back =
+            before.former.iter().filter(|(name, _)| names.contains(&***name)).map(|(_, key)| key.index);
+        let taken: HashSet<usize> = taken.into_iter().chain(back).chain([before.nobody.index]).collect();
+        let mut free = (0..places.len()).filter(|place| !taken.contains(place));
         let known: HashMap<Box<str>, Key> = keys
             .into_iter()
             .map(|(name, limits)| {
                 let known = before.keys.get(name.as_str()).or_else(|| before.former.get(name.as_str()));
                 let key = match known {
                     Some(key) => key.rebound(limits, now),
-                    None => Key::new(places.len(), limits, now),
+                    None => Key::new(free.next().unwrap_or(places.len()), limits, now),
                 };
                 match places.get_mut(key.index) {
                     Some(place) => *place = limits.concurrency,
@@ -150,8 +163,6 @@ impl Limits {
                 (name.into_boxed_str(), key)
             })
             .collect();
-        let gone = before.keys.iter().chain(&before.former).filter(|(name, _)| !known.contains_key(*name));
-        let former = gone.map(|(name, key)| (name.clone(), key.clone())).collect();
         let nobody_key = before.nobody.rebound(nobody, now);
         places[nobody_key.index] = nobody.concurrency;
         let gate = before.gate.clone();
@@ -214,6 +225,14 @@ impl Key {
         resize(&mut rates.tokens, tokens_per_minute, now);
         drop(rates);
         self.clone()
+    }
+
+    /// Whether nobody has it any more, and nothing of it is used up.
+    fn is_unused(&self, now: Instant) -> bool {
+        let is_full = |bucket: &Option<Bucket>| bucket.as_ref().is_none_or(|bucket| bucket.is_full(now));
+        let Rates { requests, tokens } = &*self.rates();
+        // The one is the list's that it is looked at in.
+        Arc::strong_count(&self.rates) == 1 && is_full(requests) && is_full(tokens)
     }
 
     fn rates(&self) -> MutexGuard<'_, Rates> {

@@ -409,3 +409,43 @@ fn whoever_holds_a_permit_holds_it_under_other_bounds_too() {
     drop((a, third));
     drop([permit(&more, "a"), permit(&more, "b")]);
 }
+
+#[test]
+fn keys_that_come_and_go_leave_nothing_behind() {
+    let mut now = Instant::now();
+    let any = KeyLimits { requests_per_minute: Some(60), ..KeyLimits::default() };
+    let settings =
+        Settings { concurrency: Some(10), queue_length: 0, queue_wait: Duration::ZERO, body_bytes: None };
+    let of = |day: u32| vec![(format!("of day {day}"), any)];
+    let mut limits = Limits::new(&settings, any, of(0), now);
+    let long = match limits.enter(limits.key(Some("of day 0"))) {
+        Ok(Entry::Permit(permit)) => permit,
+        Ok(Entry::Waiting(_)) | Err(_) => panic!("there is a slot"),
+    };
+    for day in 1..100 {
+        let key = limits.key(Some(&format!("of day {}", day - 1))).clone();
+        key.take_request(now).unwrap();
+        drop(key);
+        now += Duration::from_mins(1);
+        limits = limits.continued(&settings, any, of(day), now);
+        // The last one may be in use still, and the first one is.
+        assert!(limits.0.former.len() <= 2 + 1 && limits.0.places.len() <= 5, "{}", limits.0.places.len());
+        assert!(limits.0.former.contains_key("of day 0"));
+    }
+    assert_eq!(limits.0.gate.counts().iter().map(|(held, _)| held).sum::<usize>(), 1);
+    drop(long);
+    for day in 100..103 {
+        limits = limits.continued(&settings, any, of(day), now);
+    }
+    assert!(!limits.0.former.contains_key("of day 0"));
+    // Who has used something up is remembered until it has flowed in again.
+    limits.key(Some("of day 102")).take_request(now).unwrap();
+    for day in 103..110 {
+        limits = limits.continued(&settings, any, of(day), now);
+    }
+    let back = limits.continued(&settings, any, of(102), now);
+    assert_eq!(back.key(Some("of day 102")).levels(now).requests.unwrap().remaining, 59);
+    drop(back);
+    let later = limits.continued(&settings, any, of(110), now + Duration::from_mins(1));
+    assert!(!later.0.former.contains_key("of day 102"));
+}

@@ -134,12 +134,11 @@ impl Clock {
 
     /// The socket takes no more bytes; `task` writes to it.
     pub(super) fn write_blocked(&mut self, task: &Waker) {
-        match &mut self.write {
-            Some(BlockedWrite { task: known, .. }) => known.clone_from(task),
-            None => {
-                let (since, task) = (Instant::now(), task.clone());
-                self.write = Some(BlockedWrite { since, task, held_back: false, cut: false });
-            }
+        if let Some(BlockedWrite { task: known, .. }) = &mut self.write {
+            known.clone_from(task);
+        } else {
+            let (since, task) = (Instant::now(), task.clone());
+            self.write = Some(BlockedWrite { since, task, held_back: false, cut: false });
         }
     }
 

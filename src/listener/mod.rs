@@ -197,9 +197,13 @@ impl Listener {
                         async move {
                             // Here, so that the worker's own reactor watches the socket.
                             match TcpStream::from_std(stream) {
-                                Ok(stream) => open.close(
-                                    connection::serve(stream, tls, settings, stalled, service, shutdown).await,
-                                ),
+                                Ok(stream) => {
+                                    let serving =
+                                        connection::serve(stream, tls, settings, stalled, service, shutdown);
+                                    // And its own allocator has it: what this thread's had would wait for this one
+                                    // to ask for more.
+                                    open.close(Box::pin(serving).await);
+                                }
                                 Err(error) => tracing::warn!(%error, "cannot watch a connection"),
                             }
                             drop((slot, seat));
@@ -248,7 +252,9 @@ async fn accept(
                 tracing::debug!(%error, "connection went away before being accepted");
             }
             Err(error) => {
-                if !std::mem::replace(exhausted, true) {
+                if std::mem::replace(exhausted, true) {
+                    tracing::debug!(%error, "still cannot accept connections");
+                } else {
                     tracing::warn!(%error, "cannot accept connections; trying again until it works");
                 }
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;

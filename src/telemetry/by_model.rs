@@ -1,7 +1,7 @@
 //! The metrics that are told apart by model. Handles are made once a model, so that recording on them is an atomic
 //! addition and no look-up.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
@@ -146,23 +146,62 @@ impl ModelMetrics {
     }
 }
 
-/// One target's breaker.
-#[derive(Clone, Debug)]
+/// One target's breaker. Dropped, it isn't open.
+#[derive(Debug)]
 pub struct BreakerMetrics {
-    is_open: IntGauge,
+    /// Several targets may share a label: it counts those that are open.
+    open: IntGauge,
     opened: IntCounter,
+    state: Mutex<BreakerState>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BreakerState {
+    Closed,
+    Open,
+    /// Nobody is to hear of it any more.
+    Forgotten,
 }
 
 impl BreakerMetrics {
     /// It has opened.
     pub fn opened(&self) {
-        self.opened.inc();
-        self.is_open.set(1);
+        self.turn(BreakerState::Open);
     }
 
     /// It has closed.
     pub fn closed(&self) {
-        self.is_open.set(0);
+        self.turn(BreakerState::Closed);
+    }
+
+    /// Its target is gone. Calls under way may still open and close it, and that is no news.
+    pub fn forget(&self) {
+        self.turn(BreakerState::Forgotten);
+    }
+
+    fn turn(&self, next: BreakerState) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state == BreakerState::Forgotten {
+            return;
+        }
+        let was_open = *state == BreakerState::Open;
+        match next {
+            BreakerState::Open => {
+                self.opened.inc();
+                if !was_open {
+                    self.open.inc();
+                }
+            }
+            BreakerState::Closed | BreakerState::Forgotten if was_open => self.open.dec(),
+            BreakerState::Closed | BreakerState::Forgotten => {}
+        }
+        *state = next;
+    }
+}
+
+impl Drop for BreakerMetrics {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 
@@ -184,8 +223,9 @@ impl ByModel {
     /// A target's breaker. The caller bounds the names.
     pub(super) fn breaker(&self, model: &str, region: &str) -> BreakerMetrics {
         BreakerMetrics {
-            is_open: self.breakers_open.with_label_values(&[model, region]),
+            open: self.breakers_open.with_label_values(&[model, region]),
             opened: self.breakers_opened.with_label_values(&[model, region]),
+            state: Mutex::new(BreakerState::Closed),
         }
     }
 

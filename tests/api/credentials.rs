@@ -41,11 +41,11 @@ async fn ask(server: &Server) -> Answer {
 }
 
 /// A call is made with these credentials; then the server ends, and has told where they are from but not what they are.
-async fn assert_from(command: Command, simulator: &Simulator, minted: &Minted, source: &str) {
+async fn assert_from(command: Command, simulator: &Simulator, minted: &Minted, source: &str) -> String {
     let server = Server::started(command);
     ask(&server).await.completion();
     assert_called_by(simulator, minted);
-    assert_told(server, &[minted], source).await;
+    assert_told(server, &[minted], source).await
 }
 
 #[track_caller]
@@ -57,7 +57,8 @@ fn assert_called_by(simulator: &Simulator, minted: &Minted) {
     assert_eq!(headers["x-amz-security-token"], minted.token.as_str());
 }
 
-async fn assert_told(server: Server, minted: &[&Minted], source: &str) {
+/// Gives what it has told.
+async fn assert_told(server: Server, minted: &[&Minted], source: &str) -> String {
     let health = Request::get("/health").send(server.address).await;
     assert_eq!(health.json()["credentials"]["source"], source, "{}", health.text());
     let said = server.last_words() + health.text();
@@ -65,6 +66,7 @@ async fn assert_told(server: Server, minted: &[&Minted], source: &str) {
     for Minted { secret, token, .. } in minted {
         assert!(!said.contains(secret) && !said.contains(token), "{said}");
     }
+    said
 }
 
 fn file(folder: &TempDir, name: &str, content: &str) -> String {
@@ -159,7 +161,9 @@ async fn from_a_single_sign_on() {
         .env("HOME", folder.path())
         .env("AWS_CONFIG_FILE", file(&folder, "config", config))
         .env("AWS_ENDPOINT_URL_SSO", &portal.url);
-    assert_from(command, &simulator, &minted, "SSO").await;
+    let said = assert_from(command, &simulator, &minted, "SSO").await;
+    let resolved = said.lines().find(|line| line.contains("credentials resolved")).unwrap();
+    assert!(resolved.contains(r#""aws_account":"123456789012""#), "{resolved}");
     let path = &portal.asked()[0].path;
     assert!(path.contains("role_name=bedrock") && path.contains("account_id=123456789012"), "{path}");
 }

@@ -232,6 +232,31 @@ async fn a_target_that_keeps_failing_is_left_alone_and_the_last_one_never_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_target_is_one_by_whatever_name_it_is_called() {
+    let gateway = Setup::new()
+        .set(
+            "models",
+            &json!({"house": {"targets": [{"target": CLAUDE, "concurrency": 1}, NOVA]}}).to_string(),
+        )
+        .set("breaker", "{failures: 3, open: 600, max_open: 600}")
+        .start()
+        .await;
+    // A call by the model's own id is bounded by nothing, and takes the one place that the name has.
+    let mut held = gateway.open_stream(&chat(CLAUDE, "hi [[stall after=1]]")).await;
+    held.piece().await;
+    assert_eq!(gateway.chat(&chat("house", "hi")).await.header("x-outcrop-model"), Some(NOVA));
+    drop(held);
+    while gateway.chat(&chat("house", "hi")).await.header("x-outcrop-model") != Some(CLAUDE) {}
+    // Nor does it mend what others have seen broken.
+    gateway.script((0..3).map(|_| unavailable()).flat_map(|failure| [failure, nova()]));
+    for _ in 0..3 {
+        gateway.chat(&chat("house", "hi")).await;
+    }
+    gateway.chat(&chat(CLAUDE, "hi")).await.completion();
+    assert_eq!(gateway.chat(&chat("house", "hi")).await.header("x-outcrop-model"), Some(NOVA));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_target_whose_stand_ins_are_left_alone_has_all_the_attempts() {
     let gateway = Setup::new()
         .set("models", &targets(&[CLAUDE, NOVA]))

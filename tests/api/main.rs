@@ -21,6 +21,7 @@ mod errors;
 mod fallback;
 mod faults;
 mod framing;
+mod handover;
 mod healing;
 mod key_models;
 mod lifecycle;

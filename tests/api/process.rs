@@ -2,14 +2,18 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::join_all;
-use outcrop::simulator::{Credentials, Options, Simulator};
+use outcrop::simulator::{Credentials, Options, Reply, Simulator, Step};
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use crate::support::{
-    CLAUDE, Control, Ending, Live, NOVA, Request, Server, SseEvent, chat, outcrop, parse, streamed,
+    CLAUDE, Control, Ending, Live, NOVA, Request, Sent, Server, SseEvent, chat, claude_stream, outcrop,
+    parse, streamed,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,6 +184,52 @@ async fn clients_beyond_the_limit_of_open_files_wait_and_operators_do_not() {
     assert!(!said.contains("cannot accept"), "{said}");
 }
 
+/// `accept` itself fails: no number of connections saves a process whose files have gone elsewhere.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_file_to_accept_into_it_lives_rests_between_tries_and_serves_again() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let keys = Credentials::default();
+    let settings = [
+        format!("aws.endpoint_url={}", simulator.url()),
+        format!("aws.access_key_id={}", keys.access_key),
+        format!("aws.secret_access_key={}", keys.secret_key),
+        "log.level=info,outcrop::listener=debug".to_owned(),
+    ];
+    let mut arguments = vec!["serve", "--listen", "127.0.0.1:0"];
+    arguments.extend(settings.iter().flat_map(|set| ["--set", set.as_str()]));
+    let server = Server::start(&arguments);
+    let released = Arc::new(Notify::new());
+    let mut steps = claude_stream();
+    steps.insert(3, Step::Hold(Arc::clone(&released)));
+    simulator.script([Reply::stream(steps)]);
+    let mut live = Request::chat(&streamed(&chat(CLAUDE, "hi"))).open(server.address).await;
+    live.piece().await.unwrap();
+
+    for episode in 1..=2 {
+        let (began, before) = (Instant::now(), server.says("still cannot accept", 0).await);
+        server.limit_files(Some(1));
+        // The kernel takes it in, and nobody out of its queue.
+        let waiting = Sent::send(&Request::chat(&chat(CLAUDE, "hi")), server.address).await;
+        let tries = server.says("still cannot accept", before + 3).await - before;
+        // A bound that no slowness breaks: a quarter of a second lies between two tries.
+        let most = began.elapsed().as_millis() / 250 + 1;
+        assert!(tries as u128 <= most, "{tries} tries in the time for {most}");
+        if episode == 2 {
+            released.notify_one();
+            while live.piece().await.is_some() {}
+        }
+        server.limit_files(None);
+        waiting.head().await.rest().await.completion();
+        Request::chat(&chat(CLAUDE, "hi")).send(server.address).await.completion();
+    }
+    assert_eq!(live.rest().await.ending, Ending::Whole, "who was in wasn't hurt");
+    server.signal("TERM");
+    let (code, said) = server.ended();
+    assert_eq!(code, Some(0));
+    assert_eq!(said.matches("; trying again until it works").count(), 2, "one line for each time: {said}");
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
@@ -286,4 +336,51 @@ async fn a_hangup_reads_the_file_again_where_nobody_watches_it() {
     let unchanged = "outcrop_config_reloads_total{outcome=\"unchanged\"} 1";
     while !Request::get("/metrics").send(reloading.server.address).await.text().contains(unchanged) {}
     reloading.until("two", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_whose_credentials_are_asked_for_at_the_start_and_when_that_changes() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("outcrop.yaml");
+    let write = |model: &str, role: &str| {
+        let text = format!(
+            "default_model: {model}\nmodels: {{live: {{interval: 0}}}}\naccounts:\n  \
+             own: {{access_key_id: AKIDOWN, secret_access_key: canary-secret}}\n  \
+             far: {{role_arn: 'arn:aws:iam::210987654321:role/{role}', external_id: canary-external, source: own}}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    write("one", "first");
+    let config = path.display().to_string();
+    let server = Server::start(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        &config,
+        "--set",
+        "server.watch=0.02",
+        // Nobody to be asked.
+        "--set",
+        "aws={access_key_id: AKIDBASE, secret_access_key: canary-base, sts_endpoint_url: 'http://127.0.0.1:1'}",
+    ]);
+    server.says("account configured", 3).await;
+    server.says("credentials resolved", 2).await;
+    write("two", "first");
+    server.says("the configuration is in force", 1).await;
+    assert_eq!(server.says("account configured", 3).await, 3, "that is as it was");
+    write("two", "second");
+    server.says("account configured", 6).await;
+    server.signal("TERM");
+    let (_, said) = server.ended();
+    for (role, times) in [("first", 1), ("second", 1)] {
+        let line = said.lines().filter(|line| {
+            let words =
+                ["account configured", "\"far\"", &format!("arn:aws:iam::210987654321:role/{role}"), "own"];
+            words.iter().all(|word| line.contains(word))
+        });
+        assert_eq!(line.count(), times, "{role}: {said}");
+    }
+    assert!(said.contains(r#""account":"base","source":"keys""#), "{said}");
+    assert!(!said.contains("canary"), "{said}");
 }

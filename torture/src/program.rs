@@ -88,6 +88,22 @@ pub fn socket_memory() -> Result<f64, Failure> {
     Ok(pages.parse::<f64>()? * 4096.0 / 1024.0 / 1024.0)
 }
 
+/// What the kernel holds in MiB for one process's ends of connections: those that it accepted on one port, and opened to
+/// another. Told by `ss`, as the kernel reckons: a short packet counts for more than its bytes.
+pub async fn own_socket_memory(accepted: u16, opened: u16) -> Result<f64, Failure> {
+    let ends = format!("( sport = :{accepted} or dport = :{opened} )");
+    let told = Command::new("ss").args(["-tnmH", "state", "established", &ends]).output().await?;
+    // skmem:(r0,rb131072,t0,tb87040,f0,w0,o0,bl0,d0): of these, what is held and not what may be.
+    let held = |field: &str| {
+        let at = field.find(|letter: char| letter.is_ascii_digit())?;
+        let (name, bytes) = field.split_at(at);
+        matches!(name, "r" | "f" | "w" | "o" | "bl").then(|| bytes.parse::<f64>().ok()).flatten()
+    };
+    let text = String::from_utf8(told.stdout)?;
+    let sockets = text.split("skmem:(").skip(1).filter_map(|socket| socket.split(')').next());
+    Ok(sockets.flat_map(|socket| socket.split(',')).filter_map(held).sum::<f64>() / 1024.0 / 1024.0)
+}
+
 /// Where programs come from and write to.
 pub struct Bench {
     pub binary: PathBuf,

@@ -10,7 +10,7 @@ mod proxy;
 mod script;
 mod sse;
 
-pub(crate) use client::{Answer, Ending, Leave, Live, Request};
+pub(crate) use client::{Answer, Ending, Leave, Live, Request, Sent};
 pub(crate) use control::{Control, Nobody};
 pub(crate) use gateway::{Setup, TestGateway, streamed};
 pub(crate) use issuer::{Issuer, Minted, sts};

@@ -81,6 +81,26 @@ impl Server {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
+    /// From now on it may open no file beyond so many, `None` being all that there may be. What it has, it keeps.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn limit_files(&self, most: Option<u64>) {
+        use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let id = Pid::from_raw(self.id().try_into().unwrap());
+        prlimit(id, Resource::Nofile, Rlimit { current: most.or(maximum), maximum }).unwrap();
+    }
+
+    /// Waits until it has said these words so often, and tells how often it has.
+    pub(crate) async fn says(&self, words: &str, times: usize) -> usize {
+        loop {
+            let count = self.said.lock().unwrap().matches(words).count();
+            if count >= times {
+                return count;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -8,7 +8,7 @@ use super::Found;
 use crate::Context;
 use crate::client::{CLAUDE, Connection, NOVA, Request};
 use crate::front::{ENDLESS, Front};
-use crate::program::socket_memory;
+use crate::program::{found, own_socket_memory, socket_memory};
 use crate::table::{Row, Times};
 
 pub async fn stalled_readers(context: &Context) -> Found {
@@ -38,6 +38,11 @@ pub async fn stalled_readers(context: &Context) -> Found {
     tokio::time::sleep((begun + Duration::from_secs(limit / 2)).saturating_duration_since(Instant::now()))
         .await;
     let (held, more, kernel) = (front.seen().open, gateway.resident()? - resident, socket_memory()? - kernel);
+    let own = if found("ss") {
+        Some(own_socket_memory(gateway.address.port(), front.address.port()).await?)
+    } else {
+        None
+    };
     let mut seen = front.watch();
     let all = seen.wait_for(|seen| seen.open == 0);
     let ended = tokio::time::timeout(Duration::from_secs(limit + 15), all).await.is_ok();
@@ -46,6 +51,7 @@ pub async fn stalled_readers(context: &Context) -> Found {
     drop(readers);
     let process = 8.0 + 192.0 / 1024.0 * count as f64;
     let sockets = 384.0 / 1024.0 * count as f64;
+    let own_name = "nor do its own sockets";
     Ok(vec![
         Row::new(
             "B1",
@@ -54,9 +60,19 @@ pub async fn stalled_readers(context: &Context) -> Found {
             format!("{more:.1} MiB more, {held} held"),
             more <= process && held as usize >= count,
         ),
+        match own {
+            None => Row::skipped("B1", own_name, "there is no `ss`"),
+            Some(own) => Row::new(
+                "B1",
+                own_name,
+                format!("kernel ≤ {sockets:.0} MiB for the gateway's ends"),
+                format!("{own:.1} MiB"),
+                own <= sockets,
+            ),
+        },
         Row::new(
             "B1",
-            "nor do their sockets, on both sides of the gateway",
+            "nor do all ends together, its peers' on this machine too",
             format!("kernel ≤ {sockets:.0} MiB more (384 KiB a stream)"),
             format!("{kernel:.1} MiB more"),
             kernel <= sockets,
