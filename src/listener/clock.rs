@@ -149,6 +149,11 @@ impl Clock {
         }
     }
 
+    /// Whether the socket takes no more bytes.
+    pub(super) fn write_is_blocked(&self) -> bool {
+        self.write.is_some()
+    }
+
     /// Whether a response's body has to wait until the socket takes what it was given. The connection's task is then
     /// woken when it does.
     pub(super) fn hold_back(&mut self) -> bool {

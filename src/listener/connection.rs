@@ -175,7 +175,12 @@ where
         Ok(Ok(())) => Closed::Finished,
         Ok(Err(error)) => {
             tracing::debug!(%error, source = error.source(), "connection broke");
-            Closed::Broken
+            // Then it is the kernel that has waited for long enough: see `socket`.
+            if is_timeout(&error) && clock.lock().write_is_blocked() {
+                Closed::WriteStalled
+            } else {
+                Closed::Broken
+            }
         }
         Err(Expired::Idle) => Closed::Idle,
         Err(Expired::Head) => {
@@ -186,6 +191,12 @@ where
         Err(Expired::Cut) => Closed::Memory,
     };
     (closed, stream)
+}
+
+/// Whether the peer has acknowledged nothing for as long as the kernel waits for that.
+fn is_timeout(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Reads and forgets until the peer closes or [`LINGER`] is over.
@@ -248,17 +259,19 @@ impl<T> Timed<T> {
     pub(super) fn new(stream: T, clock: SharedClock, stalled: Stalled) -> Self {
         Self { stream, clock, write_blocked: false, place: Place::new(stalled) }
     }
-}
 
-impl<T> Timed<T> {
     fn note_write(&mut self, cx: &Context<'_>, outcome: &Poll<io::Result<usize>>) {
-        if outcome.is_pending() {
-            self.write_blocked = true;
-            self.clock.lock().write_blocked(cx.waker());
-            self.place.take(&self.clock);
-        } else if self.write_blocked {
-            self.write_blocked = false;
-            self.clock.lock().write_progressed();
+        match outcome {
+            Poll::Pending => {
+                self.write_blocked = true;
+                self.clock.lock().write_blocked(cx.waker());
+                self.place.take(&self.clock);
+            }
+            Poll::Ready(Ok(_)) if self.write_blocked => {
+                self.write_blocked = false;
+                self.clock.lock().write_progressed();
+            }
+            Poll::Ready(Ok(_) | Err(_)) => {}
         }
     }
 }

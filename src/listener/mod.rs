@@ -188,7 +188,7 @@ impl Listener {
                 biased;
                 () = shutdown.draining() => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
-                (stream, slot) = accept(&self.socket, &slots, &mut exhausted) => {
+                (stream, slot) = accept(&self.socket, &slots, self.settings.write_stall_timeout, &mut exhausted) => {
                     let (settings, service, shutdown) = (self.settings, service.clone(), shutdown.clone());
                     let (tls, stalled) = (self.tls.clone(), self.stalled.clone());
                     let open = Open::new(Arc::clone(&observer));
@@ -236,12 +236,13 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 async fn accept(
     socket: &TcpListener,
     slots: &Arc<Semaphore>,
+    write_stall: Duration,
     exhausted: &mut bool,
 ) -> (std::net::TcpStream, OwnedSemaphorePermit) {
     let Ok(slot) = Arc::clone(slots).acquire_owned().await else { return pending().await };
     loop {
         match socket.accept().await {
-            Ok((stream, _)) => match socket::tune(&stream).and_then(|()| stream.into_std()) {
+            Ok((stream, _)) => match socket::tune(&stream, write_stall).and_then(|()| stream.into_std()) {
                 Ok(stream) => {
                     *exhausted = false;
                     return (stream, slot);

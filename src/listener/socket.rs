@@ -11,16 +11,21 @@ use tokio::net::TcpStream;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT_BYTES: u32 = 16 * 1024;
 
-/// After which sent but unacknowledged bytes mean that the peer is gone.
+/// After which sent but unacknowledged bytes mean that the peer is gone. On a silent stream the next comment may be 15 s off,
+/// and this begins with it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+const UNACKNOWLEDGED: Duration = Duration::from_secs(28);
+
+/// The kernel doesn't tell that peer from one that is there and reads nothing, which may take as long as is configured.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const AHEAD_OF_CLOCK: Duration = Duration::from_secs(2);
 
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// Sets the options; an error means that the peer has already gone.
-pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
+/// Sets the options; an error means that the peer has already gone. `write_stall`: how long a peer may read nothing.
+pub(super) fn tune(stream: &TcpStream, write_stall: Duration) -> io::Result<()> {
     // A reply in two writes would otherwise wait for the peer's delayed acknowledgement: 40 ms.
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
@@ -33,7 +38,8 @@ pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
-        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+        let unacknowledged = write_stall.saturating_sub(AHEAD_OF_CLOCK).max(UNACKNOWLEDGED);
+        socket.set_tcp_user_timeout(Some(unacknowledged))?;
     }
     Ok(())
 }
@@ -57,7 +63,7 @@ mod tests {
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
 
-        tune(&stream).unwrap();
+        tune(&stream, Duration::from_mins(1)).unwrap();
 
         let socket = SockRef::from(&stream);
         assert!(stream.nodelay().unwrap());
@@ -66,6 +72,8 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_EVERY);
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
         assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_BYTES);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(58)));
+        tune(&stream, Duration::from_secs(5)).unwrap();
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
     }
 }

@@ -93,11 +93,13 @@ pub fn socket_memory() -> Result<f64, Failure> {
 pub async fn own_socket_memory(accepted: u16, opened: u16) -> Result<f64, Failure> {
     let ends = format!("( sport = :{accepted} or dport = :{opened} )");
     let told = Command::new("ss").args(["-tnmH", "state", "established", &ends]).output().await?;
-    // skmem:(r0,rb131072,t0,tb87040,f0,w0,o0,bl0,d0): of these, what is held and not what may be.
+    // skmem:(r0,rb131072,t0,tb87040,f0,w0,o0,bl0,d0): of these, what is held and not what may be. What is set aside for more
+    // (f) can be less than nothing, and is told as if it had no sign.
     let held = |field: &str| {
         let at = field.find(|letter: char| letter.is_ascii_digit())?;
         let (name, bytes) = field.split_at(at);
-        matches!(name, "r" | "f" | "w" | "o" | "bl").then(|| bytes.parse::<f64>().ok()).flatten()
+        let bytes = bytes.parse::<u32>().ok()?.cast_signed();
+        matches!(name, "r" | "f" | "w" | "o" | "bl").then_some(f64::from(bytes))
     };
     let text = String::from_utf8(told.stdout)?;
     let sockets = text.split("skmem:(").skip(1).filter_map(|socket| socket.split(')').next());

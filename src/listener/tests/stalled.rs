@@ -1,5 +1,11 @@
 //! Who is cut when memory is needed, and who isn't.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::StreamExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
 use super::*;
 
 /// Connections whose clients stop reading one after the other, a second apart, the last one now.
@@ -70,4 +76,67 @@ async fn who_has_left_is_not_among_the_stalled() {
     drop(client);
     closed.await.unwrap();
     assert_eq!(stalled.len(), 0);
+}
+
+/// A socket that takes some bytes and then none, until the kernel gives up.
+struct GivenUp {
+    request: &'static [u8],
+    takes: usize,
+    at: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl GivenUp {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.at.as_mut().poll(cx).map(|()| io::ErrorKind::TimedOut.into())
+    }
+}
+
+impl AsyncRead for GivenUp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let request = std::mem::take(&mut self.request);
+        if request.is_empty() {
+            return self.poll(cx).map(Err);
+        }
+        buffer.put_slice(request);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for GivenUp {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let taken = bytes.len().min(self.takes);
+        if taken == 0 {
+            return self.poll(cx).map(Err);
+        }
+        self.takes -= taken;
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_given_up_by_the_kernel_has_stalled_if_bytes_were_waiting() {
+    for (takes, why) in [(20_000, Closed::WriteStalled), (usize::MAX, Closed::Broken)] {
+        let at = Box::pin(tokio::time::sleep(Duration::from_secs(28)));
+        let clock = clock::SharedClock::new(Settings::default(), Instant::now());
+        let socket = GivenUp { request: GET, takes, at };
+        let timed = connection::Timed::new(socket, clock.clone(), Stalled::default());
+        let handler = |_| async {
+            let some = stream::repeat(Bytes::from_static(&[b'x'; 1024])).take(100);
+            Ok::<_, Infallible>(streamed(some.chain(stream::pending())))
+        };
+        let (closed, _) = connection::converse(timed, clock, service_fn(handler), Shutdown::new()).await;
+        assert_eq!(closed, why);
+    }
 }
