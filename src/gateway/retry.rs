@@ -57,8 +57,9 @@ impl RetryPolicy {
             return None;
         }
         if let Some(asked) = fault.retry_after() {
-            // A little more than was asked: everybody else was asked the same.
-            return (asked <= self.max_retry_after).then(|| asked + self.base_delay.mul_f64(jitter));
+            // Up to a quarter more than was asked: everybody else was asked the same.
+            let more = self.base_delay.max(asked / 4).mul_f64(jitter);
+            return (asked <= self.max_retry_after).then(|| asked + more);
         }
         let doublings = made.saturating_sub(1).min(20);
         let bound = self.base_delay.saturating_mul(1 << doublings).min(self.max_delay);
@@ -285,8 +286,10 @@ mod tests {
 
     #[test]
     fn the_upstreams_wish_is_honoured_up_to_a_cap() {
-        let short = POLICY.pause(&fault(ErrorKind::Throttled, Some(7)), 1, 0.5).unwrap();
-        assert_eq!(short, Duration::from_millis(7050));
+        let short = POLICY.pause(&fault(ErrorKind::Throttled, Some(8)), 1, 0.5).unwrap();
+        assert_eq!(short, Duration::from_secs(9));
+        let none = POLICY.pause(&fault(ErrorKind::Throttled, Some(0)), 1, 0.5).unwrap();
+        assert_eq!(none, Duration::from_millis(50));
         assert_eq!(POLICY.pause(&fault(ErrorKind::Throttled, Some(21)), 1, 0.5), None);
     }
 
@@ -322,6 +325,18 @@ mod tests {
         }
         let first: Vec<_> = all.iter().copied().take(2000).collect();
         assert!(crowding(&first) <= 3.0, "three attempts: {}", crowding(&first));
+    }
+
+    #[test]
+    fn a_thousand_clients_that_were_told_when_to_come_spread_after_that() {
+        let mut random = fastrand::Rng::with_seed(77);
+        let asked = Duration::from_secs(4);
+        let told = fault(ErrorKind::Throttled, Some(4));
+        let over: Vec<_> =
+            (0..1000).map(|_| POLICY.pause(&told, 1, random.f64()).unwrap() - asked).collect();
+        assert!(crowding(&over) <= 3.0, "{}", crowding(&over));
+        let latest = over.iter().max().unwrap();
+        assert!(*latest > Duration::from_millis(900) && *latest <= Duration::from_secs(1), "{latest:?}");
     }
 
     proptest! {

@@ -49,14 +49,14 @@ pub async fn stalled_readers(context: &Context) -> Found {
     let after = begun.elapsed().as_secs_f64();
     let closed = gateway.metric("outcrop_connections_closed_total{reason=\"write_stalled\"}").await?;
     drop(readers);
-    let process = 8.0 + 192.0 / 1024.0 * count as f64;
-    let sockets = 384.0 / 1024.0 * count as f64;
-    let own_name = "nor do its own sockets";
+    let process = 8.0 + 128.0 / 1024.0 * count as f64;
+    let (ours, sockets) = (320.0 / 1024.0 * count as f64, 384.0 / 1024.0 * count as f64);
+    let own_name = "nor do their sockets at this end";
     Ok(vec![
         Row::new(
             "B1",
             "streams that nobody reads take little memory",
-            format!("{count} of them: process ≤ {process:.0} MiB more (8, and 192 KiB a stream)"),
+            format!("{count} of them: process ≤ {process:.0} MiB more (8, and 128 KiB a stream)"),
             format!("{more:.1} MiB more, {held} held"),
             more <= process && held as usize >= count,
         ),
@@ -65,14 +65,14 @@ pub async fn stalled_readers(context: &Context) -> Found {
             Some(own) => Row::new(
                 "B1",
                 own_name,
-                format!("kernel ≤ {sockets:.0} MiB for the gateway's ends"),
+                format!("kernel ≤ {ours:.0} MiB for the gateway's ends (320 KiB a stream)"),
                 format!("{own:.1} MiB"),
-                own <= sockets,
+                own <= ours,
             ),
         },
         Row::new(
             "B1",
-            "nor do all ends together, its peers' on this machine too",
+            "nor at all ends together, the peers' on this machine too",
             format!("kernel ≤ {sockets:.0} MiB more (384 KiB a stream)"),
             format!("{kernel:.1} MiB more"),
             kernel <= sockets,
