@@ -332,8 +332,9 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(77);
         let asked = Duration::from_secs(4);
         let told = fault(ErrorKind::Throttled, Some(4));
-        let over: Vec<_> =
-            (0..1000).map(|_| POLICY.pause(&told, 1, random.f64()).unwrap() - asked).collect();
+        let over: Vec<_> = (0..1000)
+            .map(|_| POLICY.pause(&told, 1, random.f64()).unwrap().checked_sub(asked).unwrap())
+            .collect();
         assert!(crowding(&over) <= 3.0, "{}", crowding(&over));
         let latest = over.iter().max().unwrap();
         assert!(*latest > Duration::from_millis(900) && *latest <= Duration::from_secs(1), "{latest:?}");

@@ -78,6 +78,35 @@ async fn who_has_left_is_not_among_the_stalled() {
     assert_eq!(stalled.len(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn no_more_is_taken_of_a_stream_than_its_client_reads() {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let handler = move |_| {
+        let taken = Arc::clone(&counted);
+        // One piece at a time, as they come of an upstream.
+        let pieces = stream::unfold(taken, |taken| async move {
+            tokio::task::yield_now().await;
+            taken.fetch_add(1, Ordering::SeqCst);
+            Some((Bytes::from_static(&[b'a'; 1024]), taken))
+        });
+        async { Ok(streamed(pieces)) }
+    };
+    let (mut client, closed) = converse(handler, &Shutdown::new());
+    client.write_all(GET).await.unwrap();
+    let (mut read, mut piece) = (0, vec![0; 1024]);
+    for _ in 0..50 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // 16 of them are on their way, and one or two wait for these.
+        let ahead = taken.load(Ordering::SeqCst) - read / 1024;
+        assert!((16..=18).contains(&ahead), "{ahead}");
+        client.read_exact(&mut piece).await.unwrap();
+        read += piece.len();
+    }
+    drop(client);
+    assert_eq!(closed.await.unwrap(), Closed::Broken);
+}
+
 /// A socket that takes some bytes and then none, until the kernel gives up.
 struct GivenUp {
     request: &'static [u8],
