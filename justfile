@@ -53,9 +53,9 @@ fuzz target seconds="600":
     cd fuzz && cargo +nightly fuzz run {{ target }} corpus/{{ target }} seeds/{{ target }} -- \
       -dict=words.dict -max_len=16384 -max_total_time={{ seconds }}
 
-# Fuzz every parser for so long each; without nightly and cargo-fuzz it says so and is well
-fuzz-all seconds="30":
-    fuzz/all {{ seconds }}
+# Fuzz every parser for so long each; without nightly and cargo-fuzz it says so and is well. `just fuzz-all 10 --plain` takes any toolchain
+fuzz-all seconds="30" *options:
+    fuzz/all {{ seconds }} {{ options }}
 
 # The documentation of the code
 doc:
