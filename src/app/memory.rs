@@ -23,38 +23,71 @@ const LOOK: Duration = Duration::from_millis(500);
 /// asked only in an emergency.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// A control group (version 2) with a bound of memory.
+/// A control group with a bound of memory.
 struct Group {
     folder: PathBuf,
+    files: &'static Files,
     bound: u64,
 }
+
+/// Where a group tells of its memory.
+struct Files {
+    bound: &'static str,
+    used: &'static str,
+    /// In `memory.stat`, what the kernel only keeps in case somebody reads it again.
+    kept: &'static str,
+}
+
+/// In version 2 of control groups.
+const V2: Files = Files { bound: "memory.max", used: "memory.current", kept: "inactive_file " };
+
+/// In version 1, which long-lived hosts have.
+const V1: Files =
+    Files { bound: "memory.limit_in_bytes", used: "memory.usage_in_bytes", kept: "total_inactive_file " };
+
+/// What version 1 gives for a bound where there is none is more than this, and no memory is.
+const BOUNDLESS: u64 = 1 << 60;
 
 impl Group {
     /// The process's own, or the nearest above it that has a bound.
     fn own() -> Option<Self> {
-        let groups = read(Path::new("/proc/self/cgroup"))?;
-        let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-        Self::at(Path::new("/sys/fs/cgroup"), path)
+        Self::among(Path::new("/sys/fs/cgroup"), &read(Path::new("/proc/self/cgroup"))?)
     }
 
-    fn at(root: &Path, path: &str) -> Option<Self> {
+    /// Of all groups that the process is in, a line for each. A host may have both versions; one of them has the memory.
+    fn among(root: &Path, groups: &str) -> Option<Self> {
+        groups.lines().find_map(|line| {
+            // Its number, what it is for, and its path.
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (what, path) = (parts.next()?, parts.next()?.strip_prefix('/')?);
+            if what.is_empty() {
+                Self::at(root, path, &V2)
+            } else if what.split(',').any(|what| what == "memory") {
+                Self::at(&root.join("memory"), path, &V1)
+            } else {
+                None
+            }
+        })
+    }
+
+    fn at(root: &Path, path: &str, files: &'static Files) -> Option<Self> {
         let folder = root.join(path);
         // In a container the path may be the host's, and the root its own.
         let mut above = folder.ancestors().take_while(|folder| folder.starts_with(root));
-        above.find_map(Self::bounded)
+        above.find_map(|folder| Self::bounded(folder, files))
     }
 
-    fn bounded(folder: &Path) -> Option<Self> {
-        // Without a bound it says `max`.
-        let bound = number(&folder.join("memory.max"))?;
-        Some(Self { folder: folder.to_owned(), bound }).filter(|group| group.bound > 0)
+    fn bounded(folder: &Path, files: &'static Files) -> Option<Self> {
+        // Without a bound version 2 says `max`.
+        let bound = number(&folder.join(files.bound)).filter(|bound| (1..BOUNDLESS).contains(bound))?;
+        Some(Self { folder: folder.to_owned(), files, bound })
     }
 
-    /// What is in use in a hundred parts of the bound, without what the kernel only keeps in case somebody reads it again.
+    /// What is in use in a hundred parts of the bound, without what is only kept.
     fn percent(&self) -> Option<u64> {
-        let used = number(&self.folder.join("memory.current"))?;
+        let used = number(&self.folder.join(self.files.used))?;
         let kept = read(&self.folder.join("memory.stat")).and_then(|stat| {
-            let line = stat.lines().find_map(|line| line.strip_prefix("inactive_file "))?;
+            let line = stat.lines().find_map(|line| line.strip_prefix(self.files.kept))?;
             parsed(line)
         });
         let used = used.saturating_sub(kept.unwrap_or(0));
@@ -157,22 +190,41 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (outer, inner) = (root.path().join("pod"), root.path().join("pod/box"));
         group(&inner, &[("memory.max", "max\n"), ("memory.current", "1\n")]);
-        assert!(Group::at(root.path(), "pod/box").is_none(), "nothing bounds it");
+        assert!(Group::among(root.path(), "0::/pod/box\n").is_none(), "nothing bounds it");
         let stat = "anon 1\ninactive_file 100\nactive_file 7\n";
         group(&outer, &[("memory.max", "1000\n"), ("memory.current", "950\n"), ("memory.stat", stat)]);
-        let found = Group::at(root.path(), "pod/box").unwrap();
+        let found = Group::among(root.path(), "0::/pod/box\n").unwrap();
         assert_eq!((found.bound, found.percent()), (1000, Some(85)));
-        assert!(Group::at(root.path(), "elsewhere").is_none());
+        assert!(Group::among(root.path(), "0::/elsewhere\n").is_none());
+    }
+
+    #[test]
+    fn the_first_version_tells_the_same_in_other_words() {
+        let root = tempfile::tempdir().unwrap();
+        let none = [("memory.limit_in_bytes", "9223372036854771712\n"), ("memory.usage_in_bytes", "1\n")];
+        group(&root.path().join("memory/pod/box"), &none);
+        group(&root.path().join("unified/pod"), &[]);
+        let lines = "9:name=systemd:/\n4:cpu,memory:/pod/box\n1:memory_not:/\n0::/pod\n";
+        assert!(Group::among(root.path(), lines).is_none(), "nothing bounds it");
+        let stat = "inactive_file 1\ntotal_inactive_file 200\n";
+        let bounded =
+            [("memory.limit_in_bytes", "1000\n"), ("memory.usage_in_bytes", "950\n"), ("memory.stat", stat)];
+        group(&root.path().join("memory"), &bounded);
+        let found = Group::among(root.path(), lines).unwrap();
+        assert_eq!((found.bound, found.percent()), (1000, Some(75)));
     }
 
     #[test]
     fn what_cannot_be_read_bounds_nothing() {
         let root = tempfile::tempdir().unwrap();
-        group(root.path(), &[("memory.max", "0\n")]);
-        assert!(Group::at(root.path(), "").is_none());
-        group(root.path(), &[("memory.max", "12 apples")]);
-        assert!(Group::at(root.path(), "").is_none());
+        for bound in ["0\n", "12 apples"] {
+            group(root.path(), &[("memory.max", bound)]);
+            assert!(Group::among(root.path(), "0::/").is_none());
+        }
         group(root.path(), &[("memory.max", "10")]);
-        assert_eq!(Group::at(root.path(), "").unwrap().percent(), None);
+        assert_eq!(Group::among(root.path(), "0::/").unwrap().percent(), None);
+        for lines in ["", "0::", "0", "0::nowhere", "memory"] {
+            assert!(Group::among(root.path(), lines).is_none(), "{lines}");
+        }
     }
 }

@@ -152,11 +152,9 @@ pub async fn silent(context: &Context) -> Found {
     )])
 }
 
-pub async fn bombs(context: &Context) -> Found {
-    let simulator = context.bench.simulator().await?;
-    let gateway = context.bench.gateway(simulator.address, &[]).await?;
-    let parallel = 64;
-    let size = context.size(2, 8) * 1024 * 1024;
+/// Bodies of so many bytes which would take many times as much if they were parsed into a tree, all but the last refused for what
+/// they are.
+pub fn json_bombs(size: usize) -> [Request; 4] {
     let objects = |before: &str, after: &str| {
         let mut body = before.as_bytes().to_vec();
         while body.len() < size {
@@ -167,7 +165,7 @@ pub async fn bombs(context: &Context) -> Found {
         Request::post("/v1/chat/completions", None, &body)
     };
     let tool = r#"{"model":"amazon.nova-lite-v1:0","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"x","parameters":{"type":"object","properties":{"x":{"enum":["#;
-    let bombs = [
+    [
         objects(r#"{"model":"amazon.nova-lite-v1:0","messages":["#, "]}"),
         objects(r#"{"model":"amazon.nova-lite-v1:0","messages":[{"role":"user","content":["#, "]}]}"),
         objects(tool, "]}}}}}]}"),
@@ -175,7 +173,15 @@ pub async fn bombs(context: &Context) -> Found {
             r#"{"model":"amazon.nova-lite-v1:0","messages":[{"role":"user","content":"hi"}],"unknown":["#,
             "]}",
         ),
-    ];
+    ]
+}
+
+pub async fn bombs(context: &Context) -> Found {
+    let simulator = context.bench.simulator().await?;
+    let gateway = context.bench.gateway(simulator.address, &[]).await?;
+    let parallel = 64;
+    let size = context.size(2, 8) * 1024 * 1024;
+    let bombs = json_bombs(size);
     let before = gateway.resident()?;
     gateway.forget_peak()?;
     let mut sending = JoinSet::new();

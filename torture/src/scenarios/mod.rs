@@ -2,6 +2,7 @@
 
 mod intake;
 mod lifecycle;
+mod memory;
 mod network;
 mod overload;
 mod streams;
@@ -41,6 +42,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("credentials", "credentials that end every minute"),
     ("wrong-clock", "a machine whose clock is an hour wrong, and set while streams run"),
     ("container", "read-only, without capabilities, as the image's user"),
+    ("memory-bound", "unread streams and JSON bombs together, in a control group with 512 MiB"),
     ("soak", "mixed load for long: what memory and files do"),
 ];
 
@@ -72,6 +74,7 @@ pub async fn run(name: &str, context: &Context) -> Found {
         "credentials" => upstream::credentials(context).await,
         "wrong-clock" => surroundings::wrong_clock(context).await,
         "container" => surroundings::container(context).await,
+        "memory-bound" => memory::bound(context).await,
         "soak" => lifecycle::soak(context).await,
         _ => Err(format!("no scenario {name}").into()),
     }
