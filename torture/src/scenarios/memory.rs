@@ -1,6 +1,7 @@
 //! A process whose memory is bounded by its control group, and much that wants some.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,7 +45,9 @@ impl Group {
             let folder = Path::new(words.root).join(format!("outcrop-torture-{}", std::process::id()));
             fs::create_dir(&folder).ok()?;
             let group = Self { folder, words };
-            fs::write(group.folder.join(words.bound), (mib << 20).to_string()).ok()?;
+            // Where it is a control group, the file is there.
+            let mut file = fs::File::options().write(true).open(group.folder.join(words.bound)).ok()?;
+            file.write_all((mib << 20).to_string().as_bytes()).ok()?;
             Some(group)
         })
     }
@@ -114,7 +117,7 @@ pub async fn bound(context: &Context) -> Found {
         }
     }
     let (lives, peak, kills) = (gateway.lives(), group.peak()?, group.kills()?);
-    let cut = gateway.metric("outcrop_connections_closed_total{reason=\"memory\"}").await?;
+    let cut = gateway.metric("outcrop_connections_closed_total{reason=\"memory\"}").await?.abs();
     drop(readers);
     let mut serves = false;
     for _ in 0..50 {
