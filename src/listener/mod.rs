@@ -200,8 +200,8 @@ impl Listener {
                                 Ok(stream) => {
                                     let serving =
                                         connection::serve(stream, tls, settings, stalled, service, shutdown);
-                                    // And its own allocator has it: what this thread's had would wait for this one
-                                    // to ask for more.
+                                    // Allocated there as well: an allocator gives back what its own thread had when that
+                                    // thread allocates again, and the one that accepts seldom does.
                                     open.close(Box::pin(serving).await);
                                 }
                                 Err(error) => tracing::warn!(%error, "cannot watch a connection"),
