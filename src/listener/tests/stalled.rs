@@ -111,6 +111,8 @@ async fn no_more_is_taken_of_a_stream_than_its_client_reads() {
 struct GivenUp {
     request: &'static [u8],
     takes: usize,
+    /// Whether it is the reader that finds out.
+    tells_reader: bool,
     at: Pin<Box<tokio::time::Sleep>>,
 }
 
@@ -128,7 +130,7 @@ impl AsyncRead for GivenUp {
     ) -> Poll<io::Result<()>> {
         let request = std::mem::take(&mut self.request);
         if request.is_empty() {
-            return self.poll(cx).map(Err);
+            return if self.tells_reader { self.poll(cx).map(Err) } else { Poll::Pending };
         }
         buffer.put_slice(request);
         Poll::Ready(Ok(()))
@@ -156,10 +158,15 @@ impl AsyncWrite for GivenUp {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_given_up_by_the_kernel_has_stalled_if_bytes_were_waiting() {
-    for (takes, why) in [(20_000, Closed::WriteStalled), (usize::MAX, Closed::Broken)] {
+    let cases = [
+        (20_000, true, Closed::WriteStalled),
+        (20_000, false, Closed::WriteStalled),
+        (usize::MAX, true, Closed::Broken),
+    ];
+    for (takes, tells_reader, why) in cases {
         let at = Box::pin(tokio::time::sleep(Duration::from_secs(28)));
         let clock = clock::SharedClock::new(Settings::default(), Instant::now());
-        let socket = GivenUp { request: GET, takes, at };
+        let socket = GivenUp { request: GET, takes, tells_reader, at };
         let timed = connection::Timed::new(socket, clock.clone(), Stalled::default());
         let handler = |_| async {
             let some = stream::repeat(Bytes::from_static(&[b'x'; 1024])).take(100);
