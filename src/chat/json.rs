@@ -11,6 +11,8 @@ use std::fmt::{self, Write as _};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::surrogates::{lone_surrogates, without_lone_surrogates};
+
 /// A text in the form of a JSON string literal, quotes included.
 ///
 /// Invariant: valid JSON, a string, and decodable (no lone surrogate).
@@ -18,6 +20,8 @@ use serde_json::value::RawValue;
 pub struct Text(Box<RawValue>);
 
 /// A JSON value in the form it was written in: keys in their order, numbers digit by digit.
+///
+/// Invariant: valid JSON, and all strings in it are decodable (no lone surrogate).
 #[derive(Clone)]
 pub struct Json(Box<RawValue>);
 
@@ -28,7 +32,7 @@ pub enum NotJson {
     #[error("expected a string")]
     NotAString,
     /// A string with an escape that stands for no character (half of a surrogate pair).
-    #[error("the string holds half of a surrogate pair")]
+    #[error("it holds half of a surrogate pair")]
     LoneSurrogate,
     /// Not one JSON value.
     #[error("not valid JSON")]
@@ -49,10 +53,8 @@ impl Text {
         if !json.starts_with('"') {
             return Err(NotJson::NotAString);
         }
-        // serde_json's scanner accepts any \uXXXX; only a decoded one proves its pair is there.
-        if memchr::memmem::find(json.as_bytes(), b"\\u").is_some()
-            && serde_json::from_str::<Cow<'_, str>>(json).is_err()
-        {
+        // serde_json's scanner accepts any \uXXXX, also without the other half.
+        if lone_surrogates(json).next().is_some() {
             return Err(NotJson::LoneSurrogate);
         }
         Ok(Self(raw.to_owned()))
@@ -220,12 +222,26 @@ pub fn push_escaped(json: &mut String, plain: &str) {
 impl Json {
     /// Parses one JSON value; what it says is kept to the byte, white space around it is not.
     pub fn parse(text: &str) -> Result<Self, NotJson> {
-        serde_json::from_str::<&RawValue>(text).map(Self::from_raw).map_err(|_| NotJson::Invalid)
+        serde_json::from_str::<&RawValue>(text).map_err(|_| NotJson::Invalid).and_then(Self::intact)
     }
 
-    /// Takes a value as it stands.
+    /// Takes a value as it stands, if each string in it can be decoded.
+    pub fn intact(raw: &RawValue) -> Result<Self, NotJson> {
+        match lone_surrogates(raw.get()).next() {
+            None => Ok(Self(raw.to_owned())),
+            Some(_) => Err(NotJson::LoneSurrogate),
+        }
+    }
+
+    /// Takes a value as it stands, but for halves of surrogate pairs, which become U+FFFD.
     pub fn from_raw(raw: &RawValue) -> Self {
-        Self(raw.to_owned())
+        match without_lone_surrogates(raw.get()) {
+            Cow::Borrowed(_) => Self(raw.to_owned()),
+            Cow::Owned(mended) => match RawValue::from_string(mended) {
+                Ok(raw) => Self(raw),
+                Err(_) => unreachable!("one escape for another of the same length keeps JSON valid"),
+            },
+        }
     }
 
     /// A number.

@@ -14,6 +14,7 @@ mod notes;
 mod request;
 mod response;
 mod stop;
+mod surrogates;
 mod tool_loop;
 mod weight;
 
@@ -31,4 +32,5 @@ pub use request::{
 };
 pub use response::{AssembleError, Response, StopReason, ToolCall, Usage};
 pub use stop::StopCutter;
+pub use surrogates::{lone_surrogates, without_lone_surrogates};
 pub use tool_loop::open_tool_loop;

@@ -79,6 +79,17 @@ fn named(shared: &Shared, id: &str) -> Result<&'static Model, Fault> {
     Ok(named.model)
 }
 
+/// The body; half of a surrogate pair is refused in words of its own, anything else with the parser's.
+fn parsed(body: &[u8]) -> Result<Value, Result<Fault, String>> {
+    serde_json::from_slice(body).map_err(|error| {
+        let error = error.to_string();
+        if error.contains("hex escape") {
+            return Ok(Fault::validation("The request body is not valid JSON: no low surrogate in string"));
+        }
+        Err(error)
+    })
+}
+
 fn converse(
     shared: &Shared,
     model: &Model,
@@ -86,8 +97,8 @@ fn converse(
     body: &[u8],
     streaming: bool,
 ) -> Result<Reply, Fault> {
-    let request: Value = serde_json::from_slice(body)
-        .map_err(|error| Fault::new(400, "SerializationException", error.to_string()))?;
+    let request = parsed(body)
+        .map_err(|fault| fault.unwrap_or_else(|error| Fault::new(400, "SerializationException", error)))?;
     validate::converse(model, &request, streaming)?;
     let exchange = Exchange { shared, model, converse: true };
     let turn = converse::read(&request, model);
@@ -112,8 +123,10 @@ fn invoke(
     body: &[u8],
     streaming: bool,
 ) -> Result<Reply, Fault> {
-    let request: Value = serde_json::from_slice(body).map_err(|_| {
-        Fault::validation("Malformed input request, please reformat your input and try again.")
+    let request = parsed(body).map_err(|fault| {
+        fault.unwrap_or_else(|_| {
+            Fault::validation("Malformed input request, please reformat your input and try again.")
+        })
     })?;
     let exchange = Exchange { shared, model, converse: false };
     if model.facts.format.embeds() {
@@ -386,4 +399,19 @@ fn metrics(usage: Usage) -> Value {
         }
     }
     metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_surrogate_pair_is_refused_in_its_own_words() {
+        for body in [r#"{"a":"\ud83d"}"#, r#"{"\ude00":1}"#, r#"["\ud83d\ud83d\ude00"]"#] {
+            let fault = parsed(body.as_bytes()).unwrap_err().unwrap();
+            assert!(fault.message.ends_with("no low surrogate in string"), "{fault:?}");
+        }
+        assert!(parsed(b"{").unwrap_err().is_err());
+        assert_eq!(parsed(br#""\ud83d\ude00""#), Ok(json!("\u{1f600}")));
+    }
 }

@@ -25,6 +25,7 @@ mod handover;
 mod healing;
 mod key_models;
 mod lifecycle;
+mod mended;
 mod models;
 mod native;
 mod operations;

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::ledger::Ledger;
 use super::object::{Array, Str, Unknown, object};
 use super::path::Path;
-use super::{bounds, invalid, missing, not_one_of, parse, positive, unsupported, utf8};
+use super::{bounds, invalid, mended, missing, not_one_of, parse, positive, unsupported};
 use crate::chat::{InvalidRequest, Notes, Text};
 use crate::embed::{Purpose, Request, Truncate};
 
@@ -57,12 +57,14 @@ object! {
 
 /// Reads the body of `POST /v1/embeddings`. Every error is the client's and names the member it is about.
 pub fn decode_embeddings(body: &[u8]) -> Result<DecodedEmbeddings, InvalidRequest> {
-    let text = utf8(body)?;
+    mended::read(body, texts_to_embed)
+}
+
+fn texts_to_embed(text: &str, mut ledger: Ledger) -> Result<DecodedEmbeddings, InvalidRequest> {
     bounds::values(text)?;
     let Body { model, input, dimensions, encoding_format, user, input_type, truncate, rest } =
         parse::body(text)?;
     let root = Path::Root;
-    let mut ledger = Ledger::new();
     ledger.unknown(&root, &rest);
     if user.is_some_and(|user| !user.is_empty()) {
         ledger.dropped(&root.member("user"), "no_equivalent");

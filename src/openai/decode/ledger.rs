@@ -5,7 +5,7 @@ use super::path::Path;
 use crate::chat::{Action, Notes};
 
 /// Notes of one request. More say nothing new to an operator, and each costs memory.
-const MOST_NOTES: usize = 64;
+pub(super) const MOST_NOTES: usize = 64;
 
 /// Longest member name that is repeated; the rest of it is cut.
 const LONGEST_NAME: usize = 64;
@@ -28,11 +28,20 @@ impl Ledger {
         self.add(path, Action::Rewritten, reason);
     }
 
+    /// The same of a place whose path is written already.
+    pub(super) fn rewritten_at(&mut self, path: String, reason: &'static str) {
+        self.add_at(|| path, Action::Rewritten, reason);
+    }
+
     pub(super) fn add(&mut self, path: &Path<'_>, action: Action, reason: &'static str) {
+        self.add_at(|| path.to_string(), action, reason);
+    }
+
+    fn add_at(&mut self, path: impl FnOnce() -> String, action: Action, reason: &'static str) {
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;
-                self.notes.add(path.to_string(), action, reason);
+                self.notes.add(path(), action, reason);
             }
             None => self.notes.add("*", Action::Dropped, "more_notes"),
         }
@@ -54,6 +63,6 @@ impl Ledger {
 }
 
 /// A client's own words, fit for a header and a log line.
-fn printable(key: &str) -> String {
+pub(super) fn printable(key: &str) -> String {
     key.chars().take(LONGEST_NAME).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
 }

@@ -12,6 +12,7 @@ mod embeddings;
 mod extensions;
 mod ledger;
 mod media;
+mod mended;
 mod messages;
 mod object;
 mod parameters;
@@ -20,6 +21,8 @@ mod path;
 mod thinking;
 mod tools;
 mod wire;
+
+use std::str::Utf8Error;
 
 use serde_json::value::RawValue;
 
@@ -59,7 +62,10 @@ const MAX_DEPTH: usize = 64;
 /// Reads the body of `POST /v1/chat/completions`. Every error is the client's and names the member it is
 /// about; malformed JSON is reported with its line and column.
 pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
-    let text = utf8(body)?;
+    mended::read(body, chat)
+}
+
+fn chat(text: &str, mut ledger: Ledger) -> Result<Decoded, InvalidRequest> {
     bounds::values(text)?;
     let wire::Body {
         model,
@@ -101,7 +107,6 @@ pub fn decode(body: &[u8]) -> Result<Decoded, InvalidRequest> {
         rest,
     } = parse::body(text)?;
     let root = Path::Root;
-    let mut ledger = Ledger::new();
 
     let Some(messages) = messages else {
         return Err(missing_messages(&rest));
@@ -175,12 +180,12 @@ pub fn fuzz_decode(data: &[u8]) {
     }
 }
 
-fn utf8(body: &[u8]) -> Result<&str, InvalidRequest> {
-    std::str::from_utf8(body).map_err(|error| InvalidRequest {
+fn not_utf8(error: &Utf8Error) -> InvalidRequest {
+    InvalidRequest {
         param: None,
         code: "invalid_json",
         message: format!("The request body is not UTF-8: invalid byte at offset {}.", error.valid_up_to()),
-    })
+    }
 }
 
 fn missing_messages(rest: &parameters::Rest<'_>) -> InvalidRequest {

@@ -41,7 +41,7 @@ pub(super) fn text(raw: &RawValue, path: &Path<'_>) -> Result<Text, InvalidReque
 
 /// A value of whatever kind that is passed on as it stands.
 pub(super) fn json(raw: &RawValue, path: &Path<'_>) -> Result<Json, InvalidRequest> {
-    let json = Json::from_raw(raw);
+    let json = Json::intact(raw).map_err(|error| invalid(path, &error.to_string()))?;
     if json.depth() > MAX_DEPTH {
         return Err(invalid(path, &format!("it nests deeper than {MAX_DEPTH} levels")));
     }

@@ -1,5 +1,7 @@
 //! Tools, the choice among them, and the calls in the history.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::super::calls::CallForms;
@@ -7,7 +9,7 @@ use super::ledger::Ledger;
 use super::object::{Array, Str};
 use super::path::Path;
 use super::{MAX_DEPTH, bounds, extensions, invalid, missing, not_one_of, parse, wire};
-use crate::chat::{Action, InvalidRequest, Json, Text, Tool, ToolChoice, ToolUse};
+use crate::chat::{Action, InvalidRequest, Json, Text, Tool, ToolChoice, ToolUse, without_lone_surrogates};
 
 /// Schema of the one-string function that stands for a custom tool.
 pub(super) const CUSTOM_SCHEMA: &str =
@@ -281,7 +283,12 @@ fn arguments(raw: &RawValue, path: &Path<'_>, ledger: &mut Ledger) -> Result<Jso
     if decoded.trim().is_empty() {
         return Ok(Json::empty_object());
     }
-    match Json::parse(&decoded) {
+    // JSON within JSON has escapes of its own.
+    let json = without_lone_surrogates(&decoded);
+    if matches!(json, Cow::Owned(_)) {
+        ledger.rewritten(path, "lone_surrogate");
+    }
+    match Json::parse(&json) {
         Ok(json) if json.is_object() && json.depth() <= MAX_DEPTH => Ok(json),
         Ok(_) | Err(_) => {
             ledger.rewritten(path, "invalid_arguments");
