@@ -32,7 +32,7 @@ pub enum Refusal {
     CachePoints,
     /// Tool results that are marked as failed.
     ToolResultStatus,
-    /// Pictures in tool results.
+    /// Pictures or files in tool results.
     ToolResultImages,
     /// The assistant's turn as the last.
     Prefill,
@@ -142,6 +142,7 @@ const SENTENCES: &[(&[&str], Refusal)] = &[
     (&["temperature", "top_p", "both"], Refusal::TemperatureWithTopP),
     (&["temperature", "topp", "both"], Refusal::TemperatureWithTopP),
     (&["image content block", "toolresult"], Refusal::ToolResultImages),
+    (&["document content block", "toolresult"], Refusal::ToolResultImages),
     (&["tool_choice forces tool use"], Refusal::Forced),
     (&["strict tools"], Refusal::StrictSchema),
     (&[".custom.input_schema: for '"], Refusal::StrictSchema),

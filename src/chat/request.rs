@@ -357,7 +357,7 @@ pub struct ToolUse {
 pub struct ToolResult {
     /// The call's id.
     pub id: String,
-    /// Text and images.
+    /// Text, images, files and sounds.
     pub content: Vec<Block>,
     /// The tool failed.
     pub is_error: bool,

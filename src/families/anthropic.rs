@@ -66,19 +66,21 @@ impl Family for Anthropic {
 
     /// Office files have a place in Converse only.
     fn preferred(&self, _model: &ModelId, request: &Request) -> FormatKind {
-        let is_office = |block: &Block| match block {
-            Block::Document(document) => {
-                !["pdf", "txt", "md", "csv", "html"].contains(&document.format.as_str())
+        fn is_office(block: &Block) -> bool {
+            match block {
+                Block::Document(document) => {
+                    !["pdf", "txt", "md", "csv", "html"].contains(&document.format.as_str())
+                }
+                Block::ToolResult(result) => result.content.iter().any(is_office),
+                Block::Text(_)
+                | Block::Image(_)
+                | Block::Audio(_)
+                | Block::Remote(_)
+                | Block::CachePoint(_)
+                | Block::ToolUse(_)
+                | Block::Reasoning(_) => false,
             }
-            Block::Text(_)
-            | Block::Image(_)
-            | Block::Audio(_)
-            | Block::Remote(_)
-            | Block::CachePoint(_)
-            | Block::ToolUse(_)
-            | Block::ToolResult(_)
-            | Block::Reasoning(_) => false,
-        };
+        }
         if request.messages.iter().flat_map(|message| &message.content).any(is_office) {
             FormatKind::Converse
         } else {

@@ -30,7 +30,7 @@ pub struct Capabilities {
     pub tool_schemas: ToolSchemas,
     /// A turn with tool results may hold text and images too.
     pub mixed_tool_results: bool,
-    /// A tool result may hold images; else they follow it.
+    /// A tool result may hold images and files; else they follow it.
     pub images_in_tool_results: bool,
     /// A tool result may be marked as failed.
     pub tool_result_status: bool,

@@ -113,6 +113,11 @@ pub trait ChatFormat: Sync {
     /// conversation is mended, so that the notes name the client's own messages.
     fn note_rewrites(&self, _request: &Request, _notes: &mut Notes) {}
 
+    /// Whether members of a call's input may be nameless.
+    fn takes_empty_keys(&self) -> bool {
+        true
+    }
+
     /// Reads a whole reply, as the events that a stream of the same reply would give.
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError>;
 

@@ -1,7 +1,9 @@
 //! What clients send that Bedrock refuses, and that would end their conversations since it comes back with
 //! every turn.
 
-use crate::support::{Answer, CLAUDE, NOVA, Request, TestGateway};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, CLAUDE, NOVA, Request, TestGateway, tool};
 
 /// The history of an agent that called one tool, with the last words of the user behind it.
 fn history(model: &str, call: &str, result: &str, user: &str) -> String {
@@ -63,5 +65,80 @@ async fn half_a_surrogate_pair_never_costs_the_conversation() {
             let strict = Request::post("/v1/chat/completions", body).header("x-outcrop-strict", "true");
             assert_eq!(gateway.send(strict).await.status, 400);
         }
+    }
+}
+
+/// A conversation of these turns behind a first word, with a tool `save`, and a last word.
+async fn talk(gateway: &TestGateway, model: &str, turns: &[Value]) -> Answer {
+    let mut messages = vec![json!({"role": "user", "content": "Save it."})];
+    messages.extend_from_slice(turns);
+    messages.push(json!({"role": "user", "content": "And now?"}));
+    gateway.chat(&json!({"model": model, "messages": messages, "tools": [tool("save", "path")]})).await
+}
+
+fn saving(id: &Value, arguments: &str) -> Value {
+    json!({"id": id, "type": "function", "function": {"name": "save", "arguments": arguments}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_says_nothing_never_costs_the_conversation() {
+    let gateway = TestGateway::start().await;
+    let called = json!({"role": "assistant", "content": null, "tool_calls": [saving(&json!("c1"), "{}")]});
+    let result = |content: Value| json!({"role": "tool", "tool_call_id": "c1", "content": content});
+    for model in [CLAUDE, NOVA, "qwen.qwen3-32b-v1:0"] {
+        for turns in [
+            vec![called.clone(), result(json!(null))],
+            vec![called.clone(), json!({"role": "tool", "tool_call_id": "c1"})],
+            vec![called.clone(), result(json!([]))],
+            vec![called.clone(), result(json!({"saved": true}))],
+            vec![called.clone(), result(json!([{"path": "a"}, "b", null]))],
+            vec![json!({"role": "assistant", "content": null, "reasoning_content": "Perhaps"})],
+            vec![json!({"role": "assistant", "tool_calls": []}), json!({"role": "user", "content": null})],
+            vec![json!({"role": "assistant", "content": null, "refusal": null}), json!({"role": "system"})],
+        ] {
+            let answer = talk(&gateway, model, &turns).await;
+            assert_eq!(answer.status, 200, "{model} {turns:?} {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_without_ids_or_names_for_members_never_cost_the_conversation() {
+    let gateway = TestGateway::start().await;
+    let result = |id: Value, content: &str| json!({"role": "tool", "tool_call_id": id, "content": content});
+    for model in [CLAUDE, NOVA, "qwen.qwen3-32b-v1:0"] {
+        for ids in [[json!(""), json!("")], [json!(null), json!(null)], [json!("same"), json!("same")]] {
+            let turns = [
+                json!({"role": "assistant", "content": null, "tool_calls": [
+                    saving(&ids[0], "{\"path\":\"one\"}"), saving(&ids[1], "{\"\":{\"\":2},\"path\":\"two\"}"),
+                ]}),
+                result(ids[0].clone(), "first"),
+                result(ids[1].clone(), "second"),
+            ];
+            let answer = talk(&gateway, model, &turns).await;
+            assert_eq!(answer.status, 200, "{model} {}", answer.text());
+            let (_, body) = gateway.last_call();
+            let converse = body["toolConfig"].is_object();
+            let body = body.to_string();
+            let at = |text: &str| body.find(text).unwrap_or_else(|| panic!("{text}: {body}"));
+            assert!(at("one") < at("two") && at("first") < at("second"), "{body}");
+            assert_eq!(converse, !body.contains("\"\":") && !body.contains("\\\"\\\":"), "{body}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_in_the_result_of_a_tool_arrive() {
+    let gateway = TestGateway::start().await;
+    let called = json!({"role": "assistant", "content": null, "tool_calls": [saving(&json!("c1"), "{}")]});
+    let file = json!({"type": "file", "file": {"filename": "plan.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjUKcGxhbg=="}});
+    let result =
+        json!({"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "read"}, file]});
+    for (model, inside) in [(CLAUDE, true), (NOVA, true), ("mistral.mistral-large-2402-v1:0", false)] {
+        let answer = talk(&gateway, model, &[called.clone(), result.clone()]).await;
+        assert_eq!(answer.status, 200, "{model} {}", answer.text());
+        assert!(gateway.last_call().1.to_string().contains("JVBERi0xLjUKcGxhbg=="), "{model}");
+        let notes = answer.header("x-outcrop-notes").unwrap_or_default();
+        assert_eq!(notes.contains("no_files_in_tool_results"), !inside, "{model}: {notes}");
     }
 }

@@ -25,7 +25,7 @@ pub struct Shape {
     pub prefill: bool,
     /// A turn with tool results may hold text and pictures beside them.
     pub mixed_tool_results: bool,
-    /// A tool result may hold pictures; else they follow it.
+    /// A tool result may hold pictures and files; else they follow it, as sounds always do.
     pub images_in_tool_results: bool,
     /// A tool result can be marked as failed; else its text says so.
     pub tool_result_status: bool,
@@ -43,8 +43,10 @@ const RESULTS_TAKEN: &str = "OK.";
 const GO_ON: &str = "Continue.";
 /// A document needs a text beside it.
 const DOCUMENT: &str = "See the document.";
-/// Where a picture was that its tool result can't hold.
+/// Where something was that its tool result can't hold.
 const PICTURE_FOLLOWS: &str = "(The picture follows.)";
+const FILE_FOLLOWS: &str = "(The file follows.)";
+const SOUND_FOLLOWS: &str = "(The sound follows.)";
 
 /// Gives a conversation the shape that `shape` asks for:
 ///
@@ -191,11 +193,11 @@ impl Turns {
     fn add_results(&mut self, results: Vec<Said>, notes: &mut Notes) {
         let Some(index) = results.first().map(|said| said.from) else { return };
         let mut content = Vec::with_capacity(results.len());
-        let mut pictures = Vec::new();
+        let mut following = Vec::new();
         for Said { from, block } in results {
             content.push(match block {
-                Block::ToolResult(result) if !self.shape.images_in_tool_results => {
-                    Block::ToolResult(without_pictures(result, from, &mut pictures, notes))
+                Block::ToolResult(result) if !result.content.iter().all(|block| self.shape.holds(block)) => {
+                    Block::ToolResult(self.shape.without_media(result, from, &mut following, notes))
                 }
                 Block::ToolResult(_)
                 | Block::Text(_)
@@ -209,7 +211,7 @@ impl Turns {
             });
         }
         self.turns.push(Message { role: Role::User, content, index });
-        self.add(Role::User, pictures, notes);
+        self.add(Role::User, following, notes);
     }
 
     fn ends_with_results(&self) -> bool {
@@ -259,21 +261,56 @@ fn turn(role: Role, words: &str, index: usize) -> Message {
     Message { role, content: vec![Block::Text(Text::new(words))], index }
 }
 
-fn without_pictures(
-    result: ToolResult,
-    from: usize,
-    pictures: &mut Vec<Said>,
-    notes: &mut Notes,
-) -> ToolResult {
-    let ToolResult { id, content, is_error } = result;
-    let (images, mut content): (Vec<Block>, Vec<Block>) =
-        content.into_iter().partition(|block| matches!(block, Block::Image(_)));
-    if !images.is_empty() {
-        content.push(Block::Text(Text::new(PICTURE_FOLLOWS)));
-        rewritten(notes, from, "no_images_in_tool_results");
+impl Shape {
+    /// Has a tool result a place for it?
+    fn holds(self, block: &Block) -> bool {
+        match block {
+            Block::Image(_) | Block::Document(_) => self.images_in_tool_results,
+            Block::Audio(_) => false,
+            Block::Text(_)
+            | Block::Remote(_)
+            | Block::CachePoint(_)
+            | Block::ToolUse(_)
+            | Block::ToolResult(_)
+            | Block::Reasoning(_) => true,
+        }
     }
-    pictures.extend(images.into_iter().map(|block| Said { from, block }));
-    ToolResult { id, content, is_error }
+
+    fn without_media(
+        self,
+        result: ToolResult,
+        from: usize,
+        following: &mut Vec<Said>,
+        notes: &mut Notes,
+    ) -> ToolResult {
+        let ToolResult { id, content, is_error } = result;
+        let (mut content, others): (Vec<Block>, Vec<Block>) =
+            content.into_iter().partition(|block| self.holds(block));
+        for (there, words, reason) in [
+            (
+                others.iter().any(|block| matches!(block, Block::Image(_))),
+                PICTURE_FOLLOWS,
+                "no_images_in_tool_results",
+            ),
+            (
+                others.iter().any(|block| matches!(block, Block::Document(_))),
+                FILE_FOLLOWS,
+                "no_files_in_tool_results",
+            ),
+            (
+                others.iter().any(|block| matches!(block, Block::Audio(_))),
+                SOUND_FOLLOWS,
+                "no_sounds_in_tool_results",
+            ),
+        ] {
+            if there {
+                content.push(Block::Text(Text::new(words)));
+                rewritten(notes, from, reason);
+            }
+        }
+        following.extend(others.into_iter().map(|block| Said { from, block }));
+        ToolResult { id, content, is_error }
+    }
 }
 
 /// Joined turns may leave text behind a call, where models don't take it; thoughts keep their places.
@@ -293,5 +330,7 @@ fn text_beside_documents(turn: &mut Message, notes: &mut Notes) {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

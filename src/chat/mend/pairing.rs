@@ -29,7 +29,8 @@ impl Call {
 }
 
 /// Walks the runs in order. Clients (and some models) use an id again and again, so a result belongs to the
-/// latest turn that still waits for its id, and there to the first such call.
+/// latest turn that still waits for its id, and there to the first such call. Some give no ids: then calls
+/// and results belong together by their order.
 #[derive(Default)]
 pub(super) struct Pairing {
     calls: Vec<Call>,
@@ -39,7 +40,12 @@ pub(super) struct Pairing {
     given: HashMap<String, usize>,
     /// For each id as given, the calls that wait for a result, one queue for each run.
     waiting: HashMap<String, Vec<VecDeque<usize>>>,
+    /// The calls of the latest run that made any, in order; those in front may be answered by now.
+    latest: VecDeque<usize>,
 }
+
+/// What the id of a call begins with that came without one.
+const NAMELESS: &str = "call";
 
 impl Pairing {
     /// Takes every result out of `runs` and puts it with its call, whose id is now its own.
@@ -75,13 +81,16 @@ impl Pairing {
 
     /// Gives a call an id that no earlier call has. Later ones don't matter: so the prompt's prefix stays.
     fn call(&mut self, run: usize, from: usize, given: String, notes: &mut Notes) -> String {
+        let wanted = if given.is_empty() { NAMELESS } else { &given };
         let times = self.given.entry(given.clone()).or_default();
-        let mut id = given.clone();
+        let mut id = wanted.to_owned();
         while self.taken.contains(&id) {
             *times += 1;
-            id = format!("{given}-{}", *times + 1);
+            id = format!("{wanted}-{}", *times + 1);
         }
-        if id != given {
+        if given.is_empty() {
+            notes.add(format!("messages[{from}]"), Action::Renamed, "empty_tool_call_id");
+        } else if id != given {
             notes.add(format!("messages[{from}]"), Action::Renamed, "duplicate_tool_call_id");
         }
         self.taken.insert(id.clone());
@@ -94,6 +103,10 @@ impl Pairing {
             Some(queue) => queue.push_back(position),
             None => queues.push(VecDeque::from([position])),
         }
+        if self.latest.back().and_then(|&call| self.calls.get(call)).is_some_and(|call| call.run != run) {
+            self.latest.clear();
+        }
+        self.latest.push_back(position);
         self.calls.push(Call { run, from, id: id.clone(), result: None });
         id
     }
@@ -106,17 +119,44 @@ impl Pairing {
         mut result: ToolResult,
         notes: &mut Notes,
     ) -> Option<ToolResult> {
-        let Some(queues) = self.waiting.get_mut(&result.id) else { return Some(result) };
-        let Some(position) = queues.last_mut().and_then(VecDeque::pop_front) else { return Some(result) };
-        if queues.last().is_some_and(VecDeque::is_empty) {
-            queues.pop();
-        }
+        let Some(position) = self.waiting_for(&result.id) else { return Some(result) };
         let Some(call) = self.calls.get_mut(position) else { return Some(result) };
         if call.run + 1 != run {
             rewritten(notes, from, "tool_result_moved");
         }
         result.id.clone_from(&call.id);
         call.result = Some((from, result));
+        None
+    }
+
+    /// The call that a result of this id answers: one of its id, else one without an id; a result without one
+    /// answers the first of the latest turn that has no answer yet. Each call is passed over once at most.
+    fn waiting_for(&mut self, id: &str) -> Option<usize> {
+        if let Some(position) = self.queued(id) {
+            return Some(position);
+        }
+        if !id.is_empty() {
+            return self.queued("");
+        }
+        while let Some(position) = self.latest.pop_front() {
+            if self.calls.get(position).is_some_and(|call| call.result.is_none()) {
+                return Some(position);
+            }
+        }
+        None
+    }
+
+    /// The first call of the latest turn that waits for this id.
+    fn queued(&mut self, id: &str) -> Option<usize> {
+        let queues = self.waiting.get_mut(id)?;
+        while let Some(queue) = queues.last_mut() {
+            while let Some(position) = queue.pop_front() {
+                if self.calls.get(position).is_some_and(|call| call.result.is_none()) {
+                    return Some(position);
+                }
+            }
+            queues.pop();
+        }
         None
     }
 }

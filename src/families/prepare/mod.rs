@@ -1,5 +1,6 @@
 //! Bends a request to what a model accepts: the same rules for all families, driven by [`Capabilities`].
 
+mod arguments;
 mod cache;
 mod media;
 mod output;
@@ -150,6 +151,9 @@ pub fn prepare(
     format.note_rewrites(&request, notes);
     request.messages = mend(std::mem::take(&mut request.messages), able.shape(), notes);
     tools::refuse_calls(&request.messages, &able)?;
+    if !format.takes_empty_keys() {
+        arguments::name_members(&mut request.messages, notes);
+    }
     cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
     let aliases = Aliases::apply(&mut request, notes);
 

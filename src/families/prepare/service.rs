@@ -9,6 +9,13 @@ const LONGEST: usize = 256;
 
 /// Bends metadata to Bedrock's pattern (`[a-zA-Z0-9\\s:_@$#=/+,-.]{0,256}`, service model of `bedrock-runtime`).
 pub(super) fn metadata(request: &mut Request, notes: &mut Notes) {
+    let nameless = |key: &mut String| {
+        let nameless = key.is_empty();
+        if nameless {
+            key.push('_');
+        }
+        nameless
+    };
     let bend = |text: &mut String| {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == ' ' || ":_@$#=/+,-.".contains(c);
         if text.len() <= LONGEST && text.chars().all(allowed) {
@@ -18,7 +25,7 @@ pub(super) fn metadata(request: &mut Request, notes: &mut Notes) {
         true
     };
     for (key, value) in &mut request.service.metadata {
-        if bend(key) | bend(value) {
+        if nameless(key) | bend(key) | bend(value) {
             notes.add("metadata", Action::Rewritten, "outside_bedrocks_pattern");
         }
     }

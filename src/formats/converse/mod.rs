@@ -44,6 +44,10 @@ impl ChatFormat for Converse {
         })
     }
 
+    fn takes_empty_keys(&self) -> bool {
+        false
+    }
+
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
         decode::reply(&reply.body, events)
     }

@@ -40,6 +40,10 @@ impl ChatFormat for NovaMessages {
         })
     }
 
+    fn takes_empty_keys(&self) -> bool {
+        false
+    }
+
     fn decode(&self, reply: &Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
         decode::reply(reply, events)
     }

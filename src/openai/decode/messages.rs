@@ -6,7 +6,7 @@
 use serde_json::value::RawValue;
 
 use super::ledger::Ledger;
-use super::object::Array;
+use super::object::{Array, Loose, Pairs, Str};
 use super::path::Path;
 use super::{extensions, invalid, media, missing, not_one_of, parse, tools, wire};
 use crate::chat::{Block, InvalidRequest, Message, Reasoning, Role, Text, ToolResult};
@@ -43,6 +43,9 @@ enum Place {
     ToolResult,
 }
 
+/// What the user and tools may say.
+const PARTS: [&str; 4] = ["text", "image_url", "input_audio", "file"];
+
 impl Reader<'_> {
     fn message(
         &mut self,
@@ -52,13 +55,14 @@ impl Reader<'_> {
     ) -> Result<Message, InvalidRequest> {
         let role = wire.role.take().ok_or_else(|| missing(&path.member("role")))?;
         let (role, content) = match &*role {
-            "system" | "developer" => (Role::System, self.required(&mut wire, Place::Instructions, path)?),
-            "user" => (Role::User, self.required(&mut wire, Place::User, path)?),
+            "system" | "developer" => (Role::System, self.said(&mut wire, Place::Instructions, path)?),
+            "user" => (Role::User, self.said(&mut wire, Place::User, path)?),
             "assistant" => (Role::Assistant, self.assistant(&mut wire, index, path)?),
             "tool" => {
-                let id = wire.tool_call_id.take().ok_or_else(|| missing(&path.member("tool_call_id")))?;
-                let content = self.required(&mut wire, Place::ToolResult, path)?;
-                (Role::User, self.result(id.into_owned(), content, path))
+                // One that is empty or absent is told by its place, when results are put with their calls.
+                let id = wire.tool_call_id.take().map(Str::into_owned).unwrap_or_default();
+                let content = self.said(&mut wire, Place::ToolResult, path)?;
+                (Role::User, self.result(id, content, path))
             }
             "function" => (Role::User, self.function_result(&mut wire, path)?),
             _ => {
@@ -73,17 +77,20 @@ impl Reader<'_> {
         Ok(Message { role, content, index })
     }
 
-    /// Content that must be there.
-    fn required(
+    /// Content that should be there. OpenAI refuses its absence, but a message without it comes back with
+    /// every turn, and its client can't take it out.
+    fn said(
         &mut self,
         wire: &mut wire::Message<'_>,
         place: Place,
         path: &Path<'_>,
     ) -> Result<Vec<Block>, InvalidRequest> {
         let path = path.member("content");
-        let raw = wire.content.take().ok_or_else(|| missing(&path))?;
         let mut blocks = Vec::new();
-        self.content(raw, place, &path, &mut blocks)?;
+        match wire.content.take() {
+            Some(raw) => self.content(raw, place, &path, &mut blocks)?,
+            None => self.ledger.rewritten(&path, "no_content"),
+        }
         Ok(blocks)
     }
 
@@ -118,9 +125,17 @@ impl Reader<'_> {
         let calls_path = path.member("tool_calls");
         if let Some(calls) = wire.tool_calls.take() {
             for (index, call) in calls.0.into_iter().enumerate() {
-                let call = tools::call(call, &calls_path.item(index), self.ledger)?;
-                blocks.push(Block::ToolUse(call));
-                said = true;
+                let path = calls_path.item(index);
+                match call {
+                    Loose::Object(call) => {
+                        blocks.push(Block::ToolUse(tools::call(call, &path, self.ledger)?));
+                        said = true;
+                    }
+                    Loose::Null => self.ledger.dropped(&path, "no_content"),
+                    Loose::Text(_) => {
+                        return Err(parse::wrong_type(path.to_string(), "an object", "a string"));
+                    }
+                }
             }
         }
         if let Some(call) = wire.function_call.take() {
@@ -131,7 +146,12 @@ impl Reader<'_> {
             blocks.push(Block::ToolUse(tools::function_call(id, call, &path, self.ledger)?));
             said = true;
         }
-        if said { Ok(blocks) } else { Err(missing(&path.member("content"))) }
+        if !said {
+            // A turn that was stopped before its first word: it is passed over when the conversation is
+            // mended.
+            self.ledger.rewritten(&path.member("content"), "no_content");
+        }
+        Ok(blocks)
     }
 
     /// What an earlier answer of ours carried in `reasoning_details`, on its way back to the model.
@@ -175,22 +195,15 @@ impl Reader<'_> {
         path: &Path<'_>,
     ) -> Result<Vec<Block>, InvalidRequest> {
         // The call it answers already has the name.
-        wire.name.take().ok_or_else(|| missing(&path.member("name")))?;
-        let Some(id) = self.function_call.clone() else {
-            return Err(invalid(
-                path,
-                "a message with role 'function' must answer an earlier 'function_call'",
-            ));
-        };
+        wire.name.take();
+        let id = self.function_call.clone().unwrap_or_default();
         self.ledger.rewritten(&path.member("role"), "deprecated");
-        let mut content = Vec::new();
-        if let Some(raw) = wire.content.take() {
-            self.content(raw, Place::ToolResult, &path.member("content"), &mut content)?;
-        }
+        let content = self.said(wire, Place::ToolResult, path)?;
         Ok(self.result(id, content, path))
     }
 
-    /// A result, and behind it the last point for the cache that stood inside of it: there is no other place for one.
+    /// A result, and behind it the last point for the cache that stood inside of it: there is no other place
+    /// for one.
     fn result(&mut self, id: String, content: Vec<Block>, path: &Path<'_>) -> Vec<Block> {
         let is_point = |block: &Block| matches!(block, Block::CachePoint(_));
         let at_the_end = content.last().is_some_and(is_point);
@@ -213,15 +226,75 @@ impl Reader<'_> {
         match raw.get().as_bytes().first() {
             Some(b'"') => blocks.push(Block::Text(parse::text(raw, path)?)),
             Some(b'[') => {
-                let parts: Array<wire::Part<'_>, 16_384> = parse::island(raw, path)?;
+                let read = parse::island::<Array<Loose<'_, wire::Part<'_>>, 16_384>>(raw, path);
+                let parts = match (read, place) {
+                    (Ok(parts), Place::ToolResult) if parts.iter().all(known) => parts,
+                    (_, Place::ToolResult) => return self.any_list(raw, path, blocks),
+                    (read, Place::Instructions | Place::User | Place::Assistant) => read?,
+                };
                 for (index, part) in parts.0.into_iter().enumerate() {
-                    self.part(part, place, &path.item(index), blocks)?;
+                    self.near_part(part, place, &path.item(index), blocks)?;
                 }
             }
+            Some(b'{') if place != Place::ToolResult || is_part(raw) => {
+                self.ledger.rewritten(path, "not_a_list");
+                self.part(parse::island(raw, path)?, place, path, blocks)?;
+            }
+            Some(_) if place == Place::ToolResult => self.as_json(raw, path, blocks)?,
             Some(_) | None => {
                 let expected = "a string or an array of content parts";
                 return Err(parse::wrong_type(path.to_string(), expected, parse::kind_of(raw)));
             }
+        }
+        Ok(())
+    }
+
+    /// What a tool gave back as it was, rather than as text or parts, is read by the model as JSON.
+    fn as_json(
+        &mut self,
+        raw: &RawValue,
+        path: &Path<'_>,
+        blocks: &mut Vec<Block>,
+    ) -> Result<(), InvalidRequest> {
+        self.ledger.rewritten(path, "json_as_text");
+        blocks.push(Block::Text(Text::new(parse::json(raw, path)?.as_str())));
+        Ok(())
+    }
+
+    /// The result of a tool that is a list of other things than parts, or of parts and others.
+    fn any_list(
+        &mut self,
+        raw: &RawValue,
+        path: &Path<'_>,
+        blocks: &mut Vec<Block>,
+    ) -> Result<(), InvalidRequest> {
+        let items = parse::island::<Array<&RawValue, 16_384>>(raw, path)?;
+        for (index, raw) in items.0.into_iter().enumerate() {
+            let path = path.item(index);
+            if matches!(raw.get().as_bytes().first(), Some(b'"' | b'n')) || is_part(raw) {
+                self.near_part(parse::island(raw, &path)?, Place::ToolResult, &path, blocks)?;
+            } else {
+                self.as_json(raw, &path, blocks)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A part, or what some clients write in the place of one.
+    fn near_part(
+        &mut self,
+        part: Loose<'_, wire::Part<'_>>,
+        place: Place,
+        path: &Path<'_>,
+        blocks: &mut Vec<Block>,
+    ) -> Result<(), InvalidRequest> {
+        match part {
+            Loose::Object(part) => self.part(part, place, path, blocks)?,
+            Loose::Text(text) => {
+                self.ledger.rewritten(path, "not_a_part");
+                blocks.push(Block::Text(Text::new(&text)));
+            }
+            Loose::Null => self.ledger.dropped(path, "no_content"),
         }
         Ok(())
     }
@@ -260,7 +333,10 @@ impl Reader<'_> {
         blocks.push(match (&*kind, place) {
             ("text", _) => {
                 let path = path.member("text");
-                Block::Text(parse::text(text.ok_or_else(|| missing(&path))?, &path)?)
+                if text.is_none() {
+                    self.ledger.rewritten(&path, "no_content");
+                }
+                Block::Text(text.map_or_else(|| Ok(Text::new("")), |raw| parse::text(raw, &path))?)
             }
             ("refusal", Place::Assistant) => {
                 let path = path.member("refusal");
@@ -270,20 +346,19 @@ impl Reader<'_> {
                 let path = path.member("image_url");
                 media::image(image_url.ok_or_else(|| missing(&path))?, &path, self.ledger)?
             }
-            ("file", Place::User) => {
+            ("file", Place::User | Place::ToolResult) => {
                 let path = path.member("file");
                 media::file(file.ok_or_else(|| missing(&path))?, &path, self.ledger)?
             }
-            ("input_audio", Place::User) => {
+            ("input_audio", Place::User | Place::ToolResult) => {
                 let path = path.member("input_audio");
                 Block::Audio(media::audio(input_audio.ok_or_else(|| missing(&path))?, &path, self.ledger)?)
             }
             (_, place) => {
                 let kinds: &[&str] = match place {
                     Place::Instructions => &["text"],
-                    Place::User => &["text", "image_url", "input_audio", "file"],
+                    Place::User | Place::ToolResult => &PARTS,
                     Place::Assistant => &["text", "refusal"],
-                    Place::ToolResult => &["text", "image_url"],
                 };
                 return Err(not_one_of(&path.member("type"), kinds));
             }
@@ -328,5 +403,21 @@ impl Reader<'_> {
                 self.ledger.dropped(&path.member(name), reason);
             }
         }
+    }
+}
+
+/// Is it a part of a message? A tool's result may be JSON of any shape.
+fn is_part(raw: &RawValue) -> bool {
+    let is_kind = |(name, value): &(Str<'_>, &RawValue)| {
+        &**name == "type" && PARTS.iter().any(|kind| value.get().trim_matches('"') == *kind)
+    };
+    serde_json::from_str::<Pairs<'_, &RawValue>>(raw.get())
+        .is_ok_and(|Pairs(pairs)| pairs.iter().any(is_kind))
+}
+
+fn known(part: &Loose<'_, wire::Part<'_>>) -> bool {
+    match part {
+        Loose::Object(part) => part.kind.as_deref().is_some_and(|kind| PARTS.contains(&kind)),
+        Loose::Text(_) | Loose::Null => true,
     }
 }

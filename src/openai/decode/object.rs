@@ -8,6 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Declares a wire object: `"name on the wire" => field: Type`. Each field is an `Option`: absent and `null`
@@ -133,6 +134,49 @@ impl<'a> Deserialize<'a> for Str<'a> {
         }
 
         deserializer.deserialize_str(StrVisitor)
+    }
+}
+
+/// An object, or what near-miss clients write where one belongs.
+#[derive(Debug)]
+pub(super) enum Loose<'a, T> {
+    /// The object.
+    Object(T),
+    /// A plain string.
+    Text(Str<'a>),
+    /// Nothing, in a list.
+    Null,
+}
+
+impl<'a, T: Deserialize<'a>> Deserialize<'a> for Loose<'a, T> {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyOf<T>(PhantomData<T>);
+
+        impl<'a, T: Deserialize<'a>> Visitor<'a> for AnyOf<T> {
+            type Value = Loose<'a, T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Self::Value, E> {
+                Ok(Loose::Text(Str(Cow::Borrowed(text))))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Loose::Text(Str(Cow::Owned(text.to_owned()))))
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+                Ok(Loose::Null)
+            }
+
+            fn visit_map<A: MapAccess<'a>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Loose::Object)
+            }
+        }
+
+        deserializer.deserialize_any(AnyOf(PhantomData))
     }
 }
 

@@ -216,7 +216,7 @@ fn a_wrong_type_is_named_with_its_path_and_never_repeats_the_value() {
             "messages[0].content[1].image_url.url",
             "expected a string, but got an object",
         ),
-        (parts(r#""secret""#), "messages[0].content[0]", "expected an object, but got a string"),
+        (parts("[\"secret\"]"), "messages[0].content[0]", "expected an object, but got an array"),
         (
             with(r#""tools":[{"type":"function","function":{"name":"f","parameters":"secret"}}]"#),
             "tools[0].function.parameters",
@@ -415,19 +415,9 @@ fn what_a_message_lacks_is_named() {
     for (message, param, code) in [
         (r#"{"content":"a"}"#, "messages[0].role", "missing_required_parameter"),
         (r#"{"role":"robot","content":"a"}"#, "messages[0].role", "invalid_value"),
-        (r#"{"role":"user"}"#, "messages[0].content", "missing_required_parameter"),
-        (r#"{"role":"user","content":null}"#, "messages[0].content", "missing_required_parameter"),
-        (r#"{"role":"assistant"}"#, "messages[0].content", "missing_required_parameter"),
-        (r#"{"role":"tool","content":"a"}"#, "messages[0].tool_call_id", "missing_required_parameter"),
-        (r#"{"role":"tool","tool_call_id":"t"}"#, "messages[0].content", "missing_required_parameter"),
         (
             r#"{"role":"user","content":[{"text":"a"}]}"#,
             "messages[0].content[0].type",
-            "missing_required_parameter",
-        ),
-        (
-            r#"{"role":"user","content":[{"type":"text"}]}"#,
-            "messages[0].content[0].text",
             "missing_required_parameter",
         ),
         (r#"{"role":"user","content":[{"type":"video"}]}"#, "messages[0].content[0].type", "invalid_value"),
@@ -436,7 +426,6 @@ fn what_a_message_lacks_is_named() {
             "messages[0].content[0].type",
             "invalid_value",
         ),
-        (r#"{"role":"function","name":"f","content":"a"}"#, "messages[0]", "invalid_value"),
         (
             r#"{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"","format":"wav"}}]}"#,
             "messages[0].content[0].input_audio.data",
@@ -444,6 +433,112 @@ fn what_a_message_lacks_is_named() {
         ),
     ] {
         assert_refused(&talk(message), param, code);
+    }
+}
+
+#[test]
+fn what_says_nothing_is_no_reason_to_end_a_conversation() {
+    for (message, blocks, note) in [
+        (r#"{"role":"user"}"#, 0, "content:rewritten;reason=no_content"),
+        (r#"{"role":"developer","content":null}"#, 0, "content:rewritten;reason=no_content"),
+        (r#"{"role":"user","content":[]}"#, 0, ""),
+        (
+            r#"{"role":"user","content":[null,{"type":"text","text":"a"}]}"#,
+            1,
+            "content[0]:dropped;reason=no_content",
+        ),
+        (
+            r#"{"role":"user","content":[{"type":"text","text":null}]}"#,
+            1,
+            "content[0].text:rewritten;reason=no_content",
+        ),
+        (r#"{"role":"assistant","content":null,"tool_calls":[]}"#, 0, "content:rewritten;reason=no_content"),
+        (
+            r#"{"role":"assistant","tool_calls":null,"refusal":null}"#,
+            0,
+            "content:rewritten;reason=no_content",
+        ),
+        (
+            r#"{"role":"assistant","content":null,"reasoning_content":"I"}"#,
+            0,
+            "content:rewritten;reason=no_content",
+        ),
+        (
+            r#"{"role":"assistant","content":"a","tool_calls":[null]}"#,
+            1,
+            "tool_calls[0]:dropped;reason=no_content",
+        ),
+        (r#"{"role":"tool","tool_call_id":"t","content":null}"#, 1, "content:rewritten;reason=no_content"),
+        (r#"{"role":"function","name":"f","content":null}"#, 1, "content:rewritten;reason=no_content"),
+    ] {
+        let decoded = read(&talk(message));
+        assert_eq!(decoded.request.messages[0].content.len(), blocks, "{message}");
+        let noted = notes(&decoded);
+        assert!(
+            note.is_empty() && noted.is_empty() || noted.contains(&format!("messages[0].{note}")),
+            "{noted:?}"
+        );
+    }
+}
+
+#[test]
+fn the_result_of_a_tool_may_be_any_json() {
+    let part = r#"{"type":"text","text":"part"}"#;
+    for (content, texts, note) in [
+        ("21.50".to_owned(), vec!["21.50"], "content:rewritten;reason=json_as_text"),
+        ("true".to_owned(), vec!["true"], "content:rewritten;reason=json_as_text"),
+        (
+            r#"{"degrees": 21}"#.to_owned(),
+            vec![r#"{"degrees": 21}"#],
+            "content:rewritten;reason=json_as_text",
+        ),
+        (part.to_owned(), vec!["part"], "content:rewritten;reason=not_a_list"),
+        (
+            format!(r#"[{part},"word",{{"type":"resource","uri":"x"}},7]"#),
+            vec!["part", "word", r#"{"type":"resource","uri":"x"}"#, "7"],
+            "content[3]:rewritten;reason=json_as_text",
+        ),
+    ] {
+        let decoded = read(&talk(&format!(r#"{{"role":"tool","tool_call_id":"t","content":{content}}}"#)));
+        let [Block::ToolResult(result)] = &decoded.request.messages[0].content[..] else { panic!() };
+        let said: Vec<_> = result
+            .content
+            .iter()
+            .map(|block| if let Block::Text(text) = block { text.decode().into_owned() } else { panic!() })
+            .collect();
+        assert_eq!(said, texts);
+        assert!(notes(&decoded).contains(&format!("messages[0].{note}")), "{:?}", notes(&decoded));
+    }
+    assert_refused(&talk(r#"{"role":"user","content":7}"#), "messages[0].content", "invalid_type");
+}
+
+#[test]
+fn the_result_of_a_tool_may_hold_pictures_files_and_sounds() {
+    let content = format!(
+        r#"[{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{PNG}"}}}},
+            {{"type":"file","file":{{"filename":"a.pdf","file_data":"data:application/pdf;base64,{PDF}"}}}},
+            {{"type":"input_audio","input_audio":{{"data":"AAAA","format":"wav"}}}}]"#
+    );
+    let decoded = read(&talk(&format!(r#"{{"role":"tool","tool_call_id":"t","content":{content}}}"#)));
+    let [Block::ToolResult(result)] = &decoded.request.messages[0].content[..] else { panic!() };
+    assert!(matches!(&result.content[..], [Block::Image(_), Block::Document(_), Block::Audio(_)]));
+    assert!(decoded.notes.is_empty());
+}
+
+#[test]
+fn calls_without_ids_or_names_and_odd_arguments_are_read() {
+    for (call, input) in [
+        (r#"{"id":"","function":{"name":"f","arguments":"{}"}}"#, "{}"),
+        (r#"{"id":null,"function":{"name":"f","arguments":null}}"#, "{}"),
+        (r#"{"function":{"arguments":"null"}}"#, "{}"),
+        (r#"{"function":{"name":"","arguments":"[1]"}}"#, r#"{"_raw":"[1]"}"#),
+        (r#"{"function":{"name":"f","arguments":[1,2]}}"#, r#"{"_raw":[1,2]}"#),
+        (r#"{"function":{"name":"f","arguments":5}}"#, r#"{"_raw":5}"#),
+        (r#"{"function":{"name":"f","arguments":"{\"a\":"}}"#, r#"{"_raw":"{\"a\":"}"#),
+    ] {
+        let body = talk(&format!(r#"{{"role":"assistant","content":null,"tool_calls":[{call}]}}"#));
+        let [Block::ToolUse(call)] = &blocks(&body)[..] else { panic!() };
+        assert_eq!((call.id.as_str(), call.input.as_str()), ("", input));
     }
 }
 

@@ -87,7 +87,8 @@ fn function(wire: wire::Function<'_>, path: &Path<'_>, ledger: &mut Ledger) -> R
     })
 }
 
-/// A custom tool takes free text. The nearest thing is a function of one string; [`CallForms`] turns its calls back.
+/// A custom tool takes free text. The nearest thing is a function of one string; [`CallForms`] turns its
+/// calls back.
 fn custom(wire: wire::CustomTool<'_>, path: &Path<'_>, ledger: &mut Ledger) -> Result<Tool, InvalidRequest> {
     let wire::CustomTool { name, description, format, rest } = wire;
     ledger.add(path, Action::Emulated, "custom_tool");
@@ -230,7 +231,8 @@ pub(super) fn call(
 ) -> Result<ToolUse, InvalidRequest> {
     let wire::ToolCall { id, kind, function, custom, index: _, rest } = wire;
     ledger.unknown(path, &rest);
-    let id = parse::name(id, &path.member("id"))?;
+    // One that is empty or absent gets another when results are put with their calls.
+    let id = id.map(Str::into_owned).unwrap_or_default();
     match kind.as_deref() {
         // Said to be required, left out by more than one client, and clear without it.
         None | Some("function") => {
@@ -262,7 +264,9 @@ pub(super) fn function_call(
 ) -> Result<ToolUse, InvalidRequest> {
     let wire::FunctionCall { name, arguments: written, rest } = wire;
     ledger.unknown(path, &rest);
-    let name = parse::name(name, &path.member("name"))?;
+    // A model may well call a tool without a name. That it did stays in the history, under a name that can be
+    // sent.
+    let name = name.map(Str::into_owned).unwrap_or_default();
     let path = path.member("arguments");
     let input = match written {
         None => Json::empty_object(),
@@ -274,14 +278,26 @@ pub(super) fn function_call(
 /// Arguments are JSON in a string, written by a model: they may be anything. What is no object can't be a
 /// tool's input, and must not cost the conversation either, so it is wrapped in one.
 fn arguments(raw: &RawValue, path: &Path<'_>, ledger: &mut Ledger) -> Result<Json, InvalidRequest> {
-    if raw.get().starts_with('{') {
-        ledger.rewritten(path, "not_a_string");
-        return parse::object(raw, path);
+    match raw.get().as_bytes().first() {
+        Some(b'"') => {}
+        Some(b'{') => {
+            ledger.rewritten(path, "not_a_string");
+            return parse::object(raw, path);
+        }
+        Some(_) | None => {
+            ledger.rewritten(path, "invalid_arguments");
+            return Ok(constant(&format!("{{\"_raw\":{}}}", parse::json(raw, path)?.as_str())));
+        }
     }
     let text = parse::text(raw, path)?;
     let decoded = text.decode();
-    if decoded.trim().is_empty() {
-        return Ok(Json::empty_object());
+    match decoded.trim() {
+        "" => return Ok(Json::empty_object()),
+        "null" => {
+            ledger.rewritten(path, "invalid_arguments");
+            return Ok(Json::empty_object());
+        }
+        _ => {}
     }
     // JSON within JSON has escapes of its own.
     let json = without_lone_surrogates(&decoded);

@@ -4,7 +4,7 @@
 
 use serde_json::value::RawValue;
 
-use super::object::{Array, Pairs, Str, Unknown, object};
+use super::object::{Array, Loose, Pairs, Str, Unknown, object};
 use super::parameters::Rest;
 
 object! {
@@ -165,7 +165,7 @@ object! {
         "content" => content: &'a RawValue,
         "name" => name: Str<'a>,
         "refusal" => refusal: &'a RawValue,
-        "tool_calls" => tool_calls: Array<ToolCall<'a>, 4_096>,
+        "tool_calls" => tool_calls: Array<Loose<'a, ToolCall<'a>>, 4_096>,
         "tool_call_id" => tool_call_id: Str<'a>,
         "function_call" => function_call: FunctionCall<'a>,
         "reasoning_content" => reasoning_content: &'a RawValue,

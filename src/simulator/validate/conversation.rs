@@ -175,7 +175,8 @@ fn tool_use(value: &Value, role: &str, at: &str) -> Result<(), Fault> {
     only(members, at, &["toolUseId", "name", "input", "type"])?;
     named(required(members, at, "toolUseId")?, &format!("{at}/toolUse/toolUseId"), 64, ID_MARKS)?;
     named(required(members, at, "name")?, &format!("{at}/toolUse/name"), 64, NAME_MARKS)?;
-    if !required(members, at, "input")?.is_object() {
+    let input = required(members, at, "input")?;
+    if !input.is_object() || has_empty_keys(input) {
         let path = at.trim_start_matches('/').replace('/', ".");
         return Err(Fault::validation(format!(
             "The format of the value at {path}.toolUse.input is invalid. Provide a json object for the field and \
@@ -186,6 +187,15 @@ fn tool_use(value: &Value, role: &str, at: &str) -> Result<(), Fault> {
         return Err(Fault::validation("User messages cannot contain toolUse content blocks."));
     }
     Ok(())
+}
+
+/// Members without a name, at any depth.
+fn has_empty_keys(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.iter().any(|(key, value)| key.is_empty() || has_empty_keys(value)),
+        Value::Array(items) => items.iter().any(has_empty_keys),
+        _ => false,
+    }
 }
 
 fn tool_result(model: &Model, value: &Value, role: &str, at: &str) -> Result<(), Fault> {
