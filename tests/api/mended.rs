@@ -142,3 +142,30 @@ async fn files_in_the_result_of_a_tool_arrive() {
         assert_eq!(notes.contains("no_files_in_tool_results"), !inside, "{model}: {notes}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_is_named_by_address_or_number_stays_unnamed() {
+    let gateway = TestGateway::start().await;
+    let ask = |name: &str, user: &str| json!({"model": CLAUDE, "messages": [{"role": "user", "content": "hi"}], name: user});
+    let mut sent = Vec::new();
+    for (name, user) in [
+        ("user", "erika@musterfrau.example"),
+        ("safety_identifier", "erika@musterfrau.example"),
+        ("user", "+41 44 668 18 00"),
+        ("user", "Erika Musterfrau"),
+        ("user", &"x".repeat(300)),
+    ] {
+        assert_noted(&gateway.chat(&ask(name, user)).await, "user:rewritten;reason=hashed");
+        let (_, body) = gateway.last_call();
+        let id = body["metadata"]["user_id"].as_str().unwrap().to_owned();
+        assert!(id.starts_with("user_") && !body.to_string().contains(user), "{body}");
+        sent.push(id);
+    }
+    assert_eq!(sent[0], sent[1]);
+    sent.sort_unstable();
+    sent.dedup();
+    assert_eq!(sent.len(), 4);
+    let answer = gateway.chat(&ask("user", "u-1")).await;
+    assert_eq!((answer.status, answer.header("x-outcrop-notes")), (200, None));
+    assert_eq!(gateway.last_call().1["metadata"]["user_id"], "u-1");
+}

@@ -9,6 +9,7 @@ mod sampling;
 mod schema;
 mod service;
 mod tools;
+mod user;
 
 use super::{Family, FormatKind, Lessons, Overrides};
 use crate::bedrock::ModelId;
@@ -145,9 +146,7 @@ pub fn prepare(
     service::metadata(&mut request, notes);
     service::reply_fields(&mut request, kind, notes);
     service::web_search(&mut request, &able, notes);
-    if !able.user && request.user.take().is_some() {
-        notes.add("user", Action::Dropped, "no_equivalent");
-    }
+    user::user(&mut request, &able, notes);
     format.note_rewrites(&request, notes);
     request.messages = mend(std::mem::take(&mut request.messages), able.shape(), notes);
     tools::refuse_calls(&request.messages, &able)?;

@@ -89,6 +89,7 @@ fn parameters(body: &Value, limit: u64) -> Parameters<'_> {
         forced: matches!(body["tool_choice"]["type"].as_str(), Some("any" | "tool")),
         prefilled: list(&body["messages"]).last().is_some_and(|last| last["role"] == "assistant"),
         betas: strings(&body["anthropic_beta"]),
+        user: body["metadata"].get("user_id"),
     }
 }
 

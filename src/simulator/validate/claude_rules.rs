@@ -20,6 +20,8 @@ pub(super) struct Parameters<'a> {
     pub(super) prefilled: bool,
     /// `anthropic_beta`.
     pub(super) betas: Vec<String>,
+    /// `metadata.user_id`.
+    pub(super) user: Option<&'a Value>,
 }
 
 impl Parameters<'_> {
@@ -30,8 +32,31 @@ impl Parameters<'_> {
     }
 }
 
+/// Claude wants no personal data in the place for the user's id.
+fn check_user(user: &Value) -> Result<(), String> {
+    let Some(user) = user.as_str() else {
+        return Err("metadata.user_id: Input should be a valid string".to_owned());
+    };
+    if user.chars().count() > 256 {
+        return Err("metadata.user_id: String should have at most 256 characters".to_owned());
+    }
+    if user.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.')) {
+        return Err("metadata.user_id: user_id appears to contain an email address".to_owned());
+    }
+    let dialled = user.trim_start_matches("tel:");
+    let numbers = dialled.chars().filter(char::is_ascii_digit).count();
+    let others = dialled.chars().any(|c| !c.is_ascii_digit() && !"+-. ()".contains(c));
+    if !others && ((10..=15).contains(&numbers) || dialled.starts_with('+') && numbers >= 7) {
+        return Err("metadata.user_id: user_id appears to contain a phone number".to_owned());
+    }
+    Ok(())
+}
+
 /// Checks them; the error is the model's own text.
 pub(super) fn check(model: &Model, parameters: &Parameters<'_>) -> Result<(), String> {
+    if let Some(user) = parameters.user {
+        check_user(user)?;
+    }
     match model.facts.sampling {
         Sampling::OneOf if parameters.temperature.is_some() && parameters.top_p.is_some() => {
             return Err(

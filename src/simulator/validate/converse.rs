@@ -98,5 +98,6 @@ fn parameters(body: &Value) -> Parameters<'_> {
         forced: choice.get("any").is_some() || choice.get("tool").is_some(),
         prefilled: list(&body["messages"]).last().is_some_and(|last| last["role"] == "assistant"),
         betas: strings(&fields["anthropic_beta"]),
+        user: fields["metadata"].get("user_id"),
     }
 }

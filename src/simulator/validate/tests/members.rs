@@ -53,6 +53,23 @@ fn metadata_is_short_and_plain() {
 }
 
 #[test]
+fn claude_wants_no_personal_data_for_a_users_id() {
+    let native = |user: Value| json!({"metadata": {"user_id": user}});
+    for (user, refusal) in [
+        (json!("u-1"), None),
+        (json!("550e8400-e29b-41d4-a716-446655440000"), None),
+        (json!("someone@mail.example"), Some("appears to contain an email address")),
+        (json!("+44 20 7946 0958"), Some("appears to contain a phone number")),
+        (json!("2079460958"), Some("appears to contain a phone number")),
+        (json!("x".repeat(257)), Some("at most 256 characters")),
+        (json!(5), Some("valid string")),
+    ] {
+        on_claude(CLAUDE_4_5, native(user.clone()), refusal);
+        on_converse(CLAUDE_4_5, &request(json!({"additionalModelRequestFields": native(user)})), refusal);
+    }
+}
+
+#[test]
 fn paths_into_the_reply_are_pointers() {
     let paths = |paths: Value| request(json!({"additionalModelResponseFieldPaths": paths}));
     on_converse(CLAUDE_3, &paths(json!(["/stop_sequence", "/usage/output_tokens_details", "/a~1b"])), None);
