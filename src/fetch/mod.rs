@@ -35,6 +35,7 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use crate::telemetry::{Label, Metrics};
 
 pub use content::{Format, Kind};
+use content::{TextCheck, Verdict};
 pub use error::{Cause, FetchError, Refusal};
 pub use guard::{HostPattern, fuzz_guard};
 pub use network::{Connection, Duplex, Network};
@@ -262,9 +263,13 @@ impl Fetcher {
         }
         let mut encoder = Encoder::with_capacity(announced);
         let (mut head, mut format, mut received) = (Vec::with_capacity(content::HEAD), None, 0_usize);
+        let mut text = TextCheck::default();
         let recognise = |head: &[u8]| {
-            content::recognise(kind, head, &content.media_type, names.iter().map(String::as_str))
-                .ok_or(FetchError::WrongKind(kind))
+            let names = names.iter().map(String::as_str);
+            match content::recognise(kind, head, &content.media_type, names) {
+                Verdict::No => Err(FetchError::WrongKind(kind)),
+                verdict @ (Verdict::Is(_) | Verdict::IfText) => Ok(verdict),
+            }
         };
         let mut body = content.body;
         while let Some(frame) = body.frame().await {
@@ -281,13 +286,21 @@ impl Fetcher {
                     format = Some(recognise(&head)?);
                 }
             }
+            // What is known to be something else needn't be looked at.
+            if !matches!(format, Some(Verdict::Is(_))) {
+                text.push(&bytes);
+            }
             encoder.push(&bytes);
         }
-        let format = match format {
-            Some(format) => format,
+        let verdict = match format {
+            Some(verdict) => verdict,
             None => recognise(&head)?,
         };
-        Ok((encoder.finish(), format))
+        match verdict {
+            Verdict::Is(format) => Ok((encoder.finish(), format)),
+            Verdict::IfText if text.passed() => Ok((encoder.finish(), Format::Txt)),
+            Verdict::IfText | Verdict::No => Err(FetchError::WrongKind(kind)),
+        }
     }
 }
 

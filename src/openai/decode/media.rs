@@ -1,23 +1,35 @@
-//! Pictures, files and sounds. Nothing is fetched here, and nothing is decoded but the first bytes, which tell what the
-//! rest is.
+//! Pictures, files and sounds. Nothing is fetched here, and of most nothing is decoded but the first bytes,
+//! which tell what the rest is.
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 
+use super::documents::{self, Kind, extension, format_of_extension};
 use super::ledger::Ledger;
-use super::object::Str;
+use super::object::{Loose, Str};
 use super::path::Path;
 use super::{invalid, missing, not_one_of, unsupported, wire};
 use crate::chat::{
     Audio, AudioFormat, Block, Document, Image, ImageFormat, InvalidRequest, Remote, RemoteKind, Source, Text,
 };
 
+/// A picture, whose URL some clients write where the object belongs that holds it.
 pub(super) fn image(
-    wire: wire::ImageUrl<'_>,
+    wire: Loose<'_, wire::ImageUrl<'_>>,
     path: &Path<'_>,
     ledger: &mut Ledger,
 ) -> Result<Block, InvalidRequest> {
-    let wire::ImageUrl { url, detail, rest } = wire;
+    let wire::ImageUrl { url, detail, rest } = match wire {
+        Loose::Object(wire) => wire,
+        Loose::Text(url) => {
+            ledger.rewritten(path, "not_an_object");
+            return picture_at(url, path, ledger);
+        }
+        Loose::Null => return Err(missing(path)),
+    };
     ledger.unknown(path, &rest);
     match detail.as_deref() {
         None | Some("auto") => {}
@@ -25,28 +37,39 @@ pub(super) fn image(
         Some(_) => return Err(not_one_of(&path.member("detail"), &["auto", "low", "high", "original"])),
     }
     let path = path.member("url");
-    let url = url.ok_or_else(|| missing(&path))?;
+    picture_at(url.ok_or_else(|| missing(&path))?, &path, ledger)
+}
+
+fn picture_at(url: Str<'_>, path: &Path<'_>, ledger: &mut Ledger) -> Result<Block, InvalidRequest> {
     if is_remote(&url) {
         let (url, path) = (url.into_owned(), path.to_string());
         return Ok(Block::Remote(Remote { url, kind: RemoteKind::Image, path }));
     }
     if has_prefix(&url, "s3://") {
         let format = extension(&url).and_then(picture_of_extension).ok_or_else(|| {
-            unsupported(&path, "the key of a picture in S3 must end in .png, .jpg, .jpeg, .gif or .webp")
+            unsupported(path, "the key of a picture in S3 must end in .png, .jpg, .jpeg, .gif or .webp")
         })?;
         return Ok(Block::Image(Image { format, source: Source::S3 { uri: url.into_owned(), owner: None } }));
     }
     if !has_prefix(&url, "data:") {
-        return Err(unsupported(&path, "expected a data:, https:// or s3:// URL"));
+        return Err(unsupported(path, "expected a data:, https:// or s3:// URL"));
     }
-    let DataUrl { media_type, base64 } = data_url(&url, &path)?;
-    let format = picture(&first_bytes(base64)).ok_or_else(|| {
-        unsupported(&path, "the data is not a PNG, JPEG, GIF or WebP picture, whatever its media type says")
-    })?;
+    let DataUrl { media_type, base64 } = data_url(&url, path, ledger)?;
+    let Some(format) = picture(&first_bytes(&base64)) else {
+        let format = documents::sure(&base64).ok_or_else(|| {
+            unsupported(
+                path,
+                "the data is not a PNG, JPEG, GIF or WebP picture, whatever its media type says",
+            )
+        })?;
+        ledger.rewritten(path, "is_a_file");
+        let (name, source) = ("document".to_owned(), Source::Inline(Text::new(&base64)));
+        return Ok(Block::Document(Document { name, format: format.to_owned(), source }));
+    };
     if declared(media_type) != Some(format) {
-        ledger.rewritten(&path, "real_format");
+        ledger.rewritten(path, "real_format");
     }
-    Ok(Block::Image(Image { format, source: Source::Inline(Text::new(base64)) }))
+    Ok(Block::Image(Image { format, source: Source::Inline(Text::new(&base64)) }))
 }
 
 /// A file, or a picture that was sent as one.
@@ -81,32 +104,29 @@ pub(super) fn file(
         return in_s3(data.into_owned(), name, &data_path);
     }
     let DataUrl { media_type, base64 } = if has_prefix(&data, "data:") {
-        data_url(&data, &data_path)?
+        data_url(&data, &data_path, ledger)?
     } else {
-        check_base64(&data, &data_path)?;
-        DataUrl { media_type: "", base64: &data }
+        DataUrl { media_type: "", base64: base64(&data, &data_path, ledger)? }
     };
-    let start = first_bytes(base64);
-    if let Some(format) = picture(&start) {
+    if let Some(format) = picture(&first_bytes(&base64)) {
         ledger.rewritten(path, "is_an_image");
-        return Ok(Block::Image(Image { format, source: Source::Inline(Text::new(base64)) }));
+        return Ok(Block::Image(Image { format, source: Source::Inline(Text::new(&base64)) }));
     }
-    let format = DOCUMENTS
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(media_type))
-        .map(|(_, format)| *format)
-        .or_else(|| name.as_deref().and_then(extension).and_then(format_of_extension))
-        .or_else(|| start.starts_with(b"%PDF-").then_some("pdf"))
-        .ok_or_else(|| InvalidRequest {
+    let Some(Kind { format, note }) = documents::kind(&base64, media_type, name.as_deref()) else {
+        return Err(InvalidRequest {
             code: "unsupported_file",
             ..unsupported(
                 &data_path,
-                "its kind must be told by a media type or a filename extension: pdf, csv, doc, docx, xls, \
-                 xlsx, html, txt or md",
+                "it is neither UTF-8 text nor, by its bytes, its filename's extension or its media type, one of pdf, \
+                 csv, doc, docx, xls, xlsx, html, txt and md",
             )
-        })?;
+        });
+    };
+    if let Some(reason) = note {
+        ledger.rewritten(&data_path, reason);
+    }
     let name = name.map_or_else(|| "document".to_owned(), Str::into_owned);
-    let source = Source::Inline(Text::new(base64));
+    let source = Source::Inline(Text::new(&base64));
     Ok(Block::Document(Document { name, format: format.to_owned(), source }))
 }
 
@@ -141,17 +161,11 @@ pub(super) fn audio(
     };
     let path = path.member("data");
     let data = data.ok_or_else(|| missing(&path))?;
-    check_base64(&data, &path)?;
-    Ok(Audio { format, data: Text::new(&data) })
+    Ok(Audio { format, data: Text::new(&base64(&data, &path, ledger)?) })
 }
 
 fn is_remote(url: &str) -> bool {
     has_prefix(url, "https://") || has_prefix(url, "http://")
-}
-
-/// What stands behind the last dot of a name.
-fn extension(name: &str) -> Option<&str> {
-    name.rsplit_once('.').map(|(_, extension)| extension)
 }
 
 fn picture_of_extension(extension: &str) -> Option<ImageFormat> {
@@ -163,30 +177,6 @@ fn picture_of_extension(extension: &str) -> Option<ImageFormat> {
         ("webp", ImageFormat::Webp),
     ];
     FORMATS.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension)).map(|(_, format)| *format)
-}
-
-/// Media type → [`Document::format`].
-const DOCUMENTS: [(&str, &str); 10] = [
-    ("application/pdf", "pdf"),
-    ("text/csv", "csv"),
-    ("application/msword", "doc"),
-    ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"),
-    ("application/vnd.ms-excel", "xls"),
-    ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
-    ("text/html", "html"),
-    ("text/plain", "txt"),
-    ("text/markdown", "md"),
-    ("text/x-markdown", "md"),
-];
-
-fn format_of_extension(extension: &str) -> Option<&'static str> {
-    const ALIASES: [(&str, &str); 3] = [("htm", "html"), ("text", "txt"), ("markdown", "md")];
-    DOCUMENTS
-        .iter()
-        .map(|(_, format)| (*format, *format))
-        .chain(ALIASES)
-        .find(|(known, _)| known.eq_ignore_ascii_case(extension))
-        .map(|(_, format)| format)
 }
 
 /// The format that a media type declares.
@@ -204,38 +194,56 @@ fn declared(media_type: &str) -> Option<ImageFormat> {
 struct DataUrl<'a> {
     /// Without its parameters; empty if none was given.
     media_type: &'a str,
-    /// Checked by [`check_base64`].
-    base64: &'a str,
+    /// As [`base64`] gives it.
+    base64: Cow<'a, str>,
 }
 
 /// `data:[<media type>][;<parameter>]*;base64,<data>` (RFC 2397)
-fn data_url<'a>(url: &'a str, path: &Path<'_>) -> Result<DataUrl<'a>, InvalidRequest> {
+fn data_url<'a>(url: &'a str, path: &Path<'_>, ledger: &mut Ledger) -> Result<DataUrl<'a>, InvalidRequest> {
     let malformed = || invalid(path, "expected a URL like data:<media type>;base64,<data>");
-    let (head, base64) = url.split_once(',').ok_or_else(malformed)?;
+    let (head, data) = url.split_once(',').ok_or_else(malformed)?;
     let head = head.get("data:".len()..).ok_or_else(malformed)?;
     let (head, encoding) = head.rsplit_once(';').ok_or_else(malformed)?;
     if !encoding.trim().eq_ignore_ascii_case("base64") {
         return Err(malformed());
     }
-    check_base64(base64, path)?;
     let media_type = head.split_once(';').map_or(head, |(media_type, _)| media_type).trim();
-    Ok(DataUrl { media_type, base64 })
+    Ok(DataUrl { media_type, base64: base64(data, path, ledger)? })
 }
 
-/// Base64 with its padding, by alphabet and length: the data is passed on, never decoded whole.
-fn check_base64(base64: &str, path: &Path<'_>) -> Result<(), InvalidRequest> {
-    let body = base64.strip_suffix("==").or_else(|| base64.strip_suffix('=')).unwrap_or(base64);
+/// Base64 in its standard alphabet, with its padding and nothing between: the data is passed on, never
+/// decoded whole. What says the same in another way (with line breaks, without padding, safe for URLs) is
+/// written anew, with a note.
+fn base64<'a>(data: &'a str, path: &Path<'_>, ledger: &mut Ledger) -> Result<Cow<'a, str>, InvalidRequest> {
+    if is_base64(data) {
+        return Ok(Cow::Borrowed(data));
+    }
+    let decoded = percent_decode_str(data).decode_utf8_lossy();
+    let mut plain = String::with_capacity(decoded.len() + 3);
+    plain.extend(decoded.chars().filter(|c| !c.is_ascii_whitespace()).map(|c| match c {
+        '-' => '+',
+        '_' => '/',
+        c => c,
+    }));
+    plain.truncate(plain.trim_end_matches('=').len());
+    if plain.is_empty() {
+        return Err(invalid(path, "there is no data"));
+    }
+    plain.extend(std::iter::repeat_n('=', (4 - plain.len() % 4) % 4));
+    if !is_base64(&plain) {
+        return Err(invalid(path, "the data is not base64"));
+    }
+    ledger.rewritten(path, "unusual_base64");
+    Ok(Cow::Owned(plain))
+}
+
+fn is_base64(data: &str) -> bool {
+    let body = data.strip_suffix("==").or_else(|| data.strip_suffix('=')).unwrap_or(data);
     // No early exit: so the loop runs on whole registers, and a picture has millions of bytes.
     let foreign = body.bytes().fold(false, |foreign, byte| {
         foreign | !matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/')
     });
-    if base64.is_empty() {
-        return Err(invalid(path, "there is no data"));
-    }
-    if foreign || !base64.len().is_multiple_of(4) {
-        return Err(invalid(path, "the data is not base64 with padding"));
-    }
-    Ok(())
+    !data.is_empty() && !foreign && data.len().is_multiple_of(4)
 }
 
 /// The first 12 bytes, or as many as there are.

@@ -8,6 +8,7 @@
 //! note; what would change the meaning of the answer is refused with the path of the offending member.
 
 mod bounds;
+mod documents;
 mod embeddings;
 mod extensions;
 mod ledger;

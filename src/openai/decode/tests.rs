@@ -696,17 +696,61 @@ fn a_url_that_is_no_picture_is_refused() {
         ("ftp://example.com/a.png", "unsupported_value"),
         ("s3://bucket/a.txt", "unsupported_value"),
         ("data:image/png;base64,", "invalid_value"),
-        ("data:image/png;base64,iVBORw0KGgo", "invalid_value"),
-        ("data:image/png;base64,iVBO_w0KGgoAAAAN", "invalid_value"),
+        ("data:image/png;base64,iVBORw0KGgoAA", "invalid_value"),
+        ("data:image/png;base64,iVBO_w0KGgoAAAAN", "unsupported_value"),
         ("data:image/png;base64,iVB=Rw0KGgoAAAAN", "invalid_value"),
         ("data:image/png;base64,====", "invalid_value"),
         ("data:image/png,abc", "invalid_value"),
         ("data:image/png", "invalid_value"),
         ("data:", "invalid_value"),
         ("data:image/png;base64,AAAA", "unsupported_value"),
-        ("data:application/pdf;base64,JVBERi0xLjQK", "unsupported_value"),
     ] {
         assert_refused(&picture(url), param, code);
+    }
+}
+
+#[test]
+fn a_url_may_stand_where_its_object_belongs_and_a_file_in_a_pictures_place() {
+    let part = format!(r#"{{"type":"image_url","image_url":"data:image/png;base64,{PNG}"}}"#);
+    let decoded = read(&parts(&part));
+    assert!(matches!(decoded.request.messages[0].content[..], [Block::Image(_)]));
+    assert_eq!(notes(&decoded), ["messages[0].content[0].image_url:rewritten;reason=not_an_object"]);
+    let decoded = read(&picture(&format!("data:application/pdf;base64,{PDF}")));
+    assert!(matches!(decoded.request.messages[0].content[..], [Block::Document(_)]));
+    assert_eq!(notes(&decoded), ["messages[0].content[0].image_url.url:rewritten;reason=is_a_file"]);
+}
+
+#[test]
+fn base64_is_taken_however_it_is_written() {
+    let written = "//79//79/v4=";
+    for data in [
+        "//79\\r\\n//79\\n/v4=\\n",
+        " //79 //79 /v4= ",
+        "//79//79/v4",
+        "__79__79_v4",
+        "__79__79_v4=",
+        "%2F%2F79//79/v4%3D",
+    ] {
+        let data = data.replace("\\\\", "\\");
+        for part in [
+            format!(
+                r#"{{"type":"file","file":{{"filename":"a.pdf","file_data":"data:application/pdf;base64,{data}"}}}}"#
+            ),
+            format!(r#"{{"type":"file","file":{{"filename":"a.pdf","file_data":"{data}"}}}}"#),
+            format!(r#"{{"type":"input_audio","input_audio":{{"format":"wav","data":"{data}"}}}}"#),
+        ] {
+            let decoded = read(&parts(&part));
+            let text = match &decoded.request.messages[0].content[..] {
+                [Block::Document(document)] => match &document.source {
+                    Source::Inline(text) => text.clone(),
+                    Source::S3 { .. } => panic!("inline"),
+                },
+                [Block::Audio(audio)] => audio.data.clone(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(text.decode(), written, "{data}");
+            assert!(notes(&decoded)[0].ends_with("rewritten;reason=unusual_base64"), "{:?}", notes(&decoded));
+        }
     }
 }
 
@@ -742,6 +786,13 @@ fn a_file_is_told_by_its_media_type_its_name_or_its_bytes() {
             "html",
         ),
         (format!(r#""file_data":"{PDF}""#), "document", "pdf"),
+        (
+            r#""file_data":"data:application/vnd.ms-excel;base64,QUJD","filename":"t.csv""#.into(),
+            "t.csv",
+            "csv",
+        ),
+        (r#""file_data":"QUJD","filename":"a.exe""#.into(), "a.exe", "txt"),
+        (r#""file_data":"QU","filename":"a.toml""#.into(), "a.toml", "txt"),
     ] {
         let [Block::Document(document)] = &blocks(&body(&members))[..] else { panic!("a document") };
         assert_eq!((document.name.as_str(), document.format.as_str()), (name, format));
@@ -753,8 +804,12 @@ fn a_file_is_told_by_its_media_type_its_name_or_its_bytes() {
     let path = |member: &str| format!("messages[0].content[0].file.{member}");
     assert_refused(&body(r#""file_id":"f-1""#), &path("file_id"), "unsupported_value");
     assert_refused(&body(""), &path("file_data"), "missing_required_parameter");
-    assert_refused(&body(r#""file_data":"QUJD","filename":"a.exe""#), &path("file_data"), "unsupported_file");
-    assert_refused(&body(r#""file_data":"QU","filename":"a.txt""#), &path("file_data"), "invalid_value");
+    assert_refused(
+        &body(r#""file_data":"f0VMRgIBAQA=","filename":"a.exe""#),
+        &path("file_data"),
+        "unsupported_file",
+    );
+    assert_refused(&body(r#""file_data":"Q","filename":"a.txt""#), &path("file_data"), "invalid_value");
 }
 
 // Tools

@@ -182,7 +182,7 @@ object! {
         "type" => kind: Str<'a>,
         "text" => text: &'a RawValue,
         "refusal" => refusal: &'a RawValue,
-        "image_url" => image_url: ImageUrl<'a>,
+        "image_url" => image_url: Loose<'a, ImageUrl<'a>>,
         "file" => file: FilePart<'a>,
         "input_audio" => input_audio: AudioPart<'a>,
         "prompt_cache_breakpoint" => prompt_cache_breakpoint: CacheBreakpoint<'a>,
