@@ -11,7 +11,7 @@ use crate::chat::Text;
 /// What is to become vectors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
-    /// The texts, each a vector of its own. Never empty, and none of them blank.
+    /// The texts, each a vector of its own. Never empty.
     pub texts: Vec<Text>,
     /// How long the vectors shall be; absent is the model's own choice.
     pub dimensions: Option<u32>,

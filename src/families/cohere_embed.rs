@@ -16,8 +16,7 @@ impl EmbedFamily for CohereEmbed {
     }
 
     fn format(&self, model: &ModelId) -> &'static dyn EmbedFormat {
-        let third = ["cohere.embed-english-v3", "cohere.embed-multilingual-v3"];
-        if third.iter().any(|id| model.base().starts_with(id)) { &COHERE_EMBED_V3 } else { &COHERE_EMBED_V4 }
+        if is_third(model) { &COHERE_EMBED_V3 } else { &COHERE_EMBED_V4 }
     }
 
     fn newest(&self) -> &'static str {
@@ -31,4 +30,15 @@ impl EmbedFamily for CohereEmbed {
     fn takes_truncate(&self) -> bool {
         true
     }
+
+    /// The third generation's own cutting comes too late: Bedrock counts characters before the model counts
+    /// tokens (user guide, Cohere Embed).
+    fn longest_text(&self, model: &ModelId) -> Option<usize> {
+        is_third(model).then_some(2048)
+    }
+}
+
+fn is_third(model: &ModelId) -> bool {
+    let third = ["cohere.embed-english-v3", "cohere.embed-multilingual-v3"];
+    third.iter().any(|id| model.base().starts_with(id))
 }

@@ -1,13 +1,16 @@
 //! What a vendor's embedding models accept, and how a request is bent to it.
 //!
-//! Sizes and batches are facts of the catalogue; a family adds what no table has: the format, and whether the model
-//! asks what vectors are for.
+//! Sizes and batches are facts of the catalogue; a family adds what no table has: the format, and whether the
+//! model asks what vectors are for.
 
 use crate::bedrock::ModelId;
 use crate::catalog::{self, Embedding};
-use crate::chat::{Action, InvalidRequest, Notes};
+use crate::chat::{Action, InvalidRequest, Notes, Text};
 use crate::embed::{Request, Truncate};
 use crate::formats::EmbedFormat;
+
+/// Stands for a text that says nothing: models refuse those, and with one of them the others of its call.
+const NOTHING: &str = ".";
 
 /// A vendor's embedding models.
 pub trait EmbedFamily: Sync {
@@ -28,6 +31,11 @@ pub trait EmbedFamily: Sync {
 
     /// It can be told to cut texts that are too long.
     fn takes_truncate(&self) -> bool;
+
+    /// The most characters of one text, where texts are refused for them, whatever is said of cutting.
+    fn longest_text(&self, _model: &ModelId) -> Option<usize> {
+        None
+    }
 }
 
 /// A request that the model accepts, cut into calls.
@@ -44,7 +52,8 @@ pub fn embedding_facts(family: &dyn EmbedFamily, model: &ModelId) -> Option<&'st
     known.or_else(|| catalog::find(family.newest()).and_then(|facts| facts.embedding.as_ref()))
 }
 
-/// Bends a request to the model: what it doesn't ask is left out with a note, a size that it doesn't have is refused.
+/// Bends a request to the model: what it doesn't ask is left out with a note, a size that it doesn't have is
+/// refused.
 pub fn prepare_embeddings(
     family: &dyn EmbedFamily,
     model: &ModelId,
@@ -59,6 +68,13 @@ pub fn prepare_embeddings(
         }
         // Where there is one size only, there is no parameter for it either.
         request.dimensions = Some(asked).filter(|_| sizes.len() > 1);
+    }
+    if let Some(most) = family.longest_text(model) {
+        cut(&mut request, most, model, notes)?;
+    }
+    for (at, text) in request.texts.iter_mut().enumerate().filter(|(_, text)| text.is_blank()) {
+        notes.add(format!("input[{at}]"), Action::Rewritten, "blank_text");
+        *text = Text::new(NOTHING);
     }
     if request.purpose.is_some() && !family.takes_purpose() {
         request.purpose = None;
@@ -76,6 +92,40 @@ pub fn prepare_embeddings(
     let most = facts.map_or(1, |facts| facts.max_batch);
     let pieces = request.pieces(usize::try_from(most).unwrap_or(1));
     Ok(PreparedEmbeddings { pieces, format: family.format(model) })
+}
+
+/// Cuts texts that the model refuses for their length at the end that the request names. Reads no text but
+/// those.
+fn cut(request: &mut Request, most: usize, model: &ModelId, notes: &mut Notes) -> Result<(), InvalidRequest> {
+    for (at, text) in request.texts.iter_mut().enumerate() {
+        // A character takes a byte at least.
+        if text.as_json().len() <= most {
+            continue;
+        }
+        let plain = text.decode();
+        let length = plain.chars().count();
+        let Some(excess) = length.checked_sub(most).filter(|excess| *excess > 0) else { continue };
+        let place = |kept: usize| plain.char_indices().nth(kept).map_or(plain.len(), |(place, _)| place);
+        let kept = match request.truncate {
+            Some(Truncate::End) => plain.get(..place(most)),
+            Some(Truncate::Start) => plain.get(place(excess)..),
+            Some(Truncate::Never) | None => {
+                return Err(InvalidRequest {
+                    param: Some(format!("input[{at}]")),
+                    code: "string_above_max_length",
+                    message: format!(
+                        "`{}` takes texts of at most {most} characters, and this one has {length}: cut it, or send \
+                         'truncate' as START or END.",
+                        model.public()
+                    ),
+                });
+            }
+        };
+        let cut = Text::new(kept.unwrap_or_default());
+        *text = cut;
+        notes.add(format!("input[{at}]"), Action::Clamped, "longest_text");
+    }
+    Ok(())
 }
 
 fn no_such_size(sizes: &[u32], model: &ModelId) -> InvalidRequest {

@@ -131,6 +131,9 @@ fn read_cohere(model: &Model, body: &Value) -> Result<Wanted, Fault> {
         if !fourth {
             longest(text, &at, 2048)?;
         }
+        if text.trim().is_empty() {
+            return Err(Fault::malformed(&at, "expected a text that isn't blank"));
+        }
         Ok(text.to_owned())
     };
     let texts = texts.iter().enumerate().map(text).collect::<Result<Vec<_>, _>>()?;

@@ -17,13 +17,22 @@ const MAX_TOOLS: usize = 1 << 20;
 
 /// Counts before anything is built. A value takes two bytes at least, so that most bodies needn't be looked at.
 pub(super) fn values(text: &str) -> Result<(), InvalidRequest> {
-    if text.len() / 2 <= MAX_VALUES || count(text.as_bytes()) <= MAX_VALUES {
+    at_most(MAX_VALUES, text)
+}
+
+/// The same of a body that may hold so many numbers besides.
+pub(super) fn values_and_numbers(text: &str, numbers: usize) -> Result<(), InvalidRequest> {
+    at_most(MAX_VALUES + numbers, text)
+}
+
+fn at_most(most: usize, text: &str) -> Result<(), InvalidRequest> {
+    if text.len() / 2 <= most || count(text.as_bytes()) <= most {
         return Ok(());
     }
     Err(InvalidRequest {
         param: None,
         code: "invalid_value",
-        message: format!("The request body holds more than {MAX_VALUES} JSON values."),
+        message: format!("The request body holds more than {most} JSON values."),
     })
 }
 

@@ -1,15 +1,18 @@
 //! The body of `POST /v1/embeddings` → [`embed::Request`](Request).
 //!
-//! The texts stay JSON from end to end, like those of a chat. Beside OpenAI's parameters two others are read, in the words
-//! of the models that have them: `input_type` and `truncate`.
+//! The texts stay JSON from end to end, like those of a chat. Beside OpenAI's parameters two others are read,
+//! in the words of the models that have them: `input_type` and `truncate`.
+
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
 use super::ledger::Ledger;
 use super::object::{Array, Str, Unknown, object};
 use super::path::Path;
-use super::{bounds, invalid, mended, missing, not_one_of, parse, positive, unsupported};
-use crate::chat::{InvalidRequest, Notes, Text};
+use super::tokens::{self, NoToken};
+use super::{bounds, invalid, mended, missing, not_one_of, parse, positive};
+use crate::chat::{Action, InvalidRequest, Notes, Text};
 use crate::embed::{Purpose, Request, Truncate};
 
 /// A request for embeddings, and what concerns only the way its answer is delivered.
@@ -42,6 +45,12 @@ pub static EMBEDDING_PARAMETERS: &[&str] =
 /// Most texts in one request, as OpenAI has it.
 const MOST_TEXTS: usize = 2048;
 
+/// Most tokens in one request, as OpenAI has it.
+const MOST_TOKENS: usize = 300_000;
+
+/// Most bytes that they may become. A token is 4 on the average and 128 at most.
+const MOST_TOKEN_BYTES: usize = 8 << 20;
+
 object! {
     struct Body<'a> {
         "model" => model: Str<'a>,
@@ -61,7 +70,7 @@ pub fn decode_embeddings(body: &[u8]) -> Result<DecodedEmbeddings, InvalidReques
 }
 
 fn texts_to_embed(text: &str, mut ledger: Ledger) -> Result<DecodedEmbeddings, InvalidRequest> {
-    bounds::values(text)?;
+    bounds::values_and_numbers(text, MOST_TOKENS)?;
     let Body { model, input, dimensions, encoding_format, user, input_type, truncate, rest } =
         parse::body(text)?;
     let root = Path::Root;
@@ -72,7 +81,7 @@ fn texts_to_embed(text: &str, mut ledger: Ledger) -> Result<DecodedEmbeddings, I
     // A chat model stands by for chats that name none. For vectors there is no such guess.
     let model = parse::name(model, &root.member("model"))?;
     let request = Request {
-        texts: texts(input.ok_or_else(|| missing(&root.member("input")))?)?,
+        texts: texts(input.ok_or_else(|| missing(&root.member("input")))?, &mut ledger)?,
         dimensions: positive(dimensions, &root.member("dimensions"))?,
         purpose: input_type.map(|word| purpose(&word)).transpose()?,
         truncate: truncate.map(|word| truncation(&word)).transpose()?,
@@ -81,36 +90,69 @@ fn texts_to_embed(text: &str, mut ledger: Ledger) -> Result<DecodedEmbeddings, I
     Ok(DecodedEmbeddings { request, model, encoding, notes: ledger.into_notes() })
 }
 
-/// A text, or a list of them.
-fn texts(input: &RawValue) -> Result<Vec<Text>, InvalidRequest> {
+/// A text or a list of them, each as it is or in tokens.
+fn texts(input: &RawValue, ledger: &mut Ledger) -> Result<Vec<Text>, InvalidRequest> {
     let path = Path::Root.member("input");
-    if !input.get().starts_with('[') {
-        return Ok(vec![text(input, &path)?]);
+    let Some(inside) = input.get().strip_prefix('[') else {
+        return Ok(vec![parse::text(input, &path)?]);
+    };
+    let mut tokens = Tokens { left: MOST_TOKENS, room: MOST_TOKEN_BYTES };
+    if inside.trim_start().starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+        return Ok(vec![tokens.text(input, &path, ledger)?]);
     }
     let items = parse::island::<Array<&RawValue, MOST_TEXTS>>(input, &path)?.0;
-    match items.first().map(|first| first.get().as_bytes()) {
-        None => return Err(invalid(&path, "it is empty")),
-        Some([b'[' | b'-' | b'0'..=b'9', ..]) => return Err(tokens(&path)),
-        Some(_) => {}
+    if items.is_empty() {
+        return Err(invalid(&path, "it is empty"));
     }
-    items.iter().enumerate().map(|(at, item)| text(item, &path.item(at))).collect()
+    let read = |(at, item): (usize, &RawValue)| {
+        let path = path.item(at);
+        if item.get().starts_with('[') { tokens.text(item, &path, ledger) } else { parse::text(item, &path) }
+    };
+    items.into_iter().enumerate().map(read).collect()
 }
 
-fn text(raw: &RawValue, path: &Path<'_>) -> Result<Text, InvalidRequest> {
-    let text = parse::text(raw, path)?;
-    if text.is_blank() {
-        return Err(invalid(path, "it is empty, or nothing but white space"));
-    }
-    Ok(text)
+/// What the lists of tokens of one request may still hold, and become.
+struct Tokens {
+    left: usize,
+    room: usize,
 }
 
-/// Some clients cut texts into OpenAI's tokens by themselves, and their users don't know.
-fn tokens(path: &Path<'_>) -> InvalidRequest {
-    unsupported(
-        path,
-        "these are tokens of OpenAI's, which no model here knows; send the texts themselves \
-         (LangChain's OpenAIEmbeddings does so with check_embedding_ctx_length=False)",
-    )
+impl Tokens {
+    /// Some clients cut texts into OpenAI's tokens by themselves, and their users don't know.
+    fn text(&mut self, raw: &RawValue, path: &Path<'_>, ledger: &mut Ledger) -> Result<Text, InvalidRequest> {
+        let list = parse::island::<Array<i64, MOST_TOKENS>>(raw, path)?;
+        let mut bytes = Vec::with_capacity(list.len().saturating_mul(4));
+        let mut open = Vec::new();
+        for (at, token) in list.iter().enumerate() {
+            let Some(left) = self.left.checked_sub(1) else {
+                return Err(invalid(path, &format!("a request holds at most {MOST_TOKENS} tokens")));
+            };
+            self.left = left;
+            let begun = bytes.len();
+            let known = u32::try_from(*token)
+                .map_err(|_| NoToken)
+                .and_then(|token| tokens::push(token, &mut open, &mut bytes));
+            if known.is_err() {
+                let why =
+                    format!("{token} is no token of cl100k_base, the encoding of OpenAI's embedding models");
+                return Err(invalid(&path.item(at), &why));
+            }
+            let Some(room) = self.room.checked_sub(bytes.len() - begun) else {
+                return Err(invalid(
+                    path,
+                    &format!("its tokens are more than {MOST_TOKEN_BYTES} bytes of text"),
+                ));
+            };
+            self.room = room;
+        }
+        ledger.add(path, Action::Rewritten, "tokens_as_text");
+        let plain = String::from_utf8_lossy(&bytes);
+        if matches!(plain, Cow::Owned(_)) {
+            // A character may be cut in the middle, where a client cuts a long list of tokens in two.
+            ledger.rewritten(path, "invalid_utf8");
+        }
+        Ok(Text::new(&plain))
+    }
 }
 
 fn encoding(word: &str) -> Result<VectorEncoding, InvalidRequest> {
@@ -180,15 +222,17 @@ mod tests {
     #[test]
     fn the_offending_text_is_named() {
         for (value, param, code) in [
-            (json!(""), "input", "invalid_value"),
             (json!([]), "input", "invalid_value"),
-            (json!(["a", "b", "c", " \n"]), "input[3]", "invalid_value"),
             (json!(["a", 1]), "input[1]", "invalid_type"),
             (json!(["a", null]), "input[1]", "invalid_type"),
             (json!({"text": "a"}), "input", "invalid_type"),
             (json!(7), "input", "invalid_type"),
-            (json!([1, 2, 3]), "input", "unsupported_value"),
-            (json!([[1, 2], [3]]), "input", "unsupported_value"),
+            (json!([1, 100_256]), "input[1]", "invalid_value"),
+            (json!([1, -2]), "input[1]", "invalid_value"),
+            (json!([[1, 2], [3, u64::from(u32::MAX) + 1]]), "input[1][1]", "invalid_value"),
+            (json!([[1, "2"]]), "input[0][1]", "invalid_type"),
+            (json!([1, [2]]), "input[1]", "invalid_type"),
+            (json!([[1], 2]), "input[1]", "invalid_type"),
             (json!(null), "input", "missing_required_parameter"),
             (json!(vec!["a"; MOST_TEXTS + 1]), "input", "invalid_value"),
         ] {
@@ -197,6 +241,47 @@ mod tests {
             assert!(error.message.len() < 300, "{}", error.message);
         }
         assert_eq!(input(&json!(vec!["a"; MOST_TEXTS])).unwrap().len(), MOST_TEXTS);
+    }
+
+    #[test]
+    fn tokens_become_texts_with_a_note() {
+        let note = |place: &str| format!("{place}:rewritten;reason=tokens_as_text");
+        for (value, texts, noted) in [
+            (json!([9906, 4435, 0]), vec!["Hello World!"], vec![note("input")]),
+            (json!([[9906], [4435, 0]]), vec!["Hello", " World!"], vec![note("input[0]"), note("input[1]")]),
+            (json!(["Hello", [4435]]), vec!["Hello", " World"], vec![note("input[1]")]),
+            (json!([[], "a"]), vec!["", "a"], vec![note("input[0]")]),
+            // Half of a character.
+            (
+                json!([[9468]]),
+                vec!["\u{fffd}"],
+                vec![note("input[0]"), "input[0]:rewritten;reason=invalid_utf8".to_owned()],
+            ),
+        ] {
+            let decoded = read(&json!({"model": "m", "input": value})).unwrap();
+            assert_eq!(decoded.request.texts, texts.into_iter().map(Text::new).collect::<Vec<_>>());
+            assert_eq!(decoded.notes.iter().map(ToString::to_string).collect::<Vec<_>>(), noted);
+        }
+    }
+
+    #[test]
+    fn tokens_are_bounded_by_number_and_by_what_they_become() {
+        let half = vec![0; MOST_TOKENS / 2];
+        assert!(input(&json!([half, half])).is_ok());
+        assert_eq!(input(&json!([half, half, [0]])).unwrap_err().param.as_deref(), Some("input[2]"));
+        let longest = (0..100_256_u32)
+            .max_by_key(|token| {
+                let mut bytes = Vec::new();
+                tokens::push(*token, &mut Vec::new(), &mut bytes).map_or(0, |()| bytes.len())
+            })
+            .unwrap();
+        let error = input(&json!([[0], vec![longest; 100_000]])).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("input[1]"), "{}", error.message);
+    }
+
+    #[test]
+    fn blank_texts_are_texts() {
+        assert_eq!(input(&json!(["", " \n"])).unwrap(), [Text::new(""), Text::new(" \n")]);
     }
 
     #[test]

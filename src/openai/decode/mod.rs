@@ -20,6 +20,7 @@ mod parameters;
 mod parse;
 mod path;
 mod thinking;
+mod tokens;
 mod tools;
 mod wire;
 
