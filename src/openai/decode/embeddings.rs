@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::ledger::Ledger;
-use super::object::{Array, Str, Unknown, object};
+use super::object::{Array, Str, Unknown, Whole, object};
 use super::path::Path;
 use super::tokens::{self, NoToken};
 use super::{bounds, invalid, mended, missing, not_one_of, parse, positive};
@@ -55,7 +55,7 @@ object! {
     struct Body<'a> {
         "model" => model: Str<'a>,
         "input" => input: &'a RawValue,
-        "dimensions" => dimensions: i64,
+        "dimensions" => dimensions: Whole,
         "encoding_format" => encoding_format: Str<'a>,
         "user" => user: Str<'a>,
         "input_type" => input_type: Str<'a>,
@@ -120,10 +120,10 @@ struct Tokens {
 impl Tokens {
     /// Some clients cut texts into OpenAI's tokens by themselves, and their users don't know.
     fn text(&mut self, raw: &RawValue, path: &Path<'_>, ledger: &mut Ledger) -> Result<Text, InvalidRequest> {
-        let list = parse::island::<Array<i64, MOST_TOKENS>>(raw, path)?;
+        let list = parse::island::<Array<Whole, MOST_TOKENS>>(raw, path)?;
         let mut bytes = Vec::with_capacity(list.len().saturating_mul(4));
         let mut open = Vec::new();
-        for (at, token) in list.iter().enumerate() {
+        for (at, Whole(token)) in list.iter().enumerate() {
             let Some(left) = self.left.checked_sub(1) else {
                 return Err(invalid(path, &format!("a request holds at most {MOST_TOKENS} tokens")));
             };

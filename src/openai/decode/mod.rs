@@ -31,7 +31,7 @@ use serde_json::value::RawValue;
 use super::calls::CallForms;
 use crate::chat::{Draw, InvalidRequest, Json, Notes, OutputFormat, Request, Service, Verbosity};
 use ledger::Ledger;
-use object::Str;
+use object::{Str, Whole};
 use path::Path;
 
 pub use embeddings::{
@@ -131,7 +131,7 @@ fn chat(text: &str, mut ledger: Ledger) -> Result<Decoded, InvalidRequest> {
         top_k: positive(top_k, &root.member("top_k"))?,
         stop: stop.map_or(Ok(Vec::new()), |raw| stop_texts(raw, &mut ledger))?,
         draw: Draw {
-            seed,
+            seed: seed.map(|Whole(seed)| seed),
             frequency_penalty: penalty(frequency_penalty, "frequency_penalty")?,
             presence_penalty: penalty(presence_penalty, "presence_penalty")?,
             logit_bias: logit_bias.map_or(Ok(None), biases)?,
@@ -216,8 +216,8 @@ fn text_only(modalities: &[Str<'_>]) -> Result<(), InvalidRequest> {
 }
 
 fn max_output(
-    completion: Option<i64>,
-    legacy: Option<i64>,
+    completion: Option<Whole>,
+    legacy: Option<Whole>,
     ledger: &mut Ledger,
 ) -> Result<Option<u32>, InvalidRequest> {
     let completion = positive(completion, &Path::Root.member("max_completion_tokens"))?;
@@ -229,7 +229,7 @@ fn max_output(
     Ok(completion.or(legacy))
 }
 
-fn positive(value: Option<i64>, path: &Path<'_>) -> Result<Option<u32>, InvalidRequest> {
+fn positive(value: Option<Whole>, path: &Path<'_>) -> Result<Option<u32>, InvalidRequest> {
     parameters::integer(value, path, 1, u32::MAX.into())?
         .map(|value| u32::try_from(value).map_err(|_| invalid(path, "it is too large")))
         .transpose()
@@ -246,7 +246,7 @@ fn biases(raw: &RawValue) -> Result<Option<Json>, InvalidRequest> {
     Ok(Some(biases).filter(|biases| !biases.is_empty_object()))
 }
 
-fn probabilities(asked: Option<bool>, others: Option<i64>) -> Result<Option<u8>, InvalidRequest> {
+fn probabilities(asked: Option<bool>, others: Option<Whole>) -> Result<Option<u8>, InvalidRequest> {
     let path = Path::Root.member("top_logprobs");
     let others = parameters::integer(others, &path, 0, 20)?.unwrap_or(0);
     if asked != Some(true) {

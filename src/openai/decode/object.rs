@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 /// Declares a wire object: `"name on the wire" => field: Type`. Each field is an `Option`: absent and `null`
 /// are the same; a member given twice is an error, because two readers of such a body would disagree.
@@ -134,6 +134,49 @@ impl<'a> Deserialize<'a> for Str<'a> {
         }
 
         deserializer.deserialize_str(StrVisitor)
+    }
+}
+
+/// An integer. Some clients know one kind of number and write `100.0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Whole(pub(super) i64);
+
+impl<'a> Deserialize<'a> for Whole {
+    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyNumber;
+
+        impl Visitor<'_> for AnyNumber {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
+                Ok(Whole(number))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Whole, E> {
+                let unexpected = Unexpected::Unsigned(number);
+                i64::try_from(number).map(Whole).map_err(|_| E::invalid_value(unexpected, &self))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Whole, E> {
+                // Up to here every integer has a float of its own.
+                const MOST: f64 = 9_007_199_254_740_992.0;
+                let unexpected = Unexpected::Float(number);
+                if number.fract() != 0.0 {
+                    return Err(E::invalid_type(unexpected, &self));
+                }
+                if number.abs() > MOST {
+                    return Err(E::invalid_value(unexpected, &self));
+                }
+                #[expect(clippy::cast_possible_truncation, reason = "it is an integer, and small enough")]
+                Ok(Whole(number as i64))
+            }
+        }
+
+        deserializer.deserialize_i64(AnyNumber)
     }
 }
 

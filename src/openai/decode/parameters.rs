@@ -4,7 +4,7 @@ use serde::de::{Error as _, MapAccess};
 use serde_json::value::RawValue;
 
 use super::ledger::Ledger;
-use super::object::{Others, Str, Unknown};
+use super::object::{Others, Str, Unknown, Whole};
 use super::path::Path;
 use super::{invalid, not_one_of, parse, unsupported};
 use crate::chat::InvalidRequest;
@@ -215,11 +215,12 @@ pub(super) fn decimal(
 
 /// An integer that must lie in a range.
 pub(super) fn integer(
-    value: Option<i64>,
+    value: Option<Whole>,
     path: &Path<'_>,
     min: i64,
     max: i64,
 ) -> Result<Option<i64>, InvalidRequest> {
+    let value = value.map(|Whole(value)| value);
     match value {
         Some(value) if value < min => {
             Err(InvalidRequest { code: "integer_below_min_value", ..out_of_range(path, min, max) })

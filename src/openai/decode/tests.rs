@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::chat::{Block, ImageFormat, Json, Message, Role, Source, Text, ToolChoice};
+use crate::chat::{Block, Effort, ImageFormat, Json, Message, Role, Source, Text, ToolChoice};
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUg==";
 const GIF: &str = "R0lGODlhAQABAAAAACw=";
@@ -718,6 +718,31 @@ fn a_url_may_stand_where_its_object_belongs_and_a_file_in_a_pictures_place() {
     let decoded = read(&picture(&format!("data:application/pdf;base64,{PDF}")));
     assert!(matches!(decoded.request.messages[0].content[..], [Block::Document(_)]));
     assert_eq!(notes(&decoded), ["messages[0].content[0].image_url.url:rewritten;reason=is_a_file"]);
+}
+
+#[test]
+fn a_whole_number_may_be_written_with_a_fraction_of_nothing() {
+    let decoded = read(&with(
+        r#""max_tokens":100.0,"n":2.0,"top_k":5e1,"seed":-7.0,"logprobs":true,"top_logprobs":3.00"#,
+    ));
+    let request = &decoded.request;
+    assert_eq!((request.max_tokens, decoded.choices, request.top_k), (Some(100), 2, Some(50)));
+    assert_eq!((request.draw.seed, request.draw.logprobs), (Some(-7), Some(3)));
+    assert!(decoded.notes.is_empty());
+    assert_eq!(
+        read(&with(r#""thinking":{"type":"enabled","budget_tokens":2048.0}"#)).request.reasoning,
+        Some(Effort::Low)
+    );
+    for (members, param, code) in [
+        (r#""max_tokens":100.5"#, "max_tokens", "invalid_type"),
+        (r#""n":1e-3"#, "n", "invalid_type"),
+        (r#""seed":1e30"#, "seed", "invalid_value"),
+        (r#""seed":18446744073709551615"#, "seed", "invalid_value"),
+        (r#""top_k":-1.0"#, "top_k", "integer_below_min_value"),
+        (r#""max_completion_tokens":"100""#, "max_completion_tokens", "invalid_type"),
+    ] {
+        assert_refused(&with(members), param, code);
+    }
 }
 
 #[test]

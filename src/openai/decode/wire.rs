@@ -4,7 +4,7 @@
 
 use serde_json::value::RawValue;
 
-use super::object::{Array, Loose, Pairs, Str, Unknown, object};
+use super::object::{Array, Loose, Pairs, Str, Unknown, Whole, object};
 use super::parameters::Rest;
 
 object! {
@@ -13,11 +13,11 @@ object! {
         "messages" => messages: Array<Message<'a>, 16_384>,
         "stream" => stream: bool,
         "stream_options" => stream_options: StreamOptions<'a>,
-        "n" => n: i64,
+        "n" => n: Whole,
         "temperature" => temperature: f64,
         "top_p" => top_p: f64,
-        "max_completion_tokens" => max_completion_tokens: i64,
-        "max_tokens" => max_tokens: i64,
+        "max_completion_tokens" => max_completion_tokens: Whole,
+        "max_tokens" => max_tokens: Whole,
         "stop" => stop: &'a RawValue,
         "tools" => tools: Array<Tool<'a>, 4_096>,
         "tool_choice" => tool_choice: &'a RawValue,
@@ -31,13 +31,13 @@ object! {
         "modalities" => modalities: Array<Str<'a>, 16>,
         "user" => user: Str<'a>,
         "safety_identifier" => safety_identifier: Str<'a>,
-        "top_k" => top_k: i64,
-        "seed" => seed: i64,
+        "top_k" => top_k: Whole,
+        "seed" => seed: Whole,
         "frequency_penalty" => frequency_penalty: f64,
         "presence_penalty" => presence_penalty: f64,
         "logit_bias" => logit_bias: &'a RawValue,
         "logprobs" => logprobs: bool,
-        "top_logprobs" => top_logprobs: i64,
+        "top_logprobs" => top_logprobs: Whole,
         "verbosity" => verbosity: Str<'a>,
         "web_search_options" => web_search_options: &'a RawValue,
         "metadata" => metadata: Pairs<'a, Str<'a>>,
@@ -53,7 +53,7 @@ object! {
     /// Of `OpenRouter`.
     struct Reasoning<'a> {
         "effort" => effort: Str<'a>,
-        "max_tokens" => max_tokens: i64,
+        "max_tokens" => max_tokens: Whole,
         "enabled" => enabled: bool,
         "exclude" => exclude: bool,
         ..Unknown<'a>
@@ -64,7 +64,7 @@ object! {
     /// Anthropic's.
     struct Thinking<'a> {
         "type" => kind: Str<'a>,
-        "budget_tokens" => budget_tokens: i64,
+        "budget_tokens" => budget_tokens: Whole,
         ..Unknown<'a>
     }
 }
@@ -224,7 +224,7 @@ object! {
         "function" => function: FunctionCall<'a>,
         "custom" => custom: CustomCall<'a>,
         #[expect(dead_code, reason = "numbers the pieces of a stream; clients that joined them send it back")]
-        "index" => index: i64,
+        "index" => index: Whole,
         ..Unknown<'a>
     }
 }
@@ -250,7 +250,7 @@ object! {
     struct ReasoningDetail<'a> {
         "type" => kind: Str<'a>,
         #[expect(dead_code, reason = "numbers the pieces of a stream; clients that joined them send it back")]
-        "index" => index: i64,
+        "index" => index: Whole,
         "text" => text: &'a RawValue,
         "signature" => signature: &'a RawValue,
         "data" => data: &'a RawValue,
