@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::ledger::Ledger;
 use super::object::{Array, Loose, Pairs, Str};
 use super::path::Path;
-use super::{extensions, invalid, media, missing, not_one_of, parse, tools, wire};
+use super::{extensions, invalid, media, missing, not_one_of, parse, shapes, tools, wire};
 use crate::chat::{Block, InvalidRequest, Message, Reasoning, Role, Text, ToolResult};
 
 pub(super) fn messages(
@@ -45,6 +45,11 @@ enum Place {
 
 /// What the user and tools may say.
 const PARTS: [&str; 4] = ["text", "image_url", "input_audio", "file"];
+
+/// Is it the type of a part, of whatever API?
+fn is_type(kind: &str) -> bool {
+    PARTS.contains(&kind) || shapes::TYPES.contains(&kind)
+}
 
 impl Reader<'_> {
     fn message(
@@ -315,9 +320,8 @@ impl Reader<'_> {
             input_audio,
             prompt_cache_breakpoint,
             cache_control,
-            rest,
-        } = part;
-        self.ledger.unknown(path, &rest);
+            rest: _,
+        } = shapes::read(part, path, self.ledger)?;
         let kind = kind.ok_or_else(|| missing(&path.member("type")))?;
         for (name, given) in [
             ("text", text.is_some()),
@@ -408,16 +412,15 @@ impl Reader<'_> {
 
 /// Is it a part of a message? A tool's result may be JSON of any shape.
 fn is_part(raw: &RawValue) -> bool {
-    let is_kind = |(name, value): &(Str<'_>, &RawValue)| {
-        &**name == "type" && PARTS.iter().any(|kind| value.get().trim_matches('"') == *kind)
-    };
+    let is_kind =
+        |(name, value): &(Str<'_>, &RawValue)| &**name == "type" && is_type(value.get().trim_matches('"'));
     serde_json::from_str::<Pairs<'_, &RawValue>>(raw.get())
         .is_ok_and(|Pairs(pairs)| pairs.iter().any(is_kind))
 }
 
 fn known(part: &Loose<'_, wire::Part<'_>>) -> bool {
     match part {
-        Loose::Object(part) => part.kind.as_deref().is_some_and(|kind| PARTS.contains(&kind)),
+        Loose::Object(part) => part.kind.as_deref().is_some_and(is_type),
         Loose::Text(_) | Loose::Null => true,
     }
 }

@@ -19,6 +19,7 @@ mod object;
 mod parameters;
 mod parse;
 mod path;
+mod shapes;
 mod thinking;
 mod tokens;
 mod tools;

@@ -99,6 +99,12 @@ impl<'a> Others<'a> for Unknown<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Str<'a>(Cow<'a, str>);
 
+impl From<String> for Str<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
 impl Str<'_> {
     pub(super) fn into_owned(self) -> String {
         self.0.into_owned()

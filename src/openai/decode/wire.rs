@@ -2,9 +2,10 @@
 //!
 //! `&RawValue` marks what is passed on without being read, and what may have more than one shape.
 
+use serde::de::{Error as _, MapAccess};
 use serde_json::value::RawValue;
 
-use super::object::{Array, Loose, Pairs, Str, Unknown, Whole, object};
+use super::object::{Array, Loose, Others, Pairs, Str, Unknown, Whole, object};
 use super::parameters::Rest;
 
 object! {
@@ -187,6 +188,42 @@ object! {
         "input_audio" => input_audio: AudioPart<'a>,
         "prompt_cache_breakpoint" => prompt_cache_breakpoint: CacheBreakpoint<'a>,
         "cache_control" => cache_control: CacheControl<'a>,
+        ..Shapes<'a>
+    }
+}
+
+/// Members of parts as other APIs write them: `shapes` reads them.
+#[derive(Debug, Default)]
+pub(super) struct Shapes<'a> {
+    pub(super) members: Vec<(&'static str, &'a RawValue)>,
+    pub(super) unknown: Unknown<'a>,
+}
+
+impl Shapes<'_> {
+    const NAMES: [&'static str; 8] =
+        ["detail", "file_data", "file_url", "filename", "source", "title", "data", "mimeType"];
+}
+
+impl<'a> Others<'a> for Shapes<'a> {
+    fn take<A: MapAccess<'a>>(&mut self, key: Str<'a>, map: &mut A) -> Result<(), A::Error> {
+        let Some(name) = Self::NAMES.into_iter().find(|name| *name == &*key) else {
+            return self.unknown.take(key, map);
+        };
+        if self.members.iter().any(|(known, _)| *known == name) {
+            return Err(A::Error::duplicate_field(name));
+        }
+        self.members.push((name, map.next_value()?));
+        Ok(())
+    }
+}
+
+object! {
+    /// Anthropic's, in a part of the type `image` or `document`.
+    struct SourcePart<'a> {
+        "type" => kind: Str<'a>,
+        "media_type" => media_type: Str<'a>,
+        "data" => data: Str<'a>,
+        "url" => url: Str<'a>,
         ..Unknown<'a>
     }
 }
