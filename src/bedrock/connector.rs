@@ -42,7 +42,7 @@ impl Connections {
     ) -> Result<Outcome, BedrockError> {
         match self.pool.send(request, connect_timeout).await {
             Ok(response) => Ok(Outcome::of(response, &self.clock)),
-            Err(error @ SendError::Address(_)) => {
+            Err(error) if error.is_unsendable() => {
                 Err(BedrockError::new(ErrorKind::Unsendable, super::error::chain(&error)))
             }
             Err(error) => Err(BedrockError::new(ErrorKind::Unreachable, super::error::chain(&error))),
@@ -82,7 +82,7 @@ impl HttpConnector for Connector {
                 Outcome::Success(answered) => answered,
                 Outcome::Refusal(refused) => {
                     return HttpResponse::try_from(refused.map(SdkBody::from_body_1_x))
-                        .map_err(|error| ConnectorError::other(error.into(), None));
+                        .map_err(|error| ConnectorError::io(error.into()));
                 }
             };
             exchange::succeed(answered).map_err(|error| user(error.into()))?;
@@ -115,6 +115,7 @@ impl Outcome {
 
 fn failed(error: SendError) -> ConnectorError {
     match error {
+        error if error.is_unsendable() => ConnectorError::user(error.into()),
         SendError::ConnectTimeout(..) => ConnectorError::timeout(error.into()),
         SendError::Address(_) => ConnectorError::user(error.into()),
         SendError::Connect(..) | SendError::Broken(_) => ConnectorError::io(error.into()),

@@ -81,6 +81,10 @@ pub enum ErrorKind {
     Malformed,
     /// The call could not even be made.
     Unsendable,
+    /// Something that only this request names (a guardrail, an `s3://` address) may not be used or isn't there.
+    ResourceRefused,
+    /// What the model wrote is no answer: a call of a tool that can't be read.
+    InvalidOutput,
 }
 
 /// May the same call be made again?
@@ -123,6 +127,8 @@ impl ErrorKind {
             Self::Unreachable => "unreachable",
             Self::Malformed => "malformed",
             Self::Unsendable => "unsendable",
+            Self::ResourceRefused => "resource_refused",
+            Self::InvalidOutput => "invalid_output",
         }
     }
 
@@ -133,6 +139,7 @@ impl ErrorKind {
             | Self::ModelNotReady
             | Self::StreamError
             | Self::ModelError
+            | Self::InvalidOutput
             | Self::Internal
             | Self::Unavailable
             | Self::Unreachable => Retry::Yes,
@@ -154,6 +161,7 @@ impl ErrorKind {
             | Self::QuotaExceeded
             | Self::DailyQuota
             | Self::ModelRefused
+            | Self::ResourceRefused
             | Self::Unsendable => Retry::No,
         }
     }
@@ -240,7 +248,18 @@ impl BedrockError {
             | ErrorKind::Timeout
             | ErrorKind::Unreachable
             | ErrorKind::Malformed
-            | ErrorKind::Unsendable => None,
+            | ErrorKind::Unsendable
+            | ErrorKind::ResourceRefused
+            | ErrorKind::InvalidOutput => None,
+        }
+    }
+
+    /// The same, as an error of a request that names resources of its own. What is denied or missing then may be one of them,
+    /// and says nothing of the model.
+    pub fn of_own_resources(&mut self) {
+        if matches!(self.kind, ErrorKind::AccessDenied | ErrorKind::NotFound) && names_resource(&self.detail)
+        {
+            self.kind = ErrorKind::ResourceRefused;
         }
     }
 
@@ -254,6 +273,15 @@ impl BedrockError {
             | ErrorKind::ModelRefused
             | ErrorKind::NotFound
             | ErrorKind::QuotaExceeded => return Cow::Owned(scrub(&self.detail)),
+            ErrorKind::ResourceRefused => {
+                return Cow::Owned(format!(
+                    "Bedrock can't use something that this request names, such as a guardrail or an `s3://` address: {}",
+                    scrub(&self.detail)
+                ));
+            }
+            ErrorKind::InvalidOutput => {
+                return Cow::Owned(format!("The model's output is no valid answer: {}", scrub(&self.detail)));
+            }
             ErrorKind::NoCredentials => {
                 "The gateway has no AWS credentials. Its operator can run `outcrop doctor` to see which sources were tried."
             }
@@ -355,6 +383,9 @@ fn classify(code: &str, status: u16, original_status: Option<u16>, message: &str
         | "IncompleteSignature" => ErrorKind::CredentialsRefused,
         "ResourceNotFoundException" => ErrorKind::NotFound,
         "ModelTimeoutException" => ErrorKind::ModelTimeout,
+        "ModelErrorException" | "ModelStreamErrorException" if is_invalid_output(message) => {
+            ErrorKind::InvalidOutput
+        }
         "ModelErrorException" => match original_status {
             Some(original) if (400..500).contains(&original) && original != 429 => ErrorKind::ModelRefused,
             _ => ErrorKind::ModelError,
@@ -385,6 +416,8 @@ fn by_status(status: u16, message: &str) -> ErrorKind {
         429 => ErrorKind::Throttled,
         503 | 529 => ErrorKind::Unavailable,
         504 => ErrorKind::Timeout,
+        // Whatever it is, it is the request that Bedrock doesn't take.
+        402..=499 => validation(message),
         500..=599 => ErrorKind::Internal,
         // An exception in a stream that nobody knows, or a status that is no error.
         _ => ErrorKind::StreamError,
@@ -410,6 +443,18 @@ fn validation(message: &str) -> ErrorKind {
         ("is deprecated for this model", ErrorKind::UnsupportedFeature),
     ];
     TABLE.iter().find(|(text, _)| message.contains(text)).map_or(ErrorKind::Validation, |(_, kind)| *kind)
+}
+
+/// Nova's "Model produced invalid sequence as part of ToolUse. Please refer to the model tool use troubleshooting guide."
+fn is_invalid_output(message: &str) -> bool {
+    message.contains("invalid sequence") || message.contains("invalid tool use")
+}
+
+/// Is it about a resource that a request can name, and not about the model? The action says so ("is not authorized to perform:
+/// s3:GetObject"), or the resource.
+fn names_resource(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["s3:", "guardrail", "kms:", "bucket"].iter().any(|word| message.contains(word))
 }
 
 /// Takes ARNs and account ids out of a message, and bounds it.

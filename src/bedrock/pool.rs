@@ -84,6 +84,17 @@ pub(super) enum SendError {
     Broken(#[source] hyper::Error),
 }
 
+impl SendError {
+    /// Is it for what was to be sent that nothing was sent?
+    pub(super) fn is_unsendable(&self) -> bool {
+        match self {
+            Self::Address(_) => true,
+            Self::Connect(..) | Self::ConnectTimeout(..) => false,
+            Self::Broken(error) => error.is_user(),
+        }
+    }
+}
+
 impl Pool {
     /// `roots`: the only authorities to trust; without, those that the host trusts.
     pub(super) fn new(roots: Option<RootCertStore>) -> Self {

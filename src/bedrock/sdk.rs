@@ -360,7 +360,11 @@ fn unsent<E: Error + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) -
         source = cause.source();
     }
     match error {
-        SdkError::DispatchFailure(_) => ErrorKind::Unreachable,
+        // Only what our own connector tells of was on its way to the wire: the rest is building and signing, which
+        // fails for what is in the request.
+        SdkError::DispatchFailure(dispatch) if dispatch.is_io() || dispatch.is_timeout() => {
+            ErrorKind::Unreachable
+        }
         _ if chain(error).contains("credential") => ErrorKind::NoCredentials,
         _ => ErrorKind::Unsendable,
     }
@@ -415,7 +419,26 @@ pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
     use super::*;
+
+    #[test]
+    fn what_fails_before_it_is_on_its_way_is_not_the_upstreams() {
+        let error = || -> BoxError { "no header holds this".into() };
+        type Failure = SdkError<std::fmt::Error, HttpResponse>;
+        for (failed, kind) in [
+            // An interceptor or the signature, as the SDK wraps it.
+            (Failure::dispatch_failure(ConnectorError::other(error(), None)), ErrorKind::Unsendable),
+            (Failure::dispatch_failure(ConnectorError::user(error())), ErrorKind::Unsendable),
+            (Failure::construction_failure(error()), ErrorKind::Unsendable),
+            (Failure::dispatch_failure(ConnectorError::io(error())), ErrorKind::Unreachable),
+            (Failure::dispatch_failure(ConnectorError::timeout(error())), ErrorKind::Unreachable),
+            (Failure::construction_failure(CredentialsError::not_loaded("none")), ErrorKind::NoCredentials),
+        ] {
+            assert_eq!(failure(&failed).kind, kind, "{failed:?}");
+        }
+    }
 
     proptest::proptest! {
         #[test]

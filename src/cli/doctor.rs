@@ -164,6 +164,8 @@ fn advice(kind: Option<ErrorKind>) -> Option<&'static str> {
         | ErrorKind::Unavailable
         | ErrorKind::Timeout
         | ErrorKind::Malformed
-        | ErrorKind::Unsendable => return None,
+        | ErrorKind::Unsendable
+        | ErrorKind::ResourceRefused
+        | ErrorKind::InvalidOutput => return None,
     })
 }

@@ -25,6 +25,8 @@ pub(super) struct ChatPlan {
     way_back: WayBack,
     local_stop: Vec<String>,
     json: Option<JsonAsk>,
+    /// The client named what the upstream has to have access to, beside the model.
+    names_resources: bool,
 }
 
 /// What a plan is made for, beside the request.
@@ -79,6 +81,7 @@ impl ChatPlan {
         {
             notes.add("bedrock.guardrailConfig", Action::Dropped, "set_by_operator");
         }
+        let names_resources = request.names_resources(target.guardrail.is_none());
         let prepared = families::prepare(&terms, request, notes)?;
         let streamed = prepared.streaming == StreamingMode::Native;
         let mut invocation = prepared.format.encode(&prepared.request, &target.model, streamed)?;
@@ -94,6 +97,7 @@ impl ChatPlan {
             way_back: WayBack::new(prepared.aliases, prepared.extras, recorder),
             local_stop: prepared.local_stop,
             json: prepared.json,
+            names_resources,
         })
     }
 
@@ -193,6 +197,10 @@ impl Plan for ChatPlan {
 
     fn model(&self) -> &ModelId {
         &self.invocation.model
+    }
+
+    fn names_resources(&self) -> bool {
+        self.names_resources
     }
 
     fn reroute(&mut self, profile: ModelId, trail: &mut Trail) {

@@ -150,6 +150,10 @@ impl Plan for Draft<'_> {
         self.plan.model()
     }
 
+    fn names_resources(&self) -> bool {
+        self.plan.names_resources()
+    }
+
     fn reroute(&mut self, profile: ModelId, trail: &mut Trail) {
         self.plan.reroute(profile, trail);
     }

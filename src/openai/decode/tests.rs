@@ -68,6 +68,37 @@ fn malformed_json_is_told_with_its_place() {
 }
 
 #[test]
+fn a_guardrail_is_named_as_bedrock_names_them() {
+    let body = |id: &str, version: &str| {
+        let pair = format!(r#"{{"guardrailIdentifier":{id:?},"guardrailVersion":{version:?}}}"#);
+        with(&format!(r#""bedrock":{{"guardrailConfig":{pair}}}"#))
+    };
+    let arn = "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:guardrail/0abc";
+    for (id, version) in [("0abc", "1"), ("abc", "DRAFT"), (arn, "12345678")] {
+        read(&body(id, version));
+    }
+    let id = "bedrock.guardrailConfig.guardrailIdentifier";
+    for bad in [
+        "a\n",
+        "a b",
+        "A",
+        "a-b",
+        "é",
+        "arn:aws:bedrock:us-east-1:1234:guardrail/a",
+        "arn:aws:s3:::bucket",
+        "arn:aws:bedrock:us-east-1:123456789012:guardrail/a/../b",
+        "arn:aws\t:bedrock:us-east-1:123456789012:guardrail/a",
+        &"a".repeat(2049),
+    ] {
+        assert_refused(&body(bad, "1"), id, "invalid_value");
+    }
+    assert_refused(&body("a", "1").replace(r#""a""#, r#""a\u0000""#), id, "invalid_value");
+    for bad in ["0", "draft", "123456789", "1\n", "-1", "1.0"] {
+        assert_refused(&body("a", bad), "bedrock.guardrailConfig.guardrailVersion", "invalid_value");
+    }
+}
+
+#[test]
 fn a_body_that_is_no_object_is_refused() {
     for body in ["[]", "null", "1", "\"text\"", r#"[["m"],[]]"#] {
         let error = refusal(body);
