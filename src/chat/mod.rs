@@ -30,5 +30,5 @@ pub use request::{
     Verbosity,
 };
 pub use response::{AssembleError, Response, StopReason, ToolCall, Usage};
-pub use stop::StopCutter;
+pub use stop::{StopCutter, StopTexts};
 pub use tool_loop::open_tool_loop;

@@ -1,5 +1,6 @@
 //! One try: send, decode, up to the commit point.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::StreamExt as _;
@@ -12,7 +13,9 @@ use super::upstream::Held;
 use super::{Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
-use crate::chat::{Action, Event, JsonAsk, JsonReply, Notes, Request, Response, StopCutter, StopReason};
+use crate::chat::{
+    Action, Event, JsonAsk, JsonReply, Notes, Request, Response, StopCutter, StopReason, StopTexts,
+};
 use crate::families::{self, Lessons, ModelLimits, StreamingMode, Terms};
 use crate::formats::{ChatFormat, ProtocolError};
 
@@ -23,7 +26,8 @@ pub(super) struct ChatPlan {
     format: &'static dyn ChatFormat,
     mode: StreamingMode,
     way_back: WayBack,
-    local_stop: Vec<String>,
+    /// What is watched for here.
+    stops: Option<Arc<StopTexts>>,
     json: Option<JsonAsk>,
     /// The client named what the upstream has to have access to, beside the model.
     names_resources: bool,
@@ -95,7 +99,8 @@ impl ChatPlan {
             format: prepared.format,
             mode: prepared.streaming,
             way_back: WayBack::new(prepared.aliases, prepared.extras, recorder),
-            local_stop: prepared.local_stop,
+            stops: (!prepared.local_stop.is_empty())
+                .then(|| Arc::new(StopTexts::new(prepared.local_stop.iter().map(String::as_str)))),
             json: prepared.json,
             names_resources,
         })
@@ -188,7 +193,7 @@ impl ChatPlan {
     }
 
     fn cutter(&self) -> Option<StopCutter> {
-        (!self.local_stop.is_empty()).then(|| StopCutter::new(self.local_stop.clone()))
+        self.stops.clone().map(StopCutter::new)
     }
 }
 

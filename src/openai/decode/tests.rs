@@ -68,6 +68,21 @@ fn malformed_json_is_told_with_its_place() {
 }
 
 #[test]
+fn stop_texts_are_few_and_short() {
+    let list = |count: usize, length: usize| {
+        let texts: Vec<_> = (0..count).map(|_| format!("\"{}\"", "x".repeat(length))).collect();
+        with(&format!("\"stop\":[{}]", texts.join(",")))
+    };
+    assert_eq!(read(&list(100, 1024)).request.stop.len(), 100);
+    assert_refused(&list(101, 1), "stop", "invalid_value");
+    assert_refused(&list(2, 1025), "stop[0]", "string_above_max_length");
+    let one = format!("\"stop\":\"{}\"", "é".repeat(513));
+    assert_refused(&with(&one), "stop", "string_above_max_length");
+    let last = format!("\"stop\":[\"a\",\"{}\"]", "\\n".repeat(1_025));
+    assert_refused(&with(&last), "stop[1]", "string_above_max_length");
+}
+
+#[test]
 fn a_guardrail_is_named_as_bedrock_names_them() {
     let body = |id: &str, version: &str| {
         let pair = format!(r#"{{"guardrailIdentifier":{id:?},"guardrailVersion":{version:?}}}"#);
