@@ -6,6 +6,10 @@ use bytes::Bytes;
 
 use super::ModelId;
 
+/// Longest answer that is taken whole, read so or put together from a stream. The largest models write well under 1 MiB of
+/// text.
+pub const LONGEST_REPLY: usize = 64 * 1024 * 1024;
+
 /// One call of Bedrock Runtime: what to send, and how.
 #[derive(Debug, Clone)]
 pub struct Invocation {

@@ -83,6 +83,8 @@ pub enum ErrorKind {
     Unsendable,
     /// Something that only this request names (a guardrail, an `s3://` address) may not be used or isn't there.
     ResourceRefused,
+    /// The reply is longer than is taken whole.
+    Oversized,
     /// What the model wrote is no answer: a call of a tool that can't be read.
     InvalidOutput,
 }
@@ -129,6 +131,7 @@ impl ErrorKind {
             Self::Unsendable => "unsendable",
             Self::ResourceRefused => "resource_refused",
             Self::InvalidOutput => "invalid_output",
+            Self::Oversized => "oversized",
         }
     }
 
@@ -162,6 +165,7 @@ impl ErrorKind {
             | Self::DailyQuota
             | Self::ModelRefused
             | Self::ResourceRefused
+            | Self::Oversized
             | Self::Unsendable => Retry::No,
         }
     }
@@ -250,6 +254,7 @@ impl BedrockError {
             | ErrorKind::Malformed
             | ErrorKind::Unsendable
             | ErrorKind::ResourceRefused
+            | ErrorKind::Oversized
             | ErrorKind::InvalidOutput => None,
         }
     }
@@ -308,6 +313,9 @@ impl BedrockError {
             ErrorKind::Timeout => "Bedrock did not answer in time.",
             ErrorKind::Unreachable => "Bedrock could not be reached.",
             ErrorKind::Malformed => "What came from Bedrock was cut or damaged.",
+            ErrorKind::Oversized => {
+                "The model's reply is longer than the gateway takes whole (64 MiB). Ask for less, or for a stream."
+            }
             ErrorKind::Unsendable => "The call to Bedrock could not be made.",
         };
         Cow::Borrowed(fixed)

@@ -25,7 +25,7 @@ mod sdk;
 mod transport;
 
 pub use aws::{AccountSource, Aws, CredentialsUnavailable, Role, Settings, SetupError, StaticCredentials};
-pub use call::{Frame, Invocation, Operation, Reply, ReplyHead, TokenCounts};
+pub use call::{Frame, Invocation, LONGEST_REPLY, Operation, Reply, ReplyHead, TokenCounts};
 pub use clock::Skew;
 pub use error::{BedrockError, ErrorAnswer, ErrorKind, Retry};
 pub use frames::{FrameDecoder, FrameError, fuzz_frames};

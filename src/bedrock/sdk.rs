@@ -44,12 +44,9 @@ use super::exchange::{self, Answered, Request};
 use super::pass::{Pass, Passes, Watched};
 use super::pool::Answer;
 use super::{
-    BedrockError, ErrorAnswer, ErrorKind, FrameStream, Invocation, ModelId, Operation, Reply, Streamed,
-    Transport,
+    BedrockError, ErrorAnswer, ErrorKind, FrameStream, Invocation, LONGEST_REPLY, ModelId, Operation, Reply,
+    Streamed, Transport,
 };
-
-/// Longest answer that is read whole. The largest models write well under 1 MiB of text.
-const LONGEST_REPLY: usize = 64 * 1024 * 1024;
 
 /// What a client is made of.
 pub(super) struct Terms<'a> {
@@ -257,6 +254,9 @@ where
 async fn whole(body: Answer) -> Result<Bytes, BedrockError> {
     match http_body_util::Limited::new(body, LONGEST_REPLY).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(BedrockError::new(ErrorKind::Oversized, chain(&*error)))
+        }
         Err(error) => {
             Err(BedrockError::new(ErrorKind::Malformed, format!("reading the reply: {}", chain(&*error))))
         }

@@ -166,6 +166,7 @@ fn advice(kind: Option<ErrorKind>) -> Option<&'static str> {
         | ErrorKind::Malformed
         | ErrorKind::Unsendable
         | ErrorKind::ResourceRefused
+        | ErrorKind::Oversized
         | ErrorKind::InvalidOutput => return None,
     })
 }

@@ -133,7 +133,8 @@ impl ChatPlan {
     }
 
     /// Reads a stream to its end. What breaks on the way has gone to nobody, so it may be tried again.
-    async fn fold(&self, mut stream: EventStream, trail: &mut Trail) -> Result<Response, Fault> {
+    async fn fold(&self, stream: EventStream, trail: &mut Trail) -> Result<Response, Fault> {
+        let mut stream = stream.kept();
         let mut events = Vec::new();
         while let Some(event) = stream.next().await {
             events.push(event?);

@@ -55,7 +55,7 @@ impl Blame {
             | ErrorKind::UnsupportedFeature
             | ErrorKind::ModelRefused => Self::Request,
             ErrorKind::Unsendable | ErrorKind::ResourceRefused => Self::Here,
-            ErrorKind::InvalidOutput => Self::Unclear,
+            ErrorKind::InvalidOutput | ErrorKind::Oversized => Self::Unclear,
             ErrorKind::Throttled => Self::Busy,
             ErrorKind::Unreachable
             | ErrorKind::Internal

@@ -247,6 +247,7 @@ fn answered(fault: &Fault) -> bool {
             | ErrorKind::ModelRefused
             | ErrorKind::ResourceRefused
             | ErrorKind::InvalidOutput
+            | ErrorKind::Oversized
             | ErrorKind::ModelError
             | ErrorKind::StreamError,
         )

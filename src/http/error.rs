@@ -314,9 +314,11 @@ fn upstream(kind: ErrorKind, message: String) -> ApiError {
         }
         ErrorKind::Unsendable => (500, SERVER, None, None),
         ErrorKind::Internal => (502, SERVER, Some("server_error"), None),
-        ErrorKind::ModelError | ErrorKind::InvalidOutput | ErrorKind::StreamError | ErrorKind::Malformed => {
-            (502, SERVER, Some("upstream_error"), None)
-        }
+        ErrorKind::ModelError
+        | ErrorKind::InvalidOutput
+        | ErrorKind::Oversized
+        | ErrorKind::StreamError
+        | ErrorKind::Malformed => (502, SERVER, Some("upstream_error"), None),
         ErrorKind::Unreachable => (502, SERVER, Some("upstream_unreachable"), None),
         ErrorKind::ModelNotReady => (503, SERVER, Some("model_not_ready"), Some(15)),
         ErrorKind::Unavailable => (503, SERVER, Some("overloaded"), Some(5)),

@@ -276,6 +276,7 @@ fn is_final(kind: ErrorKind) -> bool {
         | ErrorKind::Malformed
         | ErrorKind::Unsendable
         | ErrorKind::ResourceRefused
+        | ErrorKind::Oversized
         | ErrorKind::InvalidOutput => true,
         ErrorKind::NoCredentials
         | ErrorKind::ClockSkew

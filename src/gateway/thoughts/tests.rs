@@ -193,3 +193,26 @@ fn only_a_refusal_of_thoughts_is_one() {
     assert!(!says(ErrorKind::Validation, "thinking.enabled.budget_tokens: Input should be greater"));
     assert!(!says(ErrorKind::Validation, "max_tokens is too large"));
 }
+
+#[test]
+fn a_turn_that_thinks_for_longer_than_is_ever_kept_is_not_kept_in_part() {
+    let calls = [("call_1", "look")];
+    for (pieces, length) in [(100_000, 1), (30, 5_000), (1, 200_000)] {
+        let thoughts = thoughts();
+        let mut events = reply(&calls, true);
+        let more =
+            Event::Delta { block: BlockIndex(1), delta: Delta::Reasoning(Text::new(&"x".repeat(length))) };
+        events.splice(2..2, std::iter::repeat_n(more, pieces));
+        let mut recorder = thoughts.recorder(alice());
+        for event in &events {
+            recorder.hear(event);
+            assert!(recorder.heard.len() <= 100_000 / AROUND + 1);
+        }
+        assert!(!thoughts.find(&alice(), &replayed(&calls), Instant::now()).complete, "{pieces}");
+        // The next turn is one of its own.
+        for event in reply(&calls, true) {
+            recorder.hear(&event);
+        }
+        assert!(!thoughts.find(&alice(), &replayed(&calls), Instant::now()).is_empty());
+    }
+}
