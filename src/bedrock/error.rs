@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use super::Refusal;
+use super::{Refused, overflow};
 
 /// A failed call.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -226,17 +226,17 @@ impl BedrockError {
     }
 
     /// The one thing that the model won't take, if that is what was said.
-    pub fn refusal(&self) -> Option<Refusal> {
+    pub fn refusal(&self) -> Option<Refused> {
         match self.kind {
-            ErrorKind::Validation | ErrorKind::UnsupportedFeature | ErrorKind::ModelRefused => {
-                Refusal::read(&self.detail)
-            }
+            ErrorKind::Validation
+            | ErrorKind::ContextLength
+            | ErrorKind::UnsupportedFeature
+            | ErrorKind::ModelRefused => Refused::read(&self.detail),
             ErrorKind::NoCredentials
             | ErrorKind::CredentialsRefused
             | ErrorKind::ClockSkew
             | ErrorKind::AccessDenied
             | ErrorKind::AccessPending
-            | ErrorKind::ContextLength
             | ErrorKind::UnknownModel
             | ErrorKind::ProfileRequired
             | ErrorKind::NotFound
@@ -273,11 +273,11 @@ impl BedrockError {
         let fixed = match self.kind {
             // These say what is wrong with the request; the caller needs them.
             ErrorKind::Validation
-            | ErrorKind::ContextLength
             | ErrorKind::UnsupportedFeature
             | ErrorKind::ModelRefused
             | ErrorKind::NotFound
             | ErrorKind::QuotaExceeded => return Cow::Owned(scrub(&self.detail)),
+            ErrorKind::ContextLength => return Cow::Owned(self.overflow()),
             ErrorKind::ResourceRefused => {
                 return Cow::Owned(format!(
                     "Bedrock can't use something that this request names, such as a guardrail or an `s3://` address: {}",
@@ -319,6 +319,21 @@ impl BedrockError {
             ErrorKind::Unsendable => "The call to Bedrock could not be made.",
         };
         Cow::Borrowed(fixed)
+    }
+}
+
+impl BedrockError {
+    /// That the prompt is too long, in the words that clients look for before they shorten it.
+    fn overflow(&self) -> String {
+        let said = scrub(&self.detail);
+        match overflow::window(&self.detail) {
+            Some(window) => format!(
+                "This model's maximum context length is {window} tokens (context_length_exceeded): {said}"
+            ),
+            None => {
+                format!("This model's maximum context length is exceeded (context_length_exceeded): {said}")
+            }
+        }
     }
 }
 
@@ -373,6 +388,8 @@ fn classify(code: &str, status: u16, original_status: Option<u16>, message: &str
     match code {
         "ValidationException" => validation(message),
         "ServiceQuotaExceededException" => ErrorKind::QuotaExceeded,
+        // What would be refused with a 400 elsewhere: cache points for a profile without caching, a tier.
+        "AccessDeniedException" | "NotAuthorized" if is_refusal(message) => ErrorKind::UnsupportedFeature,
         "AccessDeniedException" | "NotAuthorized" => ErrorKind::AccessDenied,
         "MPAgreementBeingCreated" => ErrorKind::AccessPending,
         "RequestTimeTooSkewed" | "SignatureNotYetCurrent" | "RequestExpired" => ErrorKind::ClockSkew,
@@ -394,6 +411,10 @@ fn classify(code: &str, status: u16, original_status: Option<u16>, message: &str
         "ModelErrorException" | "ModelStreamErrorException" if is_invalid_output(message) => {
             ErrorKind::InvalidOutput
         }
+        "ModelErrorException" | "ModelStreamErrorException" if overflow::is_overflow(message) => {
+            ErrorKind::ContextLength
+        }
+        "ModelErrorException" | "ModelStreamErrorException" if is_refusal(message) => ErrorKind::ModelRefused,
         "ModelErrorException" => match original_status {
             Some(original) if (400..500).contains(&original) && original != 429 => ErrorKind::ModelRefused,
             _ => ErrorKind::ModelError,
@@ -417,6 +438,7 @@ fn by_status(status: u16, message: &str) -> ErrorKind {
     match status {
         400 | 413 | 422 => validation(message),
         401 => ErrorKind::CredentialsRefused,
+        403 if is_refusal(message) => ErrorKind::UnsupportedFeature,
         403 => ErrorKind::AccessDenied,
         404 => ErrorKind::NotFound,
         408 => ErrorKind::ModelTimeout,
@@ -434,23 +456,26 @@ fn by_status(status: u16, message: &str) -> ErrorKind {
 
 /// Bedrock says many things with one exception; the text tells them apart.
 fn validation(message: &str) -> ErrorKind {
-    const TABLE: [(&str, ErrorKind); 14] = [
+    const TABLE: [(&str, ErrorKind); 7] = [
         ("model identifier is invalid", ErrorKind::UnknownModel),
         ("with on-demand throughput", ErrorKind::ProfileRequired),
-        ("Input is too long", ErrorKind::ContextLength),
-        ("input is too long", ErrorKind::ContextLength),
-        ("prompt is too long", ErrorKind::ContextLength),
-        ("exceed context limit", ErrorKind::ContextLength),
-        ("too many total text bytes", ErrorKind::ContextLength),
-        ("Too many input tokens", ErrorKind::ContextLength),
-        ("maximum context length", ErrorKind::ContextLength),
         ("This model doesn't support", ErrorKind::UnsupportedFeature),
         ("This model doesn\u{2019}t support", ErrorKind::UnsupportedFeature),
         ("does not support", ErrorKind::UnsupportedFeature),
         ("unsupported model or your request did not allow", ErrorKind::UnsupportedFeature),
         ("is deprecated for this model", ErrorKind::UnsupportedFeature),
     ];
-    TABLE.iter().find(|(text, _)| message.contains(text)).map_or(ErrorKind::Validation, |(_, kind)| *kind)
+    match TABLE.iter().find(|(text, _)| message.contains(text)) {
+        Some((_, kind @ (ErrorKind::UnknownModel | ErrorKind::ProfileRequired))) => *kind,
+        _ if overflow::is_overflow(message) => ErrorKind::ContextLength,
+        Some((_, kind)) => *kind,
+        None => ErrorKind::Validation,
+    }
+}
+
+/// Is it one of the things that can be left out or done another way?
+fn is_refusal(message: &str) -> bool {
+    Refused::read(message).is_some()
 }
 
 /// Nova's "Model produced invalid sequence as part of ToolUse. Please refer to the model tool use troubleshooting guide."

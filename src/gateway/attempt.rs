@@ -29,6 +29,8 @@ pub(super) struct ChatPlan {
     /// What is watched for here.
     stops: Option<Arc<StopTexts>>,
     json: Option<JsonAsk>,
+    /// The most tokens that it asks for.
+    max_tokens: Option<u32>,
     /// The client named what the upstream has to have access to, beside the model.
     names_resources: bool,
 }
@@ -102,6 +104,7 @@ impl ChatPlan {
             stops: (!prepared.local_stop.is_empty())
                 .then(|| Arc::new(StopTexts::new(prepared.local_stop.iter().map(String::as_str)))),
             json: prepared.json,
+            max_tokens: prepared.request.max_tokens,
             names_resources,
         })
     }
@@ -184,6 +187,11 @@ impl ChatPlan {
         self.mode = StreamingMode::Plain;
         self.invocation.operation = self.invocation.operation.whole();
         true
+    }
+
+    /// The most tokens that it asks for.
+    pub(super) fn max_tokens(&self) -> Option<u32> {
+        self.max_tokens
     }
 
     /// Would the upstream get the same?
