@@ -128,8 +128,7 @@ impl Thoughts {
 
     /// Listens to a reply.
     pub(super) fn recorder(&self, owner: Owner) -> Recorder {
-        let room = self.limits().max_bytes.min(LONGEST_TURN);
-        Recorder { thoughts: self.clone(), owner, heard: Vec::new(), most: room, room }
+        Recorder { thoughts: self.clone(), owner, heard: Vec::new(), room: LONGEST_TURN }
     }
 }
 
@@ -172,9 +171,7 @@ pub(super) struct Recorder {
     owner: Owner,
     /// What of the reply matters here: thoughts, and which tools were called.
     heard: Vec<Event>,
-    /// So many bytes of it are kept; of what is longer, nothing.
-    most: usize,
-    /// What is left of them; 0: it was longer.
+    /// How much more of it is kept; 0: it was longer than [`LONGEST_TURN`], and nothing is.
     room: usize,
 }
 
@@ -190,7 +187,7 @@ impl Recorder {
         match event {
             Event::Start => {
                 self.heard.clear();
-                self.room = self.most;
+                self.room = LONGEST_TURN;
             }
             Event::BlockStart { kind: BlockKind::Reasoning, block: _ } => self.note(event, 0),
             Event::BlockStart { kind: BlockKind::ToolUse { id, name }, block: _ } => {

@@ -197,7 +197,9 @@ fn only_a_refusal_of_thoughts_is_one() {
 #[test]
 fn a_turn_that_thinks_for_longer_than_is_ever_kept_is_not_kept_in_part() {
     let calls = [("call_1", "look")];
-    for (pieces, length) in [(100_000, 1), (30, 5_000), (1, 200_000)] {
+    // There is room for it, but it is no thought.
+    let thoughts = || Thoughts::new(ThoughtLimits { ttl: Duration::from_mins(1), max_bytes: usize::MAX });
+    for (pieces, length) in [(70_000, 1), (900, 5_000), (1, LONGEST_TURN)] {
         let thoughts = thoughts();
         let mut events = reply(&calls, true);
         let more =
@@ -206,7 +208,7 @@ fn a_turn_that_thinks_for_longer_than_is_ever_kept_is_not_kept_in_part() {
         let mut recorder = thoughts.recorder(alice());
         for event in &events {
             recorder.hear(event);
-            assert!(recorder.heard.len() <= 100_000 / AROUND + 1);
+            assert!(recorder.heard.len() <= LONGEST_TURN / AROUND);
         }
         assert!(!thoughts.find(&alice(), &replayed(&calls), Instant::now()).complete, "{pieces}");
         // The next turn is one of its own.
