@@ -16,6 +16,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
+use super::call::request_id;
 use super::clock::{self, Clock};
 use super::exchange::{self, Answered, Request};
 use super::pool::{Answer, Pool, SendError};
@@ -105,7 +106,8 @@ impl Outcome {
         if let Some(date) = text(response.headers(), "date").and_then(clock::date) {
             clock.heard(date);
         }
-        if !response.status().is_success() {
+        // Of the others of 2xx none is a whole answer: 206 is a part of one.
+        if response.status() != http::StatusCode::OK {
             return Self::Refusal(response);
         }
         let (parts, body) = response.into_parts();
@@ -126,7 +128,7 @@ fn head(headers: &HeaderMap) -> ReplyHead {
     let text = |name: &str| text(headers, name);
     let count = |name: &str| text(name).and_then(super::sdk::number);
     ReplyHead {
-        request_id: text("x-amzn-requestid").map(str::to_owned),
+        request_id: text("x-amzn-requestid").map(request_id),
         tokens: TokenCounts {
             input: count("x-amzn-bedrock-input-token-count"),
             output: count("x-amzn-bedrock-output-token-count"),

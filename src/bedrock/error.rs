@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
+use super::call::request_id;
 use super::{Refused, overflow};
 
 /// A failed call.
@@ -188,7 +189,7 @@ impl BedrockError {
         Self {
             kind: classify(code, answer.status, body.original_status, &detail),
             detail,
-            request_id: answer.request_id.map(str::to_owned),
+            request_id: answer.request_id.map(request_id),
             retry_after: answer.retry_after,
             date: answer.date,
         }
@@ -449,7 +450,9 @@ fn by_status(status: u16, message: &str) -> ErrorKind {
         // Whatever it is, it is the request that Bedrock doesn't take.
         402..=499 => validation(message),
         500..=599 => ErrorKind::Internal,
-        // An exception in a stream that nobody knows, or a status that is no error.
+        // An answer that is neither whole nor an error.
+        100..=399 => ErrorKind::Malformed,
+        // An exception in a stream that nobody knows.
         _ => ErrorKind::StreamError,
     }
 }
@@ -490,7 +493,7 @@ fn names_resource(message: &str) -> bool {
     ["s3:", "guardrail", "kms:", "bucket"].iter().any(|word| message.contains(word))
 }
 
-/// Takes ARNs and account ids out of a message, and bounds it.
+/// Takes ARNs, account ids and what looks like a credential out of a message, and bounds it.
 fn scrub(message: &str) -> String {
     const LONGEST: usize = 512;
     let mut out = String::with_capacity(message.len().min(LONGEST));
@@ -499,6 +502,13 @@ fn scrub(message: &str) -> String {
         if rest.starts_with("arn:") {
             out.push_str("[arn]");
             rest = rest.trim_start_matches(|c: char| !c.is_whitespace() && !"\"'`,;()<>".contains(c));
+            continue;
+        }
+        if let Some(length) =
+            out.chars().next_back().is_none_or(|c| !is_keys(c)).then(|| credential(rest)).flatten()
+        {
+            out.push_str("[key]");
+            rest = rest.get(length..).unwrap_or_default();
             continue;
         }
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -520,6 +530,24 @@ fn scrub(message: &str) -> String {
     out
 }
 
+/// May it be in a credential?
+fn is_keys(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/+=_-".contains(c)
+}
+
+/// How long the credential is that a text begins with: an AWS key's id, a key of Bedrock's own, or what has the length and the
+/// letters of a secret.
+fn credential(text: &str) -> Option<usize> {
+    const IDS: [&str; 6] = ["AKIA", "ASIA", "AROA", "AIDA", "ABSK", "bedrock-api-key-"];
+    let length = text.find(|c| !is_keys(c)).unwrap_or(text.len());
+    let word = text.get(..length)?;
+    let is_id = length >= 16 && IDS.iter().any(|id| word.starts_with(id));
+    let has = |is: fn(&u8) -> bool| word.bytes().any(|byte| is(&byte));
+    let is_secret =
+        length >= 40 && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit);
+    (is_id || is_secret).then_some(length)
+}
+
 /// An error with all its causes on one line.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
@@ -538,6 +566,30 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_looks_like_a_credential_is_not_passed_on() {
+        for (said, shown) in [
+            ("key AKIAIOSFODNN7EXAMPLE is no good", "key [key] is no good"),
+            ("(ASIAXXXXXXXXXXXXXXXX)", "([key])"),
+            ("secret=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY0123", "[key]"),
+            ("token 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY0'", "token '[key]'"),
+            ("Authorization: Bearer ABSKQmVkcm9ja0FQSUtleS0xMjM0NTY3ODkw", "Authorization: Bearer [key]"),
+            ("tools.0.custom.name: String should match", "tools.0.custom.name: String should match"),
+            ("toolu_bdrk_01XFDUDYJgAACzvnptvVoYEL", "toolu_bdrk_01XFDUDYJgAACzvnptvVoYEL"),
+            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+            ("AKIA", "AKIA"),
+        ] {
+            assert_eq!(scrub(said), shown);
+        }
+    }
+
+    #[test]
+    fn a_part_of_an_answer_is_none() {
+        assert_eq!(answered(206, None, "{}").kind, ErrorKind::Malformed);
+        assert_eq!(answered(302, None, "").kind, ErrorKind::Malformed);
+        assert_eq!(answered(418, None, "").kind, ErrorKind::Validation);
+    }
 
     fn answered(status: u16, code: Option<&str>, body: &str) -> BedrockError {
         BedrockError::from_answer(&ErrorAnswer {

@@ -37,6 +37,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::aws::Way;
+use super::call::request_id;
 use super::clock::{self, Clock};
 use super::connector::{Connections, Outcome};
 use super::error::chain;
@@ -336,7 +337,7 @@ fn failure<E: Error + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) 
         SdkError::ServiceError(service) => answered(service.raw()),
         SdkError::ResponseError(response) => {
             let mut failed = BedrockError::new(ErrorKind::Malformed, chain(error));
-            failed.request_id = response.raw().headers().get("x-amzn-requestid").map(str::to_owned);
+            failed.request_id = response.raw().headers().get("x-amzn-requestid").map(request_id);
             failed
         }
         SdkError::TimeoutError(_) => BedrockError::new(ErrorKind::Timeout, chain(error)),
