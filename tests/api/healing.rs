@@ -235,6 +235,11 @@ async fn a_limit_that_is_refused_itself_is_gone_below() {
     );
     let answer = gateway.chat(&with(body, json!({"max_tokens": 4_999}))).await;
     assert_eq!(notes(&answer), "");
+    // As the simulator has it of one model.
+    let answer = gateway.chat(&with(chat("zai.glm-4.7", "hi"), json!({"max_tokens": 500_000}))).await;
+    answer.completion();
+    assert_eq!(answer.header("x-outcrop-attempts"), Some("2"));
+    assert_eq!(gateway.last_call().1["inferenceConfig"]["maxTokens"], 127_999);
 }
 
 #[tokio::test(flavor = "multi_thread")]
