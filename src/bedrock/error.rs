@@ -437,7 +437,6 @@ fn classify(code: &str, status: u16, original_status: Option<u16>, message: &str
 
 fn by_status(status: u16, message: &str) -> ErrorKind {
     match status {
-        400 | 413 | 422 => validation(message),
         401 => ErrorKind::CredentialsRefused,
         403 if is_refusal(message) => ErrorKind::UnsupportedFeature,
         403 => ErrorKind::AccessDenied,
@@ -448,7 +447,7 @@ fn by_status(status: u16, message: &str) -> ErrorKind {
         503 | 529 => ErrorKind::Unavailable,
         504 => ErrorKind::Timeout,
         // Whatever it is, it is the request that Bedrock doesn't take.
-        402..=499 => validation(message),
+        400..=499 => validation(message),
         500..=599 => ErrorKind::Internal,
         // An answer that is neither whole nor an error.
         100..=399 => ErrorKind::Malformed,
@@ -481,7 +480,7 @@ fn is_refusal(message: &str) -> bool {
     Refused::read(message).is_some()
 }
 
-/// Nova's "Model produced invalid sequence as part of ToolUse. Please refer to the model tool use troubleshooting guide."
+/// Nova's "Model produced invalid sequence as part of `ToolUse`. Please refer to the model tool use troubleshooting guide."
 fn is_invalid_output(message: &str) -> bool {
     message.contains("invalid sequence") || message.contains("invalid tool use")
 }

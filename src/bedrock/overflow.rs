@@ -120,13 +120,10 @@ pub(super) fn room(said: &str) -> Option<u32> {
     if !said.contains("context") || !ASKED.iter().any(|word| said.contains(word)) {
         return None;
     }
-    let (prompt, window) = match sum(&said) {
-        Some(both) => both,
-        None => {
-            let window = window_of(&said)?;
-            (prompt(&said, window)?, window)
-        }
-    };
+    let (prompt, window) = sum(&said).or_else(|| {
+        let window = window_of(&said)?;
+        Some((prompt(&said, window)?, window))
+    })?;
     let left = window.checked_sub(prompt)?;
     let room = left.saturating_sub((left / 32).min(64));
     (room >= LEAST).then_some(room)

@@ -426,8 +426,8 @@ mod tests {
 
     #[test]
     fn what_fails_before_it_is_on_its_way_is_not_the_upstreams() {
-        let error = || -> BoxError { "no header holds this".into() };
         type Failure = SdkError<std::fmt::Error, HttpResponse>;
+        let error = || -> BoxError { "no header holds this".into() };
         for (failed, kind) in [
             // An interceptor or the signature, as the SDK wraps it.
             (Failure::dispatch_failure(ConnectorError::other(error(), None)), ErrorKind::Unsendable),

@@ -86,8 +86,8 @@ impl StopTexts {
     fn link(&mut self) {
         let mut queue: VecDeque<u32> = self.first.iter().copied().filter(|node| *node != ROOT).collect();
         while let Some(node) = queue.pop_front() {
-            let shorter = self.at(&self.shorter, node);
-            let mut child = self.at(&self.child, node);
+            let shorter = entry(&self.shorter, node);
+            let mut child = entry(&self.child, node);
             while child != ROOT {
                 let letter = self.letter.get(index(child)).copied().unwrap_or_default();
                 let to = self.next(shorter, letter);
@@ -99,7 +99,7 @@ impl StopTexts {
                     *own = ends;
                 }
                 queue.push_back(child);
-                child = self.at(&self.sibling, child);
+                child = entry(&self.sibling, child);
             }
         }
     }
@@ -108,7 +108,7 @@ impl StopTexts {
     fn next(&self, mut at: u32, letter: u8) -> u32 {
         loop {
             match self.step(at, letter) {
-                ROOT if at != ROOT => at = self.at(&self.shorter, at),
+                ROOT if at != ROOT => at = entry(&self.shorter, at),
                 next => return next,
             }
         }
@@ -119,20 +119,21 @@ impl StopTexts {
         if at == ROOT {
             return self.first[usize::from(letter)];
         }
-        let mut child = self.at(&self.child, at);
+        let mut child = entry(&self.child, at);
         while child != ROOT && self.letter.get(index(child)) != Some(&letter) {
-            child = self.at(&self.sibling, child);
+            child = entry(&self.sibling, child);
         }
         child
     }
 
     fn depth(&self, node: u32) -> u32 {
-        self.at(&self.length, node)
+        entry(&self.length, node)
     }
+}
 
-    fn at(&self, column: &[u32], node: u32) -> u32 {
-        column.get(index(node)).copied().unwrap_or(ROOT)
-    }
+/// What a column holds of a node.
+fn entry(column: &[u32], node: u32) -> u32 {
+    column.get(index(node)).copied().unwrap_or(ROOT)
 }
 
 /// A node's place in the columns.

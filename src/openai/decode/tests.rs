@@ -78,8 +78,8 @@ fn stop_texts_are_few_and_short() {
     assert_refused(&list(2, 1025), "stop[0]", "string_above_max_length");
     let one = format!("\"stop\":\"{}\"", "é".repeat(513));
     assert_refused(&with(&one), "stop", "string_above_max_length");
-    let last = format!("\"stop\":[\"a\",\"{}\"]", "\\n".repeat(1_025));
-    assert_refused(&with(&last), "stop[1]", "string_above_max_length");
+    let second = format!("\"stop\":[\"a\",\"{}\"]", "\\n".repeat(1_025));
+    assert_refused(&with(&second), "stop[1]", "string_above_max_length");
 }
 
 #[test]
