@@ -553,3 +553,38 @@ async fn what_lies_in_one_request_is_not_held_against_the_target() {
         assert_eq!(gateway.chat(&chat(NOVA, "hi")).await.status, 200);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_one_caller_only_is_not_everybodys_failure() {
+    let keys = ["alice", "bob"].map(|id| {
+        use sha2::{Digest as _, Sha256};
+        let digest = Sha256::digest(format!("oc-{id}-{id}-{id}-{id}"));
+        let hex = digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        json!({"id": id, "sha256": hex})
+    });
+    let gateway = Setup::new()
+        .set("models", &targets(&[CLAUDE, NOVA]))
+        .set("breaker", "{failures: 3, open: 600, max_open: 600}")
+        .set("retry.max_attempts", "1")
+        .set("auth.keys", &json!(keys).to_string())
+        .start()
+        .await;
+    let ask = async |who: &str, model: &str| {
+        let key = format!("Bearer oc-{who}-{who}-{who}-{who}");
+        gateway.send(Request::chat(&chat(model, "hi")).header("authorization", &key)).await
+    };
+    assert_eq!(ask("bob", "house").await.header("x-outcrop-model"), Some(CLAUDE));
+    gateway.script((0..6).map(|_| failing()));
+    for _ in 0..6 {
+        assert_eq!(ask("alice", CLAUDE).await.status, 502);
+    }
+    assert_eq!(ask("bob", "house").await.header("x-outcrop-model"), Some(CLAUDE));
+    // But if it fails him as well, it is the target.
+    gateway.script([failing(), nova(), failing(), nova(), failing(), nova(), failing(), nova()]);
+    for _ in 0..4 {
+        assert_eq!(ask("bob", "house").await.status, 200);
+    }
+    let before = gateway.calls().len();
+    ask("bob", "house").await;
+    assert_eq!(called(&gateway)[before..], [NOVA]);
+}
