@@ -19,7 +19,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("chat", &[]),
     ("config", &[]),
     ("embed", &["chat::Text"]),
-    ("families", &["chat", "embed", "formats", "catalog", "bedrock::ModelId", "bedrock::Refusal"]),
+    (
+        "families",
+        &["chat", "embed", "formats", "catalog", "bedrock::ModelId", "bedrock::Refusal", "bedrock::Refused"],
+    ),
     ("fetch", &["telemetry"]),
     ("formats", &["chat", "embed", "bedrock"]),
     ("gateway", &["chat", "embed", "families", "fetch", "formats", "catalog", "bedrock", "telemetry"]),

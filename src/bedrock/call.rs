@@ -6,6 +6,10 @@ use bytes::Bytes;
 
 use super::ModelId;
 
+/// Longest answer that is taken whole, read so or put together from a stream. The largest models write well under 1 MiB of
+/// text.
+pub const LONGEST_REPLY: usize = 64 * 1024 * 1024;
+
 /// One call of Bedrock Runtime: what to send, and how.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -85,6 +89,13 @@ pub struct ReplyHead {
     pub simulated: bool,
 }
 
+/// An upstream's id of a call as it may be shown: of letters, digits and few signs, and no longer than an id is.
+pub(super) fn request_id(told: &str) -> String {
+    const LONGEST: usize = 128;
+    let fits = |c: &char| c.is_ascii_alphanumeric() || "-_.:/+=".contains(*c);
+    told.chars().filter(fits).take(LONGEST).collect()
+}
+
 /// Token counts from headers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TokenCounts {
@@ -105,4 +116,20 @@ pub struct Frame {
     pub event: Cow<'static, str>,
     /// The JSON payload. Of a `chunk` it is the model's own JSON, taken out of its base64 wrapping.
     pub payload: Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstreams_id_is_short_and_plain() {
+        for (told, shown) in [
+            ("11111111-2222-3333-4444-555555555555", "11111111-2222-3333-4444-555555555555"),
+            ("a b\tc\u{7f}é<script>", "abcscript"),
+            (&"x".repeat(12_000), &"x".repeat(128)),
+        ] {
+            assert_eq!(request_id(told), shown);
+        }
+    }
 }

@@ -16,6 +16,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
+use super::call::request_id;
 use super::clock::{self, Clock};
 use super::exchange::{self, Answered, Request};
 use super::pool::{Answer, Pool, SendError};
@@ -42,7 +43,7 @@ impl Connections {
     ) -> Result<Outcome, BedrockError> {
         match self.pool.send(request, connect_timeout).await {
             Ok(response) => Ok(Outcome::of(response, &self.clock)),
-            Err(error @ SendError::Address(_)) => {
+            Err(error) if error.is_unsendable() => {
                 Err(BedrockError::new(ErrorKind::Unsendable, super::error::chain(&error)))
             }
             Err(error) => Err(BedrockError::new(ErrorKind::Unreachable, super::error::chain(&error))),
@@ -82,7 +83,7 @@ impl HttpConnector for Connector {
                 Outcome::Success(answered) => answered,
                 Outcome::Refusal(refused) => {
                     return HttpResponse::try_from(refused.map(SdkBody::from_body_1_x))
-                        .map_err(|error| ConnectorError::other(error.into(), None));
+                        .map_err(|error| ConnectorError::io(error.into()));
                 }
             };
             exchange::succeed(answered).map_err(|error| user(error.into()))?;
@@ -105,7 +106,8 @@ impl Outcome {
         if let Some(date) = text(response.headers(), "date").and_then(clock::date) {
             clock.heard(date);
         }
-        if !response.status().is_success() {
+        // Of the others of 2xx none is a whole answer: 206 is a part of one.
+        if response.status() != http::StatusCode::OK {
             return Self::Refusal(response);
         }
         let (parts, body) = response.into_parts();
@@ -115,6 +117,7 @@ impl Outcome {
 
 fn failed(error: SendError) -> ConnectorError {
     match error {
+        error if error.is_unsendable() => ConnectorError::user(error.into()),
         SendError::ConnectTimeout(..) => ConnectorError::timeout(error.into()),
         SendError::Address(_) => ConnectorError::user(error.into()),
         SendError::Connect(..) | SendError::Broken(_) => ConnectorError::io(error.into()),
@@ -125,7 +128,7 @@ fn head(headers: &HeaderMap) -> ReplyHead {
     let text = |name: &str| text(headers, name);
     let count = |name: &str| text(name).and_then(super::sdk::number);
     ReplyHead {
-        request_id: text("x-amzn-requestid").map(str::to_owned),
+        request_id: text("x-amzn-requestid").map(request_id),
         tokens: TokenCounts {
             input: count("x-amzn-bedrock-input-token-count"),
             output: count("x-amzn-bedrock-output-token-count"),

@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -65,6 +66,8 @@ pub(super) struct Pool {
     connector: HttpsConnector<HttpConnector>,
     /// Tells this pool's shelves from others'; they end with it.
     mark: Arc<()>,
+    /// Their connections hear of its end.
+    ended: watch::Sender<()>,
 }
 
 /// Why there is no answer.
@@ -84,6 +87,17 @@ pub(super) enum SendError {
     Broken(#[source] hyper::Error),
 }
 
+impl SendError {
+    /// Is it for what was to be sent that nothing was sent?
+    pub(super) fn is_unsendable(&self) -> bool {
+        match self {
+            Self::Address(_) => true,
+            Self::Connect(..) | Self::ConnectTimeout(..) => false,
+            Self::Broken(error) => error.is_user(),
+        }
+    }
+}
+
 impl Pool {
     /// `roots`: the only authorities to trust; without, those that the host trusts.
     pub(super) fn new(roots: Option<RootCertStore>) -> Self {
@@ -101,7 +115,7 @@ impl Pool {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        Self { connector, mark: Arc::default() }
+        Self { connector, mark: Arc::default(), ended: watch::Sender::new(()) }
     }
 
     /// Sends a request with an absolute address. The answer's body holds the connection, and gives it back when it
@@ -167,7 +181,7 @@ impl Pool {
             }
             // A thread may outlive pools: in tests.
             shelves.retain(|(mark, _, _)| mark.strong_count() > 0);
-            let empty = Arc::<Shelf>::default();
+            let empty = Arc::new(Shelf { inner: Mutex::default(), pool: self.ended.subscribe() });
             shelves.push((Arc::downgrade(&self.mark), origin.clone(), Arc::clone(&empty)));
             empty
         })
@@ -223,9 +237,11 @@ struct Connection {
 }
 
 /// Connections at rest, the one used last on top: so the others grow old and go.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shelf {
     inner: Mutex<Resting>,
+    /// Closes with the pool.
+    pool: watch::Receiver<()>,
 }
 
 #[derive(Debug, Default)]
@@ -269,6 +285,10 @@ impl Shelf {
     }
 
     fn put(self: Arc<Self>, connection: Connection) {
+        if self.pool.has_changed().is_err() {
+            // A pool that is gone makes no more calls.
+            return;
+        }
         let mut resting = self.lock();
         resting.connections.push((connection, Instant::now()));
         if !std::mem::replace(&mut resting.watched, true) {
@@ -276,10 +296,16 @@ impl Shelf {
         }
     }
 
-    /// Closes what has rested for too long, until nothing rests.
+    /// Closes what has rested for too long, until nothing rests; and all of it with the pool.
     async fn watch(self: Arc<Self>) {
+        let mut pool = self.pool.clone();
         loop {
-            tokio::time::sleep(REST).await;
+            if let Ok(Err(_ended)) = tokio::time::timeout(REST, pool.changed()).await {
+                let mut resting = self.lock();
+                resting.connections.clear();
+                resting.watched = false;
+                return;
+            }
             let mut resting = self.lock();
             resting
                 .connections
@@ -436,6 +462,21 @@ mod tests {
             let serving = async { serve(&mut server.accept().await).await };
             tokio::join!(call, serving);
         }
+    }
+
+    #[tokio::test]
+    async fn what_rests_is_closed_with_its_pool() {
+        let (server, pool) = (Server::start().await, Pool::new(None));
+        let (answer, mut stream) = tokio::join!(pool.send(server.request(), None), async {
+            let mut stream = server.accept().await;
+            serve(&mut stream).await;
+            stream
+        });
+        read(answer.unwrap()).await;
+        drop(pool);
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, b"");
     }
 
     #[tokio::test]

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::overflow;
+
 /// One thing in a request that the model refuses, whatever its family is said to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
@@ -56,19 +58,75 @@ pub enum Refusal {
     ReplyFields,
     /// More tokens than these.
     MaxTokens(u32),
+    /// More tokens than these, beside this prompt.
+    Room(u32),
 }
 
-impl Refusal {
+/// A refusal, and what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// What.
+    pub what: Refusal,
+    /// Will the model refuse the same in the next request too? Not if it was about the value that this one gave, or about
+    /// what else is in it: then others with other values are none the worse.
+    pub lasting: bool,
+}
+
+impl Refused {
     /// Reads what Bedrock said.
     pub fn read(said: &str) -> Option<Self> {
-        let said = plain(said);
-        let has = |text: &str| said.contains(text);
-        if let Some(most) = most_tokens(&said) {
-            return Some(Self::MaxTokens(most));
+        use Span::{Model, Value};
+        if let Some(room) = overflow::room(said) {
+            return Some(Value.of(Refusal::Room(room)));
         }
-        // First the sentences: they name some of the members too.
-        let sentence = SENTENCES.iter().find(|(texts, _)| texts.iter().all(|text| has(text)));
-        sentence.map(|(_, refusal)| *refusal).or_else(|| member(&said).and_then(|member| of_member(&member)))
+        if overflow::is_overflow(said) {
+            return None;
+        }
+        let said = plain(said);
+        let find = |sentences: &[Sentence]| {
+            let holds = |texts: &[&str]| texts.iter().all(|text| said.contains(text));
+            sentences.iter().find(|(texts, _, _)| holds(texts)).map(|(_, what, span)| span.of(*what))
+        };
+        let limit = || most_tokens(&said).map(|most| Model.of(Refusal::MaxTokens(most)));
+        let by_member = || {
+            let member = member(&said)?;
+            // `ttl` and the like: a member of what the model takes.
+            let span = if member.ends_with("ttl") { Value } else { Model };
+            of_member(&member).map(|what| span.of(what))
+        };
+        // First the sentences that name some of the members too; last those that say little.
+        limit().or_else(|| find(SENTENCES)).or_else(by_member).or_else(|| find(VAGUE))
+    }
+}
+
+/// What a sentence is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Span {
+    /// The model, whatever is asked of it.
+    Model,
+    /// What this request gave.
+    Value,
+}
+
+impl Span {
+    fn of(self, what: Refusal) -> Refused {
+        Refused { what, lasting: self == Self::Model }
+    }
+}
+
+/// What it holds, what it refuses, what it is about.
+type Sentence = (&'static [&'static str], Refusal, Span);
+
+impl Refusal {
+    /// What else may have been meant by the same words: where the first changes nothing.
+    pub fn instead(self) -> Option<Self> {
+        match self {
+            // `output_config` holds both.
+            Self::OutputFormat => Some(Self::Reasoning),
+            Self::ForcedAny | Self::ForcedNamed => Some(Self::Forced),
+            Self::StrictTools => Some(Self::StrictSchema),
+            _ => None,
+        }
     }
 
     /// For logs.
@@ -98,102 +156,214 @@ impl Refusal {
             Self::Latency => "latency",
             Self::ReplyFields => "reply_fields",
             Self::MaxTokens(_) => "max_tokens",
-        }
-    }
-
-    /// Will the model refuse the same in the next request too, or was it about this one's content?
-    pub fn is_lasting(self) -> bool {
-        match self {
-            Self::OutputSchema | Self::StrictSchema => false,
-            Self::StopTexts
-            | Self::Temperature
-            | Self::TopP
-            | Self::TemperatureWithTopP
-            | Self::TopK
-            | Self::ForcedAny
-            | Self::ForcedNamed
-            | Self::Forced
-            | Self::ToolsWhileStreaming
-            | Self::System
-            | Self::CachePoints
-            | Self::ToolResultStatus
-            | Self::ToolResultImages
-            | Self::Prefill
-            | Self::LeadingAssistant
-            | Self::OutputFormat
-            | Self::StrictTools
-            | Self::Reasoning
-            | Self::ServiceTier
-            | Self::Latency
-            | Self::ReplyFields
-            | Self::MaxTokens(_) => true,
+            Self::Room(_) => "room",
         }
     }
 }
 
 /// Sentences by what they hold, in the order they are tried.
-const SENTENCES: &[(&[&str], Refusal)] = &[
-    (&["tool use in streaming mode"], Refusal::ToolsWhileStreaming),
-    (&["support system messages"], Refusal::System),
-    (&["assistant message prefill"], Refusal::Prefill),
-    (&["must end with a user message"], Refusal::Prefill),
-    (&["must start with a user message"], Refusal::LeadingAssistant),
-    (&["did not allow prompt caching"], Refusal::CachePoints),
-    (&["temperature", "top_p", "both"], Refusal::TemperatureWithTopP),
-    (&["temperature", "topp", "both"], Refusal::TemperatureWithTopP),
-    (&["image content block", "toolresult"], Refusal::ToolResultImages),
-    (&["document content block", "toolresult"], Refusal::ToolResultImages),
-    (&["tool_choice forces tool use"], Refusal::Forced),
-    (&["strict tools"], Refusal::StrictSchema),
-    (&[".custom.input_schema: for '"], Refusal::StrictSchema),
-    (&["grammar compilation"], Refusal::StrictSchema),
-    (&["compiled grammar"], Refusal::OutputSchema),
-    (&["output_config.format.schema"], Refusal::OutputSchema),
-    (&["the json schema"], Refusal::OutputSchema),
-    (&["latency performance configuration"], Refusal::Latency),
-    (&["service tier", "support"], Refusal::ServiceTier),
-    (&["thinking", "is not supported"], Refusal::Reasoning),
-    (&["reasoning effort", "not support"], Refusal::Reasoning),
-    (&["reasoning_effort", "not support"], Refusal::Reasoning),
-];
+const SENTENCES: &[Sentence] = {
+    use Span::{Model, Value};
+    &[
+        (&["tool use in streaming mode"], Refusal::ToolsWhileStreaming, Model),
+        (&["support system messages"], Refusal::System, Model),
+        (&["assistant message prefill"], Refusal::Prefill, Model),
+        (&["must end with a user message"], Refusal::Prefill, Model),
+        (&["must start with a user message"], Refusal::LeadingAssistant, Model),
+        (&["did not allow prompt caching"], Refusal::CachePoints, Model),
+        (&["temperature", "top_p", "both"], Refusal::TemperatureWithTopP, Model),
+        (&["temperature", "topp", "both"], Refusal::TemperatureWithTopP, Model),
+        (&["temperature", "may only be set to"], Refusal::Temperature, Value),
+        (&["temperature", "only the default"], Refusal::Temperature, Value),
+        (&["temperature", "must be 1"], Refusal::Temperature, Value),
+        (&["temperature", "must be set to 1"], Refusal::Temperature, Value),
+        (&["temperature", "must equal 1"], Refusal::Temperature, Value),
+        (&["temperature", "should be 1"], Refusal::Temperature, Value),
+        (&["temperature", "only 1 "], Refusal::Temperature, Value),
+        (&["temperature", "only 1."], Refusal::Temperature, Value),
+        (&["only temperature", "1"], Refusal::Temperature, Value),
+        (&["temperature", "only supports 1"], Refusal::Temperature, Value),
+        (&["temperature", "fixed"], Refusal::Temperature, Value),
+        (&["top_p", "only the default"], Refusal::TopP, Value),
+        (&["top_p", "unset when thinking"], Refusal::TopP, Value),
+        (&["top_k", "unset when thinking"], Refusal::TopK, Value),
+        (&["image content block", "toolresult"], Refusal::ToolResultImages, Model),
+        (&["document content block", "toolresult"], Refusal::ToolResultImages, Model),
+        (&["tool_choice forces tool use"], Refusal::Forced, Value),
+        (&["strict tools"], Refusal::StrictSchema, Value),
+        (&[".custom.input_schema: for '"], Refusal::StrictSchema, Value),
+        (&[".input_schema", "invalid schema"], Refusal::StrictSchema, Value),
+        (&["grammar compilation"], Refusal::StrictSchema, Value),
+        (&["compiled grammar"], Refusal::OutputSchema, Value),
+        (&["output_config.format.schema"], Refusal::OutputSchema, Value),
+        (&["output_format.schema"], Refusal::OutputSchema, Value),
+        (&["output_format.json_schema"], Refusal::OutputSchema, Value),
+        (&["textformat.structure"], Refusal::OutputSchema, Value),
+        (&["response_format", "invalid schema"], Refusal::OutputSchema, Value),
+        (&["does not match declared type"], Refusal::OutputSchema, Value),
+        (&["the json schema"], Refusal::OutputSchema, Value),
+        (&["latency performance configuration"], Refusal::Latency, Value),
+    ]
+};
 
-/// In lower case, with one kind of apostrophe, and no longer than such a sentence is.
-fn plain(said: &str) -> String {
-    const LONGEST: usize = 600;
-    said.chars().take(LONGEST).map(|c| if c == '’' { '\'' } else { c.to_ascii_lowercase() }).collect()
+/// Sentences that say less: tried when no member is named.
+const VAGUE: &[Sentence] = {
+    use Span::{Model, Value};
+    &[
+        (&["tier", "support"], Refusal::ServiceTier, Value),
+        (&["tier", "available"], Refusal::ServiceTier, Value),
+        (&["tier", "not enabled"], Refusal::ServiceTier, Value),
+        (&["tier", "not allowed"], Refusal::ServiceTier, Value),
+        (&["latency", "not support"], Refusal::Latency, Value),
+        (&["latency", "not available"], Refusal::Latency, Value),
+        (&["thinking", "is not supported on this model"], Refusal::Reasoning, Model),
+        (&["thinking", "is not supported for this model"], Refusal::Reasoning, Model),
+        (&["thinking", "is not supported by this model"], Refusal::Reasoning, Model),
+        (&["thinking", "not support"], Refusal::Reasoning, Value),
+        (&["reasoning effort", "not support"], Refusal::Reasoning, Value),
+        (&["reasoning_effort", "not support"], Refusal::Reasoning, Value),
+        (&["effort", "not support"], Refusal::Reasoning, Value),
+        (&["reasoning", "not support"], Refusal::Reasoning, Value),
+        (&["forced tool", "not "], Refusal::Forced, Model),
+        (&["forcing tool", "not "], Refusal::Forced, Model),
+        (&["forcing a tool", "not "], Refusal::Forced, Model),
+        (&["force tool use", "not "], Refusal::Forced, Model),
+        (&["tool_choice", "not support"], Refusal::Forced, Model),
+        (&["tool choice", "not support"], Refusal::Forced, Model),
+        (&["toolchoice", "not support"], Refusal::Forced, Model),
+        (&["tool_choice", "auto"], Refusal::Forced, Model),
+        (&["tool choice", "auto"], Refusal::Forced, Model),
+        (&["toolchoice", "auto"], Refusal::Forced, Model),
+        (&["stop sequence", "not support"], Refusal::StopTexts, Model),
+        (&["stop_sequences", "not support"], Refusal::StopTexts, Model),
+        (&["stopsequences", "not support"], Refusal::StopTexts, Model),
+        (&["stop_sequences", "at most"], Refusal::StopTexts, Value),
+        (&["stopsequences", "at most"], Refusal::StopTexts, Value),
+        (&["stop sequences", "at most"], Refusal::StopTexts, Value),
+        (&["stopsequences", "maxitems"], Refusal::StopTexts, Value),
+        (&["stop_sequences", "maxitems"], Refusal::StopTexts, Value),
+        (&["too many stop"], Refusal::StopTexts, Value),
+        (&["prompt caching", "not "], Refusal::CachePoints, Model),
+        (&["cache_control", "not support"], Refusal::CachePoints, Model),
+        (&["cachepoint", "not support"], Refusal::CachePoints, Model),
+        (&["cache point", "not support"], Refusal::CachePoints, Model),
+        (&["cache points", "not "], Refusal::CachePoints, Model),
+        (&["structured output", "not support"], Refusal::OutputFormat, Model),
+    ]
+};
+
+/// In lower case, with one kind of apostrophe and of negation, out of JSON's escapes, and no longer than such a sentence is with
+/// what it is wrapped in.
+pub(super) fn plain(said: &str) -> String {
+    const LONGEST: usize = 2000;
+    let kept = said.chars().take(LONGEST).filter(|c| *c != '\\');
+    let said: String = kept.map(|c| if c == '’' { '\'' } else { c.to_ascii_lowercase() }).collect();
+    said.replace("n't ", " not ")
+        .replace("unsupported", "not supported")
+        .replace("unavailable", "not available")
 }
 
 /// "The maximum tokens you requested exceeds the model limit of 8192." and Claude's "`max_tokens`: 100000 > 8192,
-/// which is the maximum allowed number of output tokens".
+/// which is the maximum allowed number of output tokens", and how the servers of other models say so.
 fn most_tokens(said: &str) -> Option<u32> {
-    let after = said
-        .split_once("maximum tokens you requested exceeds the model limit of ")
-        .or_else(|| said.split_once("max_tokens: ")?.1.split_once(" > "))?
-        .1;
-    let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
-    // More digits than a number has is no limit.
-    match digits.parse() {
-        Ok(0) | Err(_) => None,
-        Ok(most) => Some(most),
+    const MEMBERS: [&str; 9] = [
+        "maximum tokens",
+        "max_tokens",
+        "maxtokens",
+        "max tokens",
+        "max_completion_tokens",
+        "max_new_tokens",
+        "max_gen_len",
+        "maxtokencount",
+        "completion tokens",
+    ];
+    const BOUNDS: [&str; 14] = [
+        "model limit of ",
+        " > ",
+        "less than or equal to ",
+        "is not less or equal to ",
+        "supports at most ",
+        "must be at most ",
+        "maximum value: ",
+        "greater than the maximum of ",
+        "above the maximum of ",
+        "exceeds the maximum of ",
+        "exceeds the limit of ",
+        "exceeds the model limit: ",
+        "cannot exceed ",
+        "must not exceed ",
+    ];
+    /// One less than the number.
+    const EXCLUSIVE: [&str; 2] = ["must be less than ", "must be lower than "];
+    // "`max_tokens` must be greater than `thinking.budget_tokens`"
+    if !MEMBERS.iter().any(|member| said.contains(member)) || said.contains("budget") {
+        return None;
     }
+    let after = |bounds: &[&str]| {
+        bounds.iter().find_map(|bound| {
+            let rest = said.split_once(bound)?.1.trim_start_matches(['`', '\'', '"', '(']);
+            rest.starts_with(|c: char| c.is_ascii_digit()).then(|| overflow::first_number(rest)).flatten()
+        })
+    };
+    let most = after(&BOUNDS).or_else(|| after(&EXCLUSIVE)?.checked_sub(1))?;
+    (most > 0).then_some(most)
 }
 
 /// The member of the request that a sentence refuses, if it is of one of the known forms.
 fn member(said: &str) -> Option<Cow<'_, str>> {
-    let last_word =
-        |text: &str| text.rsplit([' ', '\n']).next().map(|word| word.trim_matches('`').to_owned());
-    if let Some((_, rest)) = said.split_once("support the ") {
+    const QUOTES: [char; 4] = ['`', '\'', '"', ':'];
+    let last_word = |text: &str| {
+        let text = text.trim_end_matches([' ', ':']);
+        text.rsplit([' ', '\n', ':']).next().map(|word| word.trim_matches(QUOTES).to_owned())
+    };
+    if let Some((_, rest)) = said.split_once("support the ")
+        && let Some((member, _)) = rest.split_once(" field")
+    {
         // "This model doesn't support the toolConfig.toolChoice.any field."
-        return rest.split_once(" field").map(|(member, _)| Cow::Borrowed(member.trim_matches('`')));
+        return Some(Cow::Borrowed(member.trim_matches(QUOTES)));
     }
     if let Some((_, rest)) = said.split_once("extraneous key [") {
         return rest.split_once(']').map(|(member, _)| Cow::Borrowed(member));
+    }
+    let named = |lead: &&str| {
+        // "Unknown parameter: 'x'", "Unknown parameter in inferenceConfig: \"x\"", "unknown field `x`, expected one of"
+        let rest = said.split_once(*lead)?.1;
+        let rest = match rest.strip_prefix(" in ") {
+            Some(place) => place.split_once(':')?.1,
+            None => rest.strip_prefix(" supplied").or(rest.strip_prefix("(s)")).unwrap_or(rest),
+        };
+        let rest = rest.trim_start_matches([' ', ':', '`', '\'', '"']);
+        let end =
+            rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_.[]".contains(c))).unwrap_or(rest.len());
+        let member = rest.get(..end)?.trim_end_matches('.');
+        (!member.is_empty()).then_some(Cow::Borrowed(member))
+    };
+    let leads = [
+        "unknown parameter",
+        "unknown field",
+        "unknown argument",
+        "unrecognized request argument",
+        "unrecognized parameter",
+        "unrecognized field",
+        "unrecognized key",
+        "not supported parameter",
+        "unexpected keyword argument",
+        "unexpected field",
+    ];
+    if let Some(member) = leads.iter().find_map(named) {
+        return Some(member);
     }
     [
         ": extra inputs are not permitted",
         " is deprecated for this model",
         " is not supported",
         " are not supported",
+        " is not permitted",
+        " is not allowed",
+        " is not available for this model",
+        " is not a supported parameter",
+        " is not a valid parameter",
+        " is not a recognized parameter",
     ]
     .iter()
     .find_map(|form| last_word(said.split_once(form)?.0))
@@ -218,11 +388,12 @@ fn of_member(member: &str) -> Option<Refusal> {
         () if has("output_config") || has("outputconfig") || has("textformat") || has("output_format") => {
             Refusal::OutputFormat
         }
+        () if member == "output" || has("response_format") || ends("output_schema") => Refusal::OutputFormat,
         () if ends("stopsequences") || ends("stop_sequences") || ends("stop") => Refusal::StopTexts,
         () if ends("temperature") => Refusal::Temperature,
         () if ends("topp") || ends("top_p") => Refusal::TopP,
         () if ends("topk") || ends("top_k") => Refusal::TopK,
-        () if ends("cachepoint") || ends("cache_control") => Refusal::CachePoints,
+        () if ends("cachepoint") || has("cache_control") || has("cachepoint") => Refusal::CachePoints,
         () if ends("status") || ends("is_error") => Refusal::ToolResultStatus,
         () if ends("servicetier") || ends("service_tier") => Refusal::ServiceTier,
         () if has("performanceconfig") || ends("latency") => Refusal::Latency,
@@ -320,7 +491,7 @@ mod tests {
                 Refusal::MaxTokens(64_000),
             ),
         ] {
-            assert_eq!(Refusal::read(said), Some(refusal), "{said}");
+            assert_eq!(Refused::read(said).map(|refused| refused.what), Some(refusal), "{said}");
         }
     }
 
@@ -339,7 +510,73 @@ mod tests {
             "max_tokens: 5 > 99999999999999",
             "A maximum of 4 blocks with cache_control may be provided. Found 5.",
         ] {
-            assert_eq!(Refusal::read(said), None, "{said}");
+            assert_eq!(Refused::read(said), None, "{said}");
+        }
+    }
+
+    #[test]
+    fn whatever_it_is_wrapped_in_a_sentence_is_the_same() {
+        let lasting = |what| Some(Refused { what, lasting: true });
+        let passing = |what| Some(Refused { what, lasting: false });
+        for (said, refused) in [
+            ("output: Extra inputs are not permitted", lasting(Refusal::OutputFormat)),
+            ("Unknown parameter: 'response_format'.", lasting(Refusal::OutputFormat)),
+            (
+                "Unknown parameter in inferenceConfig: \"topK\", must be one of: maxTokens, …",
+                lasting(Refusal::TopK),
+            ),
+            ("Unrecognized request argument supplied: stop", lasting(Refusal::StopTexts)),
+            ("unknown field `top_p`, expected one of `prompt`, `max_gen_len`", lasting(Refusal::TopP)),
+            (
+                "Unsupported parameter: 'temperature' is not supported with this model.",
+                lasting(Refusal::Temperature),
+            ),
+            (
+                "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.",
+                passing(Refusal::Temperature),
+            ),
+            ("`temperature` may only be set to 1 when thinking is enabled.", passing(Refusal::Temperature)),
+            ("invalid temperature: only 1 is allowed for this model", passing(Refusal::Temperature)),
+            ("`top_k` must be unset when thinking is enabled.", passing(Refusal::TopK)),
+            ("Forced tool use is not supported by this model.", lasting(Refusal::Forced)),
+            ("tool_choice: only 'auto' and 'none' are accepted", lasting(Refusal::Forced)),
+            ("toolConfig.toolChoice.any is not supported", lasting(Refusal::ForcedAny)),
+            ("Thinking may not be enabled when tool_choice forces tool use.", passing(Refusal::Forced)),
+            ("Stop sequences aren't supported for this model", lasting(Refusal::StopTexts)),
+            ("#/stop_sequences: expected maxItems: 4, found: 7", passing(Refusal::StopTexts)),
+            ("The flex tier is unavailable for this model in this Region", passing(Refusal::ServiceTier)),
+            ("This model doesn't support the priority service tier.", passing(Refusal::ServiceTier)),
+            ("This model doesn't support the serviceTier field. Remove …", lasting(Refusal::ServiceTier)),
+            ("output_config.effort: 'max' is not supported on this model.", passing(Refusal::Reasoning)),
+            ("thinking with a budget of 77777 is not supported", passing(Refusal::Reasoning)),
+            ("thinking is not supported on this model", lasting(Refusal::Reasoning)),
+            (
+                "output_format.schema: Invalid schema: Enum value 'low' does not match declared type",
+                passing(Refusal::OutputSchema),
+            ),
+            (
+                "tools.2.custom.input_schema: Invalid schema: Enum value 7 does not match declared type",
+                passing(Refusal::StrictSchema),
+            ),
+            ("Prompt caching isn't available for this inference profile", lasting(Refusal::CachePoints)),
+            ("cache_control.ttl: Extra inputs are not permitted", passing(Refusal::CachePoints)),
+            (
+                "max_tokens is too large: 200000. This model supports at most 128000 completion tokens",
+                lasting(Refusal::MaxTokens(128_000)),
+            ),
+            ("#/max_gen_len: 4096 is not less or equal to 2048", lasting(Refusal::MaxTokens(2048))),
+            ("maxTokens must be less than 8192", lasting(Refusal::MaxTokens(8191))),
+        ] {
+            let json = format!("{{\"type\":\"error\",\"error\":{{\"message\":{said:?}}}}}");
+            for said in [
+                said.to_owned(),
+                format!("The model returned the following errors: {said}"),
+                format!("The model returned the following errors: {json}"),
+                format!("1 validation error detected: {said}"),
+                format!("{json} (original status 400)"),
+            ] {
+                assert_eq!(Refused::read(&said), refused, "{said}");
+            }
         }
     }
 }

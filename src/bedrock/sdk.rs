@@ -37,6 +37,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use super::aws::Way;
+use super::call::request_id;
 use super::clock::{self, Clock};
 use super::connector::{Connections, Outcome};
 use super::error::chain;
@@ -44,12 +45,9 @@ use super::exchange::{self, Answered, Request};
 use super::pass::{Pass, Passes, Watched};
 use super::pool::Answer;
 use super::{
-    BedrockError, ErrorAnswer, ErrorKind, FrameStream, Invocation, ModelId, Operation, Reply, Streamed,
-    Transport,
+    BedrockError, ErrorAnswer, ErrorKind, FrameStream, Invocation, LONGEST_REPLY, ModelId, Operation, Reply,
+    Streamed, Transport,
 };
-
-/// Longest answer that is read whole. The largest models write well under 1 MiB of text.
-const LONGEST_REPLY: usize = 64 * 1024 * 1024;
 
 /// What a client is made of.
 pub(super) struct Terms<'a> {
@@ -257,6 +255,9 @@ where
 async fn whole(body: Answer) -> Result<Bytes, BedrockError> {
     match http_body_util::Limited::new(body, LONGEST_REPLY).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(BedrockError::new(ErrorKind::Oversized, chain(&*error)))
+        }
         Err(error) => {
             Err(BedrockError::new(ErrorKind::Malformed, format!("reading the reply: {}", chain(&*error))))
         }
@@ -336,7 +337,7 @@ fn failure<E: Error + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) 
         SdkError::ServiceError(service) => answered(service.raw()),
         SdkError::ResponseError(response) => {
             let mut failed = BedrockError::new(ErrorKind::Malformed, chain(error));
-            failed.request_id = response.raw().headers().get("x-amzn-requestid").map(str::to_owned);
+            failed.request_id = response.raw().headers().get("x-amzn-requestid").map(request_id);
             failed
         }
         SdkError::TimeoutError(_) => BedrockError::new(ErrorKind::Timeout, chain(error)),
@@ -360,7 +361,11 @@ fn unsent<E: Error + Send + Sync + 'static>(error: &SdkError<E, HttpResponse>) -
         source = cause.source();
     }
     match error {
-        SdkError::DispatchFailure(_) => ErrorKind::Unreachable,
+        // Only what our own connector tells of was on its way to the wire: the rest is building and signing, which
+        // fails for what is in the request.
+        SdkError::DispatchFailure(dispatch) if dispatch.is_io() || dispatch.is_timeout() => {
+            ErrorKind::Unreachable
+        }
         _ if chain(error).contains("credential") => ErrorKind::NoCredentials,
         _ => ErrorKind::Unsendable,
     }
@@ -415,7 +420,26 @@ pub(super) fn number<T: FromStr>(text: &str) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
     use super::*;
+
+    #[test]
+    fn what_fails_before_it_is_on_its_way_is_not_the_upstreams() {
+        type Failure = SdkError<std::fmt::Error, HttpResponse>;
+        let error = || -> BoxError { "no header holds this".into() };
+        for (failed, kind) in [
+            // An interceptor or the signature, as the SDK wraps it.
+            (Failure::dispatch_failure(ConnectorError::other(error(), None)), ErrorKind::Unsendable),
+            (Failure::dispatch_failure(ConnectorError::user(error())), ErrorKind::Unsendable),
+            (Failure::construction_failure(error()), ErrorKind::Unsendable),
+            (Failure::dispatch_failure(ConnectorError::io(error())), ErrorKind::Unreachable),
+            (Failure::dispatch_failure(ConnectorError::timeout(error())), ErrorKind::Unreachable),
+            (Failure::construction_failure(CredentialsError::not_loaded("none")), ErrorKind::NoCredentials),
+        ] {
+            assert_eq!(failure(&failed).kind, kind, "{failed:?}");
+        }
+    }
 
     proptest::proptest! {
         #[test]

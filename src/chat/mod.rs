@@ -31,6 +31,6 @@ pub use request::{
     Verbosity,
 };
 pub use response::{AssembleError, Response, StopReason, ToolCall, Usage};
-pub use stop::StopCutter;
+pub use stop::{StopCutter, StopTexts};
 pub use surrogates::{lone_surrogates, without_lone_surrogates};
 pub use tool_loop::open_tool_loop;

@@ -46,6 +46,33 @@ pub struct Request {
     pub model_fields: Vec<ModelField>,
 }
 
+impl Request {
+    /// Does it name what the upstream has to have access to, beside the model? `guardrail`: the one that it names counts.
+    /// Members of the model's own body may name anything.
+    pub fn names_resources(&self, guardrail: bool) -> bool {
+        let in_s3 = |block: &Block| match block {
+            Block::Image(Image { source: Source::S3 { .. }, .. })
+            | Block::Document(Document { source: Source::S3 { .. }, .. }) => true,
+            Block::Image(_)
+            | Block::Document(_)
+            | Block::Text(_)
+            | Block::Audio(_)
+            | Block::Remote(_)
+            | Block::ToolUse(_)
+            | Block::ToolResult(_)
+            | Block::Reasoning(_)
+            | Block::CachePoint(_) => false,
+        };
+        let names = |block: &Block| match block {
+            Block::ToolResult(result) => result.content.iter().any(in_s3),
+            block => in_s3(block),
+        };
+        guardrail && self.service.guardrail.is_some()
+            || !self.model_fields.is_empty()
+            || self.messages.iter().flat_map(|message| &message.content).any(names)
+    }
+}
+
 /// What few models know about drawing tokens.
 #[derive(Debug, Clone, Default)]
 pub struct Draw {

@@ -98,23 +98,32 @@ impl Response {
     /// Folds a reply's events.
     pub fn assemble(events: impl IntoIterator<Item = Event>) -> Result<Self, AssembleError> {
         let mut blocks: Vec<OpenBlock> = Vec::new();
+        // Where those are that are open: few, while a reply may have had many.
+        let mut open: Vec<(BlockIndex, usize)> = Vec::new();
         let (mut stop, mut usage, mut service_tier) = (None, None, None);
         let mut extras: Vec<Extra> = Vec::new();
         for event in events {
             match event {
                 Event::Start => {}
                 Event::BlockStart { block, kind } => {
+                    open.push((block, blocks.len()));
                     blocks.push(OpenBlock {
                         index: block,
-                        open: true,
                         kind,
                         pieces: Vec::new(),
                         signature: None,
                         citations: Vec::new(),
                     });
                 }
-                Event::Delta { block, delta } => open(&mut blocks, block)?.take(delta)?,
-                Event::BlockStop { block } => open(&mut blocks, block)?.open = false,
+                Event::Delta { block, delta } => {
+                    let at = open.iter().rev().find(|(index, _)| *index == block).map(|(_, at)| *at);
+                    let found = at.and_then(|at| blocks.get_mut(at));
+                    found.ok_or(AssembleError::UnknownBlock(block))?.take(delta)?;
+                }
+                Event::BlockStop { block } => {
+                    let at = open.iter().rposition(|(index, _)| *index == block);
+                    open.remove(at.ok_or(AssembleError::UnknownBlock(block))?);
+                }
                 Event::Stop(reason) => stop = Some(reason),
                 Event::Usage(known) => usage = Some(known),
                 Event::ServiceTier(tier) => service_tier = Some(tier),
@@ -147,7 +156,6 @@ impl Response {
 
 struct OpenBlock {
     index: BlockIndex,
-    open: bool,
     kind: BlockKind,
     pieces: Vec<Piece>,
     signature: Option<Text>,
@@ -157,14 +165,6 @@ struct OpenBlock {
 enum Piece {
     Open(Text),
     Redacted(Text),
-}
-
-fn open(blocks: &mut [OpenBlock], index: BlockIndex) -> Result<&mut OpenBlock, AssembleError> {
-    blocks
-        .iter_mut()
-        .rev()
-        .find(|block| block.index == index && block.open)
-        .ok_or(AssembleError::UnknownBlock(index))
 }
 
 impl OpenBlock {

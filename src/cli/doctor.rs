@@ -164,6 +164,9 @@ fn advice(kind: Option<ErrorKind>) -> Option<&'static str> {
         | ErrorKind::Unavailable
         | ErrorKind::Timeout
         | ErrorKind::Malformed
-        | ErrorKind::Unsendable => return None,
+        | ErrorKind::Unsendable
+        | ErrorKind::ResourceRefused
+        | ErrorKind::Oversized
+        | ErrorKind::InvalidOutput => return None,
     })
 }

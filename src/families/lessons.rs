@@ -2,32 +2,51 @@
 
 use super::thinking::Thinking;
 use super::{Capabilities, Sampling, StopSupport, TopK};
-use crate::bedrock::Refusal;
+use crate::bedrock::{Refusal, Refused};
 use crate::chat::{Block, OutputFormat, Request, Role, ToolChoice};
 
 /// Refusals that a model has made. [`super::prepare`] bends a request to them as it does to the family's own table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lessons {
     refused: Set,
+    /// Those among them that are about this request only.
+    passing: Set,
     max_tokens: Option<u32>,
+    /// What is left for the reply beside this prompt.
+    room: Option<u32>,
 }
 
 impl Lessons {
     /// With one more. The same if it was known.
     #[must_use]
-    pub fn and(self, refusal: Refusal) -> Self {
-        let max_tokens = match refusal {
-            Refusal::MaxTokens(most) => Some(self.max_tokens.map_or(most, |known| known.min(most))),
-            _ => self.max_tokens,
-        };
-        Self { refused: self.refused.with(bit(refusal)), max_tokens }
+    pub fn and(self, refused: Refused) -> Self {
+        let least = |known: Option<u32>, most: u32| Some(known.map_or(most, |known| known.min(most)));
+        let Refused { what, lasting } = refused;
+        match what {
+            Refusal::Room(most) => return Self { room: least(self.room, most), ..self },
+            Refusal::MaxTokens(most) if !lasting => return Self { room: least(self.room, most), ..self },
+            Refusal::MaxTokens(most) => {
+                return Self { max_tokens: least(self.max_tokens, most), ..self };
+            }
+            _ => {}
+        }
+        let is_new = !self.refused.holds(bit(what));
+        let passing = if is_new && !lasting { self.passing.with(bit(what)) } else { self.passing };
+        Self { refused: self.refused.with(bit(what)), passing, ..self }
     }
 
-    /// Without what is about one request's content only.
+    /// Without what is about one request only: the values that it gave, its content.
     #[must_use]
     pub fn lasting(self) -> Self {
-        let passing = Set::default().with(bit(Refusal::OutputSchema)).with(bit(Refusal::StrictSchema));
-        Self { refused: Set(self.refused.0 & !passing.0), max_tokens: self.max_tokens }
+        let refused = Set(self.refused.0 & !self.passing.0);
+        Self { refused, passing: Set::default(), max_tokens: self.max_tokens, room: None }
+    }
+
+    /// Those risks that are none any more once a request was taken that was prepared by these.
+    #[must_use]
+    pub fn taken(self, risks: Risks) -> Risks {
+        let max_tokens = if self.room.is_some() { 0 } else { risks.max_tokens };
+        Risks { of: Set(risks.of.0 & !self.passing.0), max_tokens, ..risks }
     }
 
     /// Nothing was refused.
@@ -38,6 +57,11 @@ impl Lessons {
     /// The most tokens that the model named.
     pub(super) fn max_tokens(self) -> Option<u32> {
         self.max_tokens
+    }
+
+    /// The most that fit beside this prompt.
+    pub(super) fn room(self) -> Option<u32> {
+        self.room
     }
 
     /// Was this refused?
@@ -216,6 +240,7 @@ fn bit(refusal: Refusal) -> u32 {
         Refusal::Latency => 21,
         Refusal::ReplyFields => 22,
         Refusal::MaxTokens(_) => 23,
+        Refusal::Room(_) => 24,
     }
 }
 
@@ -223,8 +248,12 @@ fn bit(refusal: Refusal) -> u32 {
 mod tests {
     use super::*;
 
+    fn lasting(what: Refusal) -> Refused {
+        Refused { what, lasting: true }
+    }
+
     fn sampling(start: Sampling, refusals: &[Refusal]) -> Sampling {
-        let lessons = refusals.iter().fold(Lessons::default(), |lessons, refusal| lessons.and(*refusal));
+        let lessons = refusals.iter().fold(Lessons::default(), |lessons, what| lessons.and(lasting(*what)));
         Capabilities { sampling: start, ..Capabilities::CAUTIOUS }.taught(lessons).sampling
     }
 
@@ -239,18 +268,40 @@ mod tests {
         assert_eq!(sampling(Sampling::Refused, &[temperature]), Sampling::Refused);
         let untaught = Capabilities::CAUTIOUS.taught(Lessons::default());
         assert_eq!(untaught, Capabilities::CAUTIOUS);
-        let taught = Capabilities::CAUTIOUS.taught(Lessons::default().and(Refusal::System));
+        let taught = Capabilities::CAUTIOUS.taught(Lessons::default().and(lasting(Refusal::System)));
         assert_eq!(taught, Capabilities { system: false, ..Capabilities::CAUTIOUS });
     }
 
     #[test]
     fn the_least_limit_counts_and_one_schema_teaches_nothing_lasting() {
-        let lessons = Lessons::default().and(Refusal::MaxTokens(10)).and(Refusal::MaxTokens(20));
-        assert_eq!(lessons.max_tokens(), Some(10));
-        assert!(lessons.holds(Refusal::MaxTokens(1)));
-        let one = Lessons::default().and(Refusal::OutputSchema).and(Refusal::StrictSchema);
-        assert!(one.lasting().is_empty());
-        assert!(!one.is_empty());
+        let limit = |most| lasting(Refusal::MaxTokens(most));
+        let lessons = Lessons::default().and(limit(10)).and(limit(20));
+        assert_eq!(lessons.lasting().max_tokens(), Some(10));
+        let passing = |what| Refused { what, lasting: false };
+        let schemas = passing(Refusal::OutputSchema);
+        let tier = passing(Refusal::ServiceTier);
+        let room = passing(Refusal::Room(100));
+        for (one, holds) in [(schemas, true), (tier, true), (room, false)] {
+            let lessons = Lessons::default().and(one);
+            assert!(!lessons.is_empty() && lessons.lasting().is_empty(), "{one:?}");
+            assert_eq!(lessons.holds(one.what), holds);
+        }
+        assert_eq!(Lessons::default().and(room).and(passing(Refusal::Room(70))).room(), Some(70));
+        // What was known before stays known.
+        let both = Lessons::default().and(lasting(Refusal::StopTexts)).and(passing(Refusal::StopTexts));
+        assert!(both.lasting().holds(Refusal::StopTexts));
+    }
+
+    #[test]
+    fn a_value_that_was_refused_is_no_risk_that_was_taken() {
+        let request = Request { temperature: Some(0.5), max_tokens: Some(500), ..Request::default() };
+        let risks = Risks::of(&request, false, false);
+        let passing = |what| Lessons::default().and(Refused { what, lasting: false });
+        for lessons in [passing(Refusal::Temperature), passing(Refusal::Room(100))] {
+            let taken = Risks::default().and(lessons.taken(risks));
+            assert!(!risks.are_within(taken), "{lessons:?}");
+        }
+        assert!(risks.are_within(Risks::default().and(Lessons::default().taken(risks))));
     }
 
     #[test]

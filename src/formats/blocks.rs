@@ -7,7 +7,11 @@ use crate::chat::{BlockIndex, BlockKind, Citation, Delta, Event, Text};
 
 use super::ProtocolError;
 
-/// The open blocks of one reply.
+/// Most blocks that are open at once. Whoever deals with the events looks through the open ones at each; a model has a few, and
+/// one for each of its calls at most. The oldest ends where there would be more.
+pub(super) const MOST: usize = 256;
+
+/// The open blocks of one reply, no more than [`MOST`].
 ///
 /// Invariant: each is open in the events too, unless it is [`Holds::Unknown`]; one entry for an index.
 #[derive(Debug, Default)]
@@ -34,14 +38,23 @@ impl Blocks {
             BlockKind::Reasoning => Holds::Reasoning,
             BlockKind::ToolUse { .. } => Holds::ToolUse,
         };
-        self.open.push((block, holds));
+        self.open(block, holds, events);
         events.push(Event::BlockStart { block, kind });
+    }
+
+    fn open(&mut self, block: BlockIndex, holds: Holds, events: &mut Vec<Event>) {
+        if self.open.len() >= MOST
+            && let Some((oldest, _)) = self.open.first()
+        {
+            self.stop(*oldest, events);
+        }
+        self.open.push((block, holds));
     }
 
     /// The upstream opened a block of a kind that has no place in a chat.
     pub(super) fn start_unknown(&mut self, block: BlockIndex, events: &mut Vec<Event>) {
         self.stop(block, events);
-        self.open.push((block, Holds::Unknown));
+        self.open(block, Holds::Unknown, events);
         self.skip();
     }
 
@@ -148,6 +161,25 @@ impl Blocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_that_are_never_closed_are_closed_in_their_turn() {
+        let (mut blocks, mut events) = (Blocks::default(), Vec::new());
+        for number in 0..1_000 {
+            blocks.text(BlockIndex(number), Text::new("x"), &mut events);
+            assert!(blocks.open.len() <= MOST);
+        }
+        let ends = |events: &[Event]| {
+            let index = |event: &Event| match event {
+                Event::BlockStop { block } => Some(block.0),
+                _ => None,
+            };
+            events.iter().filter_map(index).collect::<Vec<_>>()
+        };
+        assert_eq!(ends(&events), (0..744).collect::<Vec<_>>());
+        blocks.stop_all(&mut events);
+        assert_eq!(ends(&events), (0..1_000).collect::<Vec<_>>());
+    }
     use crate::chat::{Response, StopReason};
 
     const A: BlockIndex = BlockIndex(0);

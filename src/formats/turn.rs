@@ -5,7 +5,7 @@
 
 use super::ProtocolError;
 use super::bedrock_extras::BedrockExtras;
-use super::blocks::Blocks;
+use super::blocks::{self, Blocks};
 use crate::bedrock::TokenCounts;
 use crate::chat::{BlockIndex, BlockKind, Event, StopReason, Text, Usage};
 
@@ -133,7 +133,7 @@ impl Turn {
         self.end_call(number, events);
         let block = self.number();
         let id = id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("call_{}", block.0));
-        self.calls.push((number, block, id.clone()));
+        self.remember(number, block, id.clone(), events);
         self.blocks.start(block, BlockKind::ToolUse { id, name }, events);
         Ok(())
     }
@@ -148,9 +148,19 @@ impl Turn {
         self.rest(events);
         self.end_call(number, events);
         let block = self.number();
-        self.calls.push((number, block, String::new()));
+        self.remember(number, block, String::new(), events);
         self.blocks.start_unknown(block, events);
         Ok(())
+    }
+
+    /// No more calls are open than blocks may be: the oldest ends first.
+    fn remember(&mut self, number: u64, block: BlockIndex, id: String, events: &mut Vec<Event>) {
+        if self.calls.len() >= blocks::MOST
+            && let Some((oldest, _, _)) = self.calls.first()
+        {
+            self.end_call(*oldest, events);
+        }
+        self.calls.push((number, block, id));
     }
 
     /// A piece of a call's input.

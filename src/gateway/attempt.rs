@@ -1,5 +1,6 @@
 //! One try: send, decode, up to the commit point.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::StreamExt as _;
@@ -12,7 +13,9 @@ use super::upstream::Held;
 use super::{Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
-use crate::chat::{Action, Event, JsonAsk, JsonReply, Notes, Request, Response, StopCutter, StopReason};
+use crate::chat::{
+    Action, Event, JsonAsk, JsonReply, Notes, Request, Response, StopCutter, StopReason, StopTexts,
+};
 use crate::families::{self, Lessons, ModelLimits, StreamingMode, Terms};
 use crate::formats::{ChatFormat, ProtocolError};
 
@@ -23,8 +26,13 @@ pub(super) struct ChatPlan {
     format: &'static dyn ChatFormat,
     mode: StreamingMode,
     way_back: WayBack,
-    local_stop: Vec<String>,
+    /// What is watched for here.
+    stops: Option<Arc<StopTexts>>,
     json: Option<JsonAsk>,
+    /// The most tokens that it asks for.
+    max_tokens: Option<u32>,
+    /// The client named what the upstream has to have access to, beside the model.
+    names_resources: bool,
 }
 
 /// What a plan is made for, beside the request.
@@ -79,6 +87,7 @@ impl ChatPlan {
         {
             notes.add("bedrock.guardrailConfig", Action::Dropped, "set_by_operator");
         }
+        let names_resources = request.names_resources(target.guardrail.is_none());
         let prepared = families::prepare(&terms, request, notes)?;
         let streamed = prepared.streaming == StreamingMode::Native;
         let mut invocation = prepared.format.encode(&prepared.request, &target.model, streamed)?;
@@ -92,8 +101,11 @@ impl ChatPlan {
             format: prepared.format,
             mode: prepared.streaming,
             way_back: WayBack::new(prepared.aliases, prepared.extras, recorder),
-            local_stop: prepared.local_stop,
+            stops: (!prepared.local_stop.is_empty())
+                .then(|| Arc::new(StopTexts::new(prepared.local_stop.iter().map(String::as_str)))),
             json: prepared.json,
+            max_tokens: prepared.request.max_tokens,
+            names_resources,
         })
     }
 
@@ -124,7 +136,8 @@ impl ChatPlan {
     }
 
     /// Reads a stream to its end. What breaks on the way has gone to nobody, so it may be tried again.
-    async fn fold(&self, mut stream: EventStream, trail: &mut Trail) -> Result<Response, Fault> {
+    async fn fold(&self, stream: EventStream, trail: &mut Trail) -> Result<Response, Fault> {
+        let mut stream = stream.kept();
         let mut events = Vec::new();
         while let Some(event) = stream.next().await {
             events.push(event?);
@@ -176,6 +189,11 @@ impl ChatPlan {
         true
     }
 
+    /// The most tokens that it asks for.
+    pub(super) fn max_tokens(&self) -> Option<u32> {
+        self.max_tokens
+    }
+
     /// Would the upstream get the same?
     pub(super) fn calls_like(&self, other: &Self) -> bool {
         let Invocation { operation, model: _, headers, body } = &self.invocation;
@@ -184,7 +202,7 @@ impl ChatPlan {
     }
 
     fn cutter(&self) -> Option<StopCutter> {
-        (!self.local_stop.is_empty()).then(|| StopCutter::new(self.local_stop.clone()))
+        self.stops.clone().map(StopCutter::new)
     }
 }
 
@@ -193,6 +211,10 @@ impl Plan for ChatPlan {
 
     fn model(&self) -> &ModelId {
         &self.invocation.model
+    }
+
+    fn names_resources(&self) -> bool {
+        self.names_resources
     }
 
     fn reroute(&mut self, profile: ModelId, trail: &mut Trail) {

@@ -9,8 +9,11 @@ use crate::bedrock::ErrorKind;
 pub(super) enum Blame {
     /// The request's: no other target would take it either, or shouldn't be asked to.
     Request,
-    /// The gateway's own, or that of the time that the client gave. It says nothing of the target.
+    /// The gateway's own, or that of the time that the client gave, or of something that only the request names. It says
+    /// nothing of the target.
     Here,
+    /// The request's or the target's, nobody knows: it isn't held against the target.
+    Unclear,
     /// The gateway's: as much is being done at the target as may be.
     Full,
     /// The target has too much to do.
@@ -37,13 +40,22 @@ impl Blame {
         }
     }
 
+    /// What it is if the request names resources of its own: what is denied then may be those.
+    pub(super) fn with_own_resources(self, fault: &Fault) -> Self {
+        match fault.kind() {
+            Some(ErrorKind::AccessDenied | ErrorKind::NotFound) => Self::Unclear,
+            Some(_) | None => self,
+        }
+    }
+
     fn of_kind(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Validation
             | ErrorKind::ContextLength
             | ErrorKind::UnsupportedFeature
             | ErrorKind::ModelRefused => Self::Request,
-            ErrorKind::Unsendable => Self::Here,
+            ErrorKind::Unsendable | ErrorKind::ResourceRefused => Self::Here,
+            ErrorKind::InvalidOutput | ErrorKind::Oversized => Self::Unclear,
             ErrorKind::Throttled => Self::Busy,
             ErrorKind::Unreachable
             | ErrorKind::Internal
@@ -72,7 +84,7 @@ impl Blame {
             Self::Request => Some(Heard::Good),
             Self::Busy => Some(Heard::Busy),
             Self::Flaky | Self::Slow | Self::Out => Some(Heard::Bad),
-            Self::Here | Self::Full => None,
+            Self::Here | Self::Unclear | Self::Full => None,
         }
     }
 
@@ -80,12 +92,12 @@ impl Blame {
     pub(super) fn moves_on(self) -> bool {
         match self {
             Self::Request | Self::Here => false,
-            Self::Full | Self::Busy | Self::Flaky | Self::Slow | Self::Out => true,
+            Self::Unclear | Self::Full | Self::Busy | Self::Flaky | Self::Slow | Self::Out => true,
         }
     }
 
     /// With another target to go to, is it better to go there than to try again here?
     pub(super) fn moves_at_once(self) -> bool {
-        self.moves_on() && self != Self::Flaky
+        self.moves_on() && !matches!(self, Self::Flaky | Self::Unclear)
     }
 }

@@ -12,7 +12,7 @@ use super::attempt::is_silent;
 use super::thoughts::Recorder;
 use super::upstream::Held;
 use super::{Fault, Phase};
-use crate::bedrock::FrameStream;
+use crate::bedrock::{BedrockError, ErrorKind, FrameStream, LONGEST_REPLY};
 use crate::chat::{Aliases, Event, JsonReply, StopCutter, Usage};
 use crate::formats::{ProtocolError, StreamDecoder};
 
@@ -33,6 +33,8 @@ pub struct EventStream {
     usage: Option<Usage>,
     /// What it takes of its target's room.
     held: Option<Held>,
+    /// How many bytes may still come, where what comes is kept; `None`: it passes, and as much may come as there is time for.
+    room: Option<usize>,
 }
 
 /// What is done to the events of a reply as a whole, each depending on those before it.
@@ -93,6 +95,8 @@ impl EventStream {
         way_back: WayBack,
         clock: IdleClock,
     ) -> Self {
+        // Whoever looks for JSON keeps what it has seen.
+        let room = filters.json.as_ref().map(|_| LONGEST_REPLY);
         Self {
             source: Source::Open { frames, decoder },
             ready: VecDeque::new(),
@@ -104,7 +108,14 @@ impl EventStream {
             said: false,
             usage: None,
             held: None,
+            room,
         }
+    }
+
+    /// The same, for who keeps all of it: more than a whole reply may have is an error.
+    pub(super) fn kept(mut self) -> Self {
+        self.room = Some(LONGEST_REPLY);
+        self
     }
 
     /// A stream of a reply that is already whole.
@@ -120,6 +131,7 @@ impl EventStream {
             said: true,
             usage: None,
             held: None,
+            room: None,
         };
         stream.hand_over();
         stream
@@ -159,6 +171,9 @@ impl EventStream {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) => {
                     self.clock.progressed = true;
+                    if let Err(fault) = take_room(&mut self.room, frame.payload.len()) {
+                        return Poll::Ready(Err(fault));
+                    }
                     decoder.push(&frame, &mut self.scratch)?;
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
@@ -236,6 +251,15 @@ impl Stream for EventStream {
     }
 }
 
+/// Takes the room of what has come.
+fn take_room(room: &mut Option<usize>, bytes: usize) -> Result<(), Fault> {
+    let Some(left) = room else { return Ok(()) };
+    *left = left.checked_sub(bytes).ok_or_else(|| {
+        BedrockError::new(ErrorKind::Oversized, "a stream that would have to be kept goes on")
+    })?;
+    Ok(())
+}
+
 /// Bounds the wait for the next event, and the whole reply. Progress only notes the time; the timer is
 /// armed anew when it fires too early, not at each event.
 pub(super) struct IdleClock {
@@ -271,5 +295,20 @@ impl IdleClock {
             }
             timer.as_mut().reset(due);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_has_a_bound_and_what_passes_has_none() {
+        let mut room = Some(10);
+        assert!(take_room(&mut room, 4).is_ok() && take_room(&mut room, 6).is_ok());
+        let fault = take_room(&mut room, 1).unwrap_err();
+        assert_eq!(fault.kind(), Some(ErrorKind::Oversized));
+        assert!(fault.public().contains("64 MiB"), "{}", fault.public());
+        assert!(take_room(&mut None, usize::MAX).is_ok());
     }
 }

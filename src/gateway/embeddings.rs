@@ -9,6 +9,7 @@ use super::attempt::{rerouted, whole_reply};
 use super::fallback::{self, Errand, Stay};
 use super::order::Seed;
 use super::retry::{self, Plan, Within};
+use super::upstream::Caller;
 use super::{Answer, Fault, Gateway, Target, Trail, refuse_noted};
 use crate::bedrock::{Invocation, ModelId};
 use crate::chat::Notes;
@@ -49,7 +50,7 @@ impl Gateway {
         let limits = route.timeouts.over(self.policy.deadlines).lowered(timeout);
         let within = Within { limits, deadline: began + limits.total };
         let errand = Embed { gateway: self, request, family, strict, within };
-        fallback::run(self, &route, Seed::random(), errand, within.deadline, trail).await
+        fallback::run(self, &route, Seed::random(), Caller::of(None), errand, within.deadline, trail).await
     }
 }
 

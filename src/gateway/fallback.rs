@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::blame::Blame;
 use super::order::{Candidate, Seed, order};
-use super::upstream::{Turn, Upstream};
+use super::upstream::{Caller, Turn, Upstream};
 use super::{Fault, Gateway, Route, Target, Trail, retry};
 use crate::chat::Action;
 use crate::telemetry::Label;
@@ -45,6 +45,7 @@ pub(super) async fn run<E: Errand>(
     gateway: &Gateway,
     route: &Route,
     seed: Seed,
+    caller: Caller,
     mut errand: E,
     deadline: Instant,
     trail: &mut Trail,
@@ -60,11 +61,11 @@ pub(super) async fn run<E: Errand>(
             break;
         }
         let rest = targets.get(at + 1..).unwrap_or_default();
-        let turn = match upstream.turn() {
+        let turn = match upstream.turn(caller) {
             Some(turn) => turn,
             // With nobody to go to that isn't left alone as well, it is called all the same.
             None if tried == 0 && rest.iter().all(|(_, other)| other.is_left_alone()) => {
-                upstream.turn_anyway()
+                upstream.turn_anyway(caller)
             }
             None => {
                 gateway.metrics.model(target.label()).fallback(Label::from("breaker_open"));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::ResolveError;
-use crate::bedrock::{BedrockError, ErrorKind, Refusal, Retry};
+use crate::bedrock::{BedrockError, ErrorKind, Refused, Retry};
 use crate::chat::{AssembleError, InvalidRequest};
 use crate::formats::ProtocolError;
 
@@ -107,7 +107,7 @@ impl Fault {
     }
 
     /// The one thing that the model won't take, if that is what Bedrock said.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
+    pub(super) fn refusal(&self) -> Option<Refused> {
         match self {
             Self::Upstream(error) => error.refusal(),
             Self::Invalid(_)

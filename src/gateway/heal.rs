@@ -15,7 +15,8 @@ use super::attempt::{Answered, Ask, ChatPlan};
 use super::retry::{Plan, Within};
 use super::upstream::Held;
 use super::{Fault, Target, Trail, refuse_noted};
-use crate::bedrock::ModelId;
+use crate::bedrock::{ModelId, Refusal, Refused};
+use crate::catalog;
 use crate::chat::{Notes, Request};
 use crate::families::{Lessons, Risks};
 
@@ -46,7 +47,10 @@ impl Memory {
     /// A draft was answered.
     fn learn(&self, model: &ModelId, draft: &Draft<'_>) {
         let before = self.of(model);
-        let now = Known { lessons: draft.lessons.lasting(), taken: before.taken.and(draft.risks) };
+        let now = Known {
+            lessons: draft.lessons.lasting(),
+            taken: before.taken.and(draft.lessons.taken(draft.risks)),
+        };
         if now == before {
             return;
         }
@@ -77,6 +81,8 @@ pub(super) struct Draft<'a> {
     strict: bool,
     lessons: Lessons,
     risks: Risks,
+    /// The client wrote members of the model's own body. What is refused may be one of those, and nobody else's.
+    has_own_members: bool,
     mends: u32,
     /// The reply was to be streamed and put together here, and may not be streamed.
     unfolded: bool,
@@ -92,8 +98,10 @@ impl<'a> Draft<'a> {
         trail: &mut Trail,
     ) -> Result<Self, Fault> {
         let risks = Risks::of(&request, ask.streaming, ask.target.cache);
-        let Known { lessons, taken } = memory.of(&ask.target.base);
-        let kept = (!risks.are_within(taken)).then(|| Arc::new(request.clone()));
+        let Known { lessons, taken } = memory.of(&ask.target.model);
+        let keep = !risks.are_within(taken) || is_kept_anyway(&request, &ask);
+        let kept = keep.then(|| Arc::new(request.clone()));
+        let has_own_members = !request.model_fields.is_empty();
         let notes = trail.notes.clone();
         let plan = ChatPlan::new(&ask, request, lessons, &mut trail.notes)?;
         if strict {
@@ -108,6 +116,7 @@ impl<'a> Draft<'a> {
             strict,
             lessons,
             risks,
+            has_own_members,
             mends: 0,
             unfolded: false,
         })
@@ -150,6 +159,10 @@ impl Plan for Draft<'_> {
         self.plan.model()
     }
 
+    fn names_resources(&self) -> bool {
+        self.plan.names_resources()
+    }
+
     fn reroute(&mut self, profile: ModelId, trail: &mut Trail) {
         self.plan.reroute(profile, trail);
     }
@@ -159,7 +172,7 @@ impl Plan for Draft<'_> {
     }
 
     fn committed(&self, answer: &mut Answered, held: Held) {
-        self.memory.learn(&self.ask.target.base, self);
+        self.memory.learn(&self.ask.target.model, self);
         if self.unfolded {
             held.refuses_streams();
         }
@@ -171,18 +184,43 @@ impl Plan for Draft<'_> {
             self.unfolded = true;
             return Ok(true);
         }
-        let Some(refusal) = fault.refusal() else { return Ok(false) };
-        let lessons = self.lessons.and(refusal);
-        let Some(mended) = self.without(lessons, trail)? else { return Ok(false) };
-        self.plan = mended;
-        self.lessons = lessons;
-        self.mends += 1;
-        tracing::debug!(
-            target: "outcrop::heal",
-            model = self.ask.target.model.as_str(),
-            refused = refusal.label(),
-            "refused by the model, trying without"
-        );
-        Ok(true)
+        let Some(refused) = fault.refusal() else { return Ok(false) };
+        let what = match refused.what {
+            // Refused at the limit itself: it is the first number that is too large.
+            Refusal::MaxTokens(most) if self.plan.max_tokens() == Some(most) && most > 1 => {
+                Refusal::MaxTokens(most - 1)
+            }
+            what => what,
+        };
+        for what in [Some(what), what.instead()].into_iter().flatten() {
+            let lasting = refused.lasting && !self.has_own_members;
+            let lessons = self.lessons.and(Refused { what, lasting });
+            let Some(mended) = self.without(lessons, trail)? else { continue };
+            self.plan = mended;
+            self.lessons = lessons;
+            self.mends += 1;
+            tracing::debug!(
+                target: "outcrop::heal",
+                model = self.ask.target.model.as_str(),
+                refused = what.label(),
+                "refused by the model, trying without"
+            );
+            return Ok(true);
+        }
+        Ok(false)
     }
+}
+
+/// Is it kept whatever was taken before? A short one costs next to nothing, and it may have a value that is refused where others
+/// were taken. A long one is if it may fit without its reply only: a token has two bytes at least.
+fn is_kept_anyway(request: &Request, ask: &Ask<'_>) -> bool {
+    const SHORT: usize = 32 * 1024;
+    let weight = request.weight();
+    if weight <= SHORT {
+        return true;
+    }
+    let Some(asked) = request.max_tokens else { return false };
+    let window = catalog::find(ask.target.base.as_str()).and_then(|facts| facts.context_window);
+    let window = usize::try_from(window.unwrap_or(32_768)).unwrap_or(usize::MAX);
+    (weight / 2).saturating_add(usize::try_from(asked).unwrap_or(usize::MAX)) > window
 }

@@ -46,6 +46,7 @@ pub use retry::RetryPolicy;
 pub use route::{Alias, AliasTarget, ResolveError, Routes, Rules, Transports};
 pub use target::{Route, Target, Timeouts};
 pub use thoughts::ThoughtLimits;
+use upstream::Caller;
 pub use upstream::{BudgetPolicy, UpstreamPolicy};
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
@@ -312,6 +313,7 @@ impl Gateway {
                 seed = Seed::of(&request, key.as_deref(), principal.as_deref());
             }
         }
+        let caller = Caller::of(principal.as_deref());
         let chat = Chat {
             gateway: self,
             request: Some(request),
@@ -322,7 +324,7 @@ impl Gateway {
             unnamed_calls,
             within,
         };
-        fallback::run(self, &route, seed, chat, within.deadline, trail).await
+        fallback::run(self, &route, seed, caller, chat, within.deadline, trail).await
     }
 }
 

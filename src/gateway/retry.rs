@@ -75,6 +75,11 @@ pub(super) trait Plan {
     /// Where it goes now.
     fn model(&self) -> &ModelId;
 
+    /// Does the request name resources of its own (a guardrail, something in S3), which may be denied to it alone?
+    fn names_resources(&self) -> bool {
+        false
+    }
+
     /// The same call, to another id of the same model.
     fn reroute(&mut self, profile: ModelId, trail: &mut Trail);
 
@@ -132,7 +137,7 @@ async fn attempts<P: Plan>(
         trail.attempts += 1;
         *made += 1;
         let began = Instant::now();
-        let fault = match plan.attempt(target, within, trail).await {
+        let mut fault = match plan.attempt(target, within, trail).await {
             Ok(mut answered) => {
                 gateway.health.record(true);
                 turn.succeeded();
@@ -148,7 +153,13 @@ async fn attempts<P: Plan>(
             Err(fault) => fault,
         };
         drop(permit);
-        let blame = Blame::of(&fault);
+        let blame = match (&mut fault, plan.names_resources()) {
+            (Fault::Upstream(error), true) => {
+                error.of_own_resources();
+                Blame::of(&fault).with_own_resources(&fault)
+            }
+            _ => Blame::of(&fault),
+        };
         turn.failed(blame);
         gateway.metrics.model(target.label()).attempt(Label::from(fault.label()));
         gateway.health.record(answered(&fault));
@@ -234,6 +245,9 @@ fn answered(fault: &Fault) -> bool {
             | ErrorKind::ModelNotReady
             | ErrorKind::ModelTimeout
             | ErrorKind::ModelRefused
+            | ErrorKind::ResourceRefused
+            | ErrorKind::InvalidOutput
+            | ErrorKind::Oversized
             | ErrorKind::ModelError
             | ErrorKind::StreamError,
         )

@@ -4,9 +4,10 @@
 //! the next one names it too. Targets that only clients have named are remembered as well, up to a number.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -128,9 +129,49 @@ impl Upstreams {
     }
 }
 
+/// Whose call it is, as far as a target is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Caller(u64);
+
+impl Caller {
+    /// By the key's id. Without keys all callers are one.
+    pub(super) fn of(principal: Option<&str>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        principal.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// The callers that a target has answered last, two of them. As long as it answers others, the failures of one are that one's:
+/// what it sends may be what fails.
+#[derive(Debug, Default)]
+struct Answered([Option<(Caller, Instant)>; 2]);
+
+impl Answered {
+    fn note(&mut self, caller: Caller, now: Instant) {
+        let [last, before] = &mut self.0;
+        if last.is_some_and(|(known, _)| known != caller) {
+            *before = *last;
+        }
+        *last = Some((caller, now));
+    }
+
+    /// A caller was failed: does the target answer others all the same? What it answered to this one was before.
+    fn others(&mut self, caller: Caller, now: Instant) -> bool {
+        for slot in &mut self.0 {
+            *slot = slot.filter(|(known, at)| *known != caller && now.duration_since(*at) < RECENT);
+        }
+        self.0.iter().any(Option::is_some)
+    }
+}
+
+/// An answer that is older says nothing of now.
+const RECENT: Duration = Duration::from_secs(30);
+
 /// What is remembered of one target.
 pub(super) struct Upstream {
     door: Door,
+    answered: Mutex<Answered>,
     budget: RwLock<(BudgetPolicy, TpsBudget)>,
     /// Calls under way, whatever bound each was made under.
     calls: AtomicUsize,
@@ -149,6 +190,7 @@ impl Upstream {
     fn new(policy: UpstreamPolicy, metrics: BreakerMetrics) -> Self {
         Self {
             door: Door::new(policy.breaker),
+            answered: Mutex::default(),
             budget: RwLock::new(budget(policy.budget)),
             calls: AtomicUsize::new(0),
             freed: Notify::new(),
@@ -172,14 +214,14 @@ impl Upstream {
     }
 
     /// Leave to call it, if its breaker gives any.
-    pub(super) fn turn(self: &Arc<Self>) -> Option<Turn> {
+    pub(super) fn turn(self: &Arc<Self>, caller: Caller) -> Option<Turn> {
         let leave = self.door.ask(Instant::now())?;
-        Some(Turn { upstream: Arc::clone(self), leave })
+        Some(Turn { upstream: Arc::clone(self), caller, leave })
     }
 
     /// Leave to call it whatever its breaker says: there is no other.
-    pub(super) fn turn_anyway(self: &Arc<Self>) -> Turn {
-        Turn { upstream: Arc::clone(self), leave: self.door.ask_anyway(Instant::now()) }
+    pub(super) fn turn_anyway(self: &Arc<Self>, caller: Caller) -> Turn {
+        Turn { upstream: Arc::clone(self), caller, leave: self.door.ask_anyway(Instant::now()) }
     }
 
     /// Whether its breaker would give no leave now.
@@ -238,8 +280,22 @@ impl Upstream {
         self.whole_only.load(Ordering::Relaxed)
     }
 
-    fn hear(&self, heard: Heard, leave: Option<&Leave>) {
-        self.door.hear(heard, leave, Instant::now(), fastrand::f64(), |change| match change {
+    fn hear(&self, heard: Heard, caller: Caller, leave: Option<&Leave>) {
+        let now = Instant::now();
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_one_callers = match heard {
+            Heard::Good => {
+                answered.note(caller, now);
+                false
+            }
+            Heard::Busy | Heard::Bad => answered.others(caller, now),
+        };
+        drop(answered);
+        // What is known already needs no proof: a door that is shut is the probe's to open.
+        if is_one_callers && !self.door.is_shut(now) {
+            return;
+        }
+        self.door.hear(heard, leave, now, fastrand::f64(), |change| match change {
             Change::Opened => self.metrics.opened(),
             Change::Closed => self.metrics.closed(),
         });
@@ -249,6 +305,7 @@ impl Upstream {
 /// Leave to call a target. If it is the probe's, dropping it without a word makes way for another.
 pub(super) struct Turn {
     upstream: Arc<Upstream>,
+    caller: Caller,
     leave: Leave,
 }
 
@@ -260,13 +317,13 @@ impl Turn {
 
     /// An attempt has committed.
     pub(super) fn succeeded(&self) {
-        self.upstream.hear(Heard::Good, Some(&self.leave));
+        self.upstream.hear(Heard::Good, self.caller, Some(&self.leave));
     }
 
     /// An attempt has failed.
     pub(super) fn failed(&self, blame: Blame) {
         if let Some(heard) = blame.heard() {
-            self.upstream.hear(heard, Some(&self.leave));
+            self.upstream.hear(heard, self.caller, Some(&self.leave));
         }
     }
 }
@@ -290,12 +347,13 @@ impl Drop for Permit {
 /// What an answer holds of its target until it ends.
 pub(super) struct Held {
     upstream: Arc<Upstream>,
+    caller: Caller,
     _permit: Permit,
 }
 
 impl Held {
     pub(super) fn new(turn: &Turn, permit: Permit) -> Self {
-        Self { upstream: Arc::clone(turn.upstream()), _permit: permit }
+        Self { upstream: Arc::clone(turn.upstream()), caller: turn.caller, _permit: permit }
     }
 
     /// The target has refused to stream, and answered the same call whole.
@@ -306,7 +364,30 @@ impl Held {
     /// The answer broke after it had begun.
     pub(super) fn broke(&self, fault: &Fault) {
         if let Some(heard) = Blame::of(fault).heard() {
-            self.upstream.hear(heard, None);
+            self.upstream.hear(heard, self.caller, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_one_callers_as_long_as_others_are_answered() {
+        let [alice, bob] = ["alice", "bob"].map(|key| Caller::of(Some(key)));
+        let begun = Instant::now();
+        let mut answered = Answered::default();
+        assert!(!answered.others(alice, begun), "nobody was answered");
+        answered.note(alice, begun);
+        assert!(!answered.others(alice, begun), "nobody else was");
+        answered.note(bob, begun);
+        answered.note(bob, begun);
+        assert!(answered.others(alice, begun) && answered.others(alice, begun));
+        // Now bob is failed as well: it is the target.
+        assert!(!answered.others(bob, begun));
+        assert!(!answered.others(alice, begun));
+        answered.note(bob, begun);
+        assert!(!answered.others(alice, begun + RECENT), "that was long ago");
     }
 }

@@ -301,6 +301,7 @@ fn upstream(kind: ErrorKind, message: String) -> ApiError {
         ErrorKind::UnsupportedFeature => (400, INVALID, Some("unsupported_parameter"), None),
         ErrorKind::ProfileRequired => (400, INVALID, Some("model_not_found"), None),
         ErrorKind::ModelRefused => (400, INVALID, Some("upstream_error"), None),
+        ErrorKind::ResourceRefused => (400, INVALID, Some("resource_refused"), None),
         ErrorKind::UnknownModel | ErrorKind::NotFound => (404, INVALID, Some("model_not_found"), None),
         ErrorKind::AccessDenied => (403, "permission_error", Some("model_access_denied"), None),
         ErrorKind::AccessPending => (403, "permission_error", Some("model_access_pending"), Some(900)),
@@ -313,9 +314,11 @@ fn upstream(kind: ErrorKind, message: String) -> ApiError {
         }
         ErrorKind::Unsendable => (500, SERVER, None, None),
         ErrorKind::Internal => (502, SERVER, Some("server_error"), None),
-        ErrorKind::ModelError | ErrorKind::StreamError | ErrorKind::Malformed => {
-            (502, SERVER, Some("upstream_error"), None)
-        }
+        ErrorKind::ModelError
+        | ErrorKind::InvalidOutput
+        | ErrorKind::Oversized
+        | ErrorKind::StreamError
+        | ErrorKind::Malformed => (502, SERVER, Some("upstream_error"), None),
         ErrorKind::Unreachable => (502, SERVER, Some("upstream_unreachable"), None),
         ErrorKind::ModelNotReady => (503, SERVER, Some("model_not_ready"), Some(15)),
         ErrorKind::Unavailable => (503, SERVER, Some("overloaded"), Some(5)),

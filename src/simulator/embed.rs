@@ -219,7 +219,7 @@ pub(super) fn reply(wanted: &Wanted, model: &Model) -> Value {
         wanted.texts.iter().map(|text| Value::from(vector(text, wanted.dimensions))).collect();
     match model.facts.format {
         Format::CohereEmbed => {
-            let mut reply = json!({"id": uuid::Uuid::now_v7().to_string(), "texts": wanted.texts});
+            let mut reply = json!({"id": super::server::fresh_id().to_string(), "texts": wanted.texts});
             if model.id.contains("embed-v4") || !wanted.types.is_empty() {
                 reply["response_type"] = json!("embeddings_by_type");
                 reply["embeddings"] = json!({"float": vectors});

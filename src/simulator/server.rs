@@ -127,7 +127,7 @@ fn respond(reply: Reply, shared: &Arc<Shared>, reset: Arc<AtomicBool>) -> Result
         response.headers_mut().insert(DATE, date);
     }
     if !response.headers().contains_key(REQUEST_ID)
-        && let Ok(id) = HeaderValue::from_str(&uuid::Uuid::now_v7().to_string())
+        && let Ok(id) = HeaderValue::from_str(&fresh_id().to_string())
     {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -287,4 +287,8 @@ impl Drop for Socket {
             tracing::debug!(%error, "no reset, an orderly close instead");
         }
     }
+}
+/// An id like those of AWS. It depends on no clock, which may be wrong by decades.
+pub(super) fn fresh_id() -> uuid::Uuid {
+    uuid::Builder::from_random_bytes(fastrand::u128(..).to_le_bytes()).into_uuid()
 }

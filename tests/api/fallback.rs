@@ -500,3 +500,91 @@ async fn who_may_not_stream_is_asked_for_the_whole_and_that_is_remembered() {
         assert!(gateway.send(Request::chat(&streamed(&chat(CLAUDE, "hi")))).await.status >= 400);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_one_request_is_not_held_against_the_target() {
+    let gateway = Setup::new()
+        .set("models", &targets(&[CLAUDE, NOVA]))
+        .set("breaker", "{failures: 3, open: 600, max_open: 600}")
+        .set("retry.max_attempts", "1")
+        .start()
+        .await;
+    let picture = json!([
+        {"type": "text", "text": "What is it?"},
+        {"type": "image_url", "image_url": {"url": "s3://somebody-elses/cat.png"}}
+    ]);
+    let in_s3 = with(chat(NOVA, ""), json!({"messages": [{"role": "user", "content": picture}]}));
+    let guarded = json!({"guardrailConfig": {"guardrailIdentifier": "abc123", "guardrailVersion": "7"}});
+    let guarded = with(chat(CLAUDE, "hi"), json!({"bedrock": guarded}));
+    let fields = json!({"additionalModelRequestFields": {"knowledge": "s3://somebody-elses/facts"}});
+    let fields = with(chat(CLAUDE, "hi"), json!({"bedrock": fields}));
+    let denied = |what: &str| {
+        Reply::error(
+            403,
+            "AccessDeniedException",
+            &format!("User: arn:aws:iam::111122223333:role/gw is not authorized to perform: {what}"),
+        )
+    };
+    let cases = [
+        (&in_s3, denied("s3:GetObject on resource: \"arn:aws:s3:::somebody-elses/cat.png\""), 400),
+        (&guarded, denied("bedrock:ApplyGuardrail on resource: guardrail/abc123"), 400),
+        (&guarded, Reply::error(404, "ResourceNotFoundException", "The guardrail abc123 wasn't found"), 400),
+        // Of what is meant nothing is said; it may be the model.
+        (&fields, Reply::error(403, "AccessDeniedException", "Access denied"), 403),
+        (&guarded, Reply::error(409, "ConflictException", "no"), 400),
+        (&guarded, Reply::error(415, "UnsupportedMediaTypeException", "no"), 400),
+        (&guarded, Reply::error(413, "RequestEntityTooLargeException", "no"), 400),
+        (
+            &guarded,
+            Reply::error(424, "ModelErrorException", "Model produced invalid sequence as part of ToolUse."),
+            502,
+        ),
+    ];
+    for (body, reply, status) in cases {
+        gateway.script((0..4).map(|_| reply.clone()));
+        for _ in 0..4 {
+            let answer = gateway.chat(body).await;
+            assert_eq!(answer.status, status, "{}", answer.text());
+            assert!(!answer.text().contains("111122223333"), "{}", answer.text());
+        }
+        let answer = gateway.chat(&chat("house", "hi")).await;
+        assert_eq!(answer.header("x-outcrop-model"), Some(CLAUDE), "{reply:?}");
+        // Nova is the stand-in of nobody who wasn't failed.
+        assert_eq!(gateway.chat(&chat(NOVA, "hi")).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_one_caller_only_is_not_everybodys_failure() {
+    let keys = ["alice", "bob"].map(|id| {
+        use sha2::{Digest as _, Sha256};
+        let digest = Sha256::digest(format!("oc-{id}-{id}-{id}-{id}"));
+        let hex = digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        json!({"id": id, "sha256": hex})
+    });
+    let gateway = Setup::new()
+        .set("models", &targets(&[CLAUDE, NOVA]))
+        .set("breaker", "{failures: 3, open: 600, max_open: 600}")
+        .set("retry.max_attempts", "1")
+        .set("auth.keys", &json!(keys).to_string())
+        .start()
+        .await;
+    let ask = async |who: &str, model: &str| {
+        let key = format!("Bearer oc-{who}-{who}-{who}-{who}");
+        gateway.send(Request::chat(&chat(model, "hi")).header("authorization", &key)).await
+    };
+    assert_eq!(ask("bob", "house").await.header("x-outcrop-model"), Some(CLAUDE));
+    gateway.script((0..6).map(|_| failing()));
+    for _ in 0..6 {
+        assert_eq!(ask("alice", CLAUDE).await.status, 502);
+    }
+    assert_eq!(ask("bob", "house").await.header("x-outcrop-model"), Some(CLAUDE));
+    // But if it fails him as well, it is the target.
+    gateway.script([failing(), nova(), failing(), nova(), failing(), nova(), failing(), nova()]);
+    for _ in 0..4 {
+        assert_eq!(ask("bob", "house").await.status, 200);
+    }
+    let before = gateway.calls().len();
+    ask("bob", "house").await;
+    assert_eq!(called(&gateway)[before..], [NOVA]);
+}

@@ -128,7 +128,7 @@ pub fn prepare(
     media::refuse_media(&request.messages, &able)?;
     service::refused(&mut request, lessons, notes);
     let limited = request.max_tokens.is_some() || overrides.default_max_tokens.is_some();
-    sampling::max_tokens(&mut request, &able, most, notes);
+    let most = sampling::max_tokens(&mut request, &able, most, lessons.room(), notes);
     reasoning::thoughts(&mut request, &able, notes);
     let extras = service::extras(&request.service);
     // From here on it can do what it can do while it thinks, if it thinks.

@@ -3,20 +3,33 @@
 use crate::chat::{Action, Draw, Json, ModelField, Notes, Request};
 use crate::families::{Capabilities, Sampling, StopSupport, TopK};
 
-pub(super) fn max_tokens(request: &mut Request, able: &Capabilities, most: Option<u32>, notes: &mut Notes) {
+/// `most` is the model's own limit, `room` what is left beside the prompt. Gives the one that holds.
+pub(super) fn max_tokens(
+    request: &mut Request,
+    able: &Capabilities,
+    most: Option<u32>,
+    room: Option<u32>,
+    notes: &mut Notes,
+) -> Option<u32> {
+    let reason = match (most, room) {
+        (most, Some(room)) if most.is_none_or(|most| room < most) => "beyond_the_context",
+        _ => "above_model_maximum",
+    };
+    let most = most.into_iter().chain(room).min();
     let Some(wanted) = request.max_tokens else {
         request.max_tokens =
             able.default_max_tokens.map(|default| most.map_or(default, |most| default.min(most)));
-        return;
+        return most;
     };
     // A limit that is below the least there is would be the catalogue's error; the least wins.
     let taken = most.map_or(wanted, |most| wanted.min(most)).max(able.least_max_tokens);
     if taken < wanted {
-        notes.add("max_tokens", Action::Clamped, "above_model_maximum");
+        notes.add("max_tokens", Action::Clamped, reason);
     } else if taken > wanted {
         notes.add("max_tokens", Action::Clamped, "below_model_minimum");
     }
     request.max_tokens = Some(taken);
+    most
 }
 
 /// Bedrock counts both from 0 to 1, where OpenAI lets temperature go up to 2. A value of 1 is every model's

@@ -1,6 +1,7 @@
 //! What is behind the ARNs that hide their model, one question each, never twice at once.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -15,6 +16,12 @@ const MOST: usize = 1000;
 
 /// Most questions at a time.
 const AT_ONCE: usize = 8;
+
+/// Most questions that come to nothing within [`WHILE`]. Each ARN that a client makes up is one.
+const MOST_FRUITLESS: usize = 20;
+
+/// See [`MOST_FRUITLESS`].
+const WHILE: Duration = Duration::from_secs(10);
 
 /// Longest way from an ARN to its model: a provisioned custom model, say.
 const MOST_STEPS: usize = 4;
@@ -34,6 +41,8 @@ pub(super) struct Lookup {
     base: Option<Base>,
     /// When to ask again.
     until: Option<Instant>,
+    /// When it was last asked.
+    asked: Option<Instant>,
     /// Closes when the question that is under way has its answer.
     pending: Option<watch::Receiver<()>>,
 }
@@ -51,13 +60,25 @@ impl Directory {
         let is_due = lookup.is_none_or(|lookup| {
             lookup.pending.is_none() && lookup.until.is_none_or(|until| until <= Instant::now())
         });
-        if is_due && lookups.values().filter(|lookup| lookup.pending.is_some()).count() < AT_ONCE {
+        let now = Instant::now();
+        let is_fruitless = |lookup: &Lookup| {
+            lookup.base.is_none() && lookup.asked.is_some_and(|asked| now.duration_since(asked) < WHILE)
+        };
+        let (mut under_way, mut fruitless) = (0, 0);
+        for lookup in lookups.values().filter(|_| is_due) {
+            under_way += usize::from(lookup.pending.is_some());
+            fruitless += usize::from(is_fruitless(lookup));
+        }
+        if is_due && under_way < AT_ONCE && fruitless < MOST_FRUITLESS {
             if lookups.len() >= MOST {
-                lookups.retain(|_, lookup| lookup.base.is_some() || lookup.pending.is_some());
+                lookups.retain(|_, lookup| {
+                    lookup.base.is_some() || lookup.pending.is_some() || is_fruitless(lookup)
+                });
             }
             if lookups.len() < MOST || lookups.contains_key(arn) {
                 let (done, pending) = watch::channel(());
-                lookups.entry(arn.clone()).or_default().pending = Some(pending);
+                let lookup = lookups.entry(arn.clone()).or_default();
+                (lookup.pending, lookup.asked) = (Some(pending), Some(now));
                 tokio::spawn(Arc::clone(self).look_up(arn.clone(), hiding, done));
             }
         }
@@ -148,8 +169,8 @@ impl Directory {
     pub(super) fn found_so_far(&self) -> std::collections::HashMap<ModelId, Lookup> {
         let lookups = self.lookups();
         let answered = lookups.iter().filter(|(_, lookup)| lookup.pending.is_none());
-        let found = answered.map(|(arn, Lookup { base, until, pending: _ })| {
-            (arn.clone(), Lookup { base: base.clone(), until: *until, pending: None })
+        let found = answered.map(|(arn, Lookup { base, until, asked, pending: _ })| {
+            (arn.clone(), Lookup { base: base.clone(), until: *until, asked: *asked, pending: None })
         });
         found.collect()
     }

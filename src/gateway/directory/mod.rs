@@ -274,7 +274,10 @@ fn is_final(kind: ErrorKind) -> bool {
         | ErrorKind::DailyQuota
         | ErrorKind::ModelRefused
         | ErrorKind::Malformed
-        | ErrorKind::Unsendable => true,
+        | ErrorKind::Unsendable
+        | ErrorKind::ResourceRefused
+        | ErrorKind::Oversized
+        | ErrorKind::InvalidOutput => true,
         ErrorKind::NoCredentials
         | ErrorKind::ClockSkew
         | ErrorKind::Throttled

@@ -270,3 +270,29 @@ async fn clients_cant_make_it_ask_without_end() {
     assert_eq!(directory.hidden.lock().unwrap().len(), 8);
     assert!(directory.behind(&arn("guardrail/x")).is_none(), "there is nobody to ask");
 }
+
+#[tokio::test(start_paused = true)]
+async fn names_that_lead_nowhere_are_asked_for_at_a_rate() {
+    let stub = Stub::new(|path| {
+        if path.contains("real") {
+            Ok(json!({"foundationModelArn": format!("arn:aws:bedrock:us-east-1::foundation-model/{NOVA}")}))
+        } else {
+            Err(ErrorKind::NotFound)
+        }
+    });
+    let directory = directory(&stub);
+    for (wait, asked) in [(0, 20), (9, 20), (1, 40), (60, 60)] {
+        tokio::time::advance(Duration::from_secs(wait)).await;
+        for number in 0..1_500 {
+            let made_up = arn(&format!("provisioned-model/{asked}-{wait}-{number}"));
+            assert!(directory.behind(&made_up).is_none());
+            directory.found(&made_up).await;
+        }
+        assert_eq!(stub.asked("/").len(), asked, "after {wait} s");
+    }
+    // One that leads somewhere costs nobody anything.
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let real = arn("provisioned-model/real");
+    directory.behind(&real);
+    assert!(directory.found(&real).await);
+}

@@ -128,7 +128,7 @@ impl Thoughts {
 
     /// Listens to a reply.
     pub(super) fn recorder(&self, owner: Owner) -> Recorder {
-        Recorder { thoughts: self.clone(), owner, heard: Vec::new() }
+        Recorder { thoughts: self.clone(), owner, heard: Vec::new(), room: LONGEST_TURN }
     }
 }
 
@@ -171,20 +171,34 @@ pub(super) struct Recorder {
     owner: Owner,
     /// What of the reply matters here: thoughts, and which tools were called.
     heard: Vec<Event>,
+    /// How much more of it is kept; 0: it was longer than [`LONGEST_TURN`], and nothing is.
+    room: usize,
 }
+
+/// Longest thoughts of one turn that are kept. The most that a model thinks is some hundred thousand tokens.
+const LONGEST_TURN: usize = 4 * 1024 * 1024;
+
+/// What an event takes beside its text.
+const AROUND: usize = 64;
 
 impl Recorder {
     /// The next event, with the names that the client sees.
     pub(super) fn hear(&mut self, event: &Event) {
         match event {
-            Event::Start => self.heard.clear(),
-            Event::BlockStart { kind: BlockKind::Reasoning | BlockKind::ToolUse { .. }, block: _ }
-            | Event::Delta {
-                delta: Delta::Reasoning(_) | Delta::Signature(_) | Delta::Redacted(_),
+            Event::Start => {
+                self.heard.clear();
+                self.room = LONGEST_TURN;
+            }
+            Event::BlockStart { kind: BlockKind::Reasoning, block: _ } => self.note(event, 0),
+            Event::BlockStart { kind: BlockKind::ToolUse { id, name }, block: _ } => {
+                self.note(event, id.len() + name.len());
+            }
+            Event::Delta {
+                delta: Delta::Reasoning(text) | Delta::Signature(text) | Delta::Redacted(text),
                 block: _,
-            } => self.heard.push(event.clone()),
+            } => self.note(event, text.as_json().len()),
             Event::Stop(_) => {
-                self.heard.push(event.clone());
+                self.note(event, 0);
                 self.keep(Instant::now());
             }
             Event::BlockStart { kind: BlockKind::Text, block: _ }
@@ -193,6 +207,16 @@ impl Recorder {
             | Event::Usage(_)
             | Event::ServiceTier(_)
             | Event::Extra(_) => {}
+        }
+    }
+
+    fn note(&mut self, event: &Event, bytes: usize) {
+        self.room = self.room.saturating_sub(bytes.saturating_add(AROUND));
+        if self.room == 0 {
+            // Its end is none either: nothing of it is kept.
+            self.heard = Vec::new();
+        } else {
+            self.heard.push(event.clone());
         }
     }
 

@@ -193,3 +193,28 @@ fn only_a_refusal_of_thoughts_is_one() {
     assert!(!says(ErrorKind::Validation, "thinking.enabled.budget_tokens: Input should be greater"));
     assert!(!says(ErrorKind::Validation, "max_tokens is too large"));
 }
+
+#[test]
+fn a_turn_that_thinks_for_longer_than_is_ever_kept_is_not_kept_in_part() {
+    let calls = [("call_1", "look")];
+    // There is room for it, but it is no thought.
+    let thoughts = || Thoughts::new(ThoughtLimits { ttl: Duration::from_mins(1), max_bytes: usize::MAX });
+    for (pieces, length) in [(70_000, 1), (900, 5_000), (1, LONGEST_TURN)] {
+        let thoughts = thoughts();
+        let mut events = reply(&calls, true);
+        let more =
+            Event::Delta { block: BlockIndex(1), delta: Delta::Reasoning(Text::new(&"x".repeat(length))) };
+        events.splice(2..2, std::iter::repeat_n(more, pieces));
+        let mut recorder = thoughts.recorder(alice());
+        for event in &events {
+            recorder.hear(event);
+            assert!(recorder.heard.len() <= LONGEST_TURN / AROUND);
+        }
+        assert!(!thoughts.find(&alice(), &replayed(&calls), Instant::now()).complete, "{pieces}");
+        // The next turn is one of its own.
+        for event in reply(&calls, true) {
+            recorder.hear(&event);
+        }
+        assert!(!thoughts.find(&alice(), &replayed(&calls), Instant::now()).is_empty());
+    }
+}

@@ -52,7 +52,7 @@ struct OpenBlock {
 enum OpenKind {
     Text,
     /// With the thought so far: a signature is worth nothing without the whole of what it signs.
-    Reasoning(Vec<Text>),
+    Reasoning(Gathered),
     /// With its number among the calls, and whether it has been given any input.
     Tool {
         call: u32,
@@ -61,12 +61,44 @@ enum OpenKind {
     /// A call of a custom tool, whose free text is told once it is whole.
     Custom {
         call: u32,
-        pieces: Vec<Text>,
+        pieces: Gathered,
     },
     /// The deprecated `function_call`.
     FunctionCall {
         has_input: bool,
     },
+}
+
+/// Pieces of a text that is told once it is whole, up to a length that none has.
+#[derive(Debug, Default)]
+struct Gathered {
+    pieces: Vec<Text>,
+    bytes: usize,
+}
+
+/// Longest text that is gathered. The most that a model writes at once is some hundred thousand tokens.
+const LONGEST_GATHERED: usize = 4 * 1024 * 1024;
+
+/// What a piece takes beside its text.
+const AROUND: usize = 32;
+
+impl Gathered {
+    fn push(&mut self, piece: &Text) {
+        self.bytes = self.bytes.saturating_add(piece.as_json().len() + AROUND);
+        if self.bytes > LONGEST_GATHERED {
+            self.pieces = Vec::new();
+        } else {
+            self.pieces.push(piece.clone());
+        }
+    }
+
+    /// All of it, if it isn't too long to have been kept.
+    fn whole(&self) -> Result<Text, EncodeError> {
+        if self.bytes > LONGEST_GATHERED {
+            return Err(EncodeError::Grammar("a text that has to be told whole is too long"));
+        }
+        Ok(Text::concat(&self.pieces))
+    }
 }
 
 impl Choice {
@@ -209,7 +241,7 @@ impl Choice {
         }
         let kind = match kind {
             BlockKind::Text => OpenKind::Text,
-            BlockKind::Reasoning => OpenKind::Reasoning(Vec::new()),
+            BlockKind::Reasoning => OpenKind::Reasoning(Gathered::default()),
             BlockKind::ToolUse { id, name } => self.call_start(id, name, frame, forms, out),
         };
         self.open.push(OpenBlock { index: block, kind });
@@ -243,7 +275,7 @@ impl Choice {
         let pieces = [start, &index, ",\"id\":", id.as_json(), kind, name.as_json(), input];
         frame.chunk(&self.delta, &pieces, out);
         match form {
-            CallForm::Custom => OpenKind::Custom { call, pieces: Vec::new() },
+            CallForm::Custom => OpenKind::Custom { call, pieces: Gathered::default() },
             CallForm::Function | CallForm::Deprecated => OpenKind::Tool { call, has_input: false },
         }
     }
@@ -273,7 +305,7 @@ impl Choice {
                 }
             }
             (OpenKind::Custom { call: _, pieces }, Delta::ToolInput(fragment)) => {
-                pieces.push(fragment.clone());
+                pieces.push(fragment);
             }
             (OpenKind::FunctionCall { has_input }, Delta::ToolInput(fragment)) => {
                 if !fragment.is_empty() {
@@ -283,12 +315,12 @@ impl Choice {
             }
             (OpenKind::Reasoning(thought), Delta::Reasoning(text)) => {
                 if !text.is_empty() {
-                    thought.push(text.clone());
+                    thought.push(text);
                     frame.chunk(&self.delta, &["{\"reasoning_content\":", text.as_json(), "}"], out);
                 }
             }
             (OpenKind::Reasoning(thought), Delta::Signature(signature)) => {
-                let text = Text::concat(thought.iter());
+                let text = thought.whole()?;
                 self.reasoning_detail(&ReasoningDetail::signed(self.details, &text, signature), frame, out)?;
             }
             (OpenKind::Reasoning(_), Delta::Redacted(data)) => {
@@ -323,7 +355,7 @@ impl Choice {
                 deprecated_arguments(EMPTY, &self.delta, frame, out);
             }
             OpenKind::Custom { call, pieces } => {
-                let input = custom_input(&Text::concat(&pieces));
+                let input = custom_input(&pieces.whole()?);
                 let index = call.to_string();
                 let start = "{\"tool_calls\":[{\"index\":";
                 let pieces = [start, &index, ",\"custom\":{\"input\":", input.as_json(), "}}]}"];
@@ -365,4 +397,23 @@ fn arguments(call: u32, fragment: &str, delta: &str, frame: &Frame, out: &mut Ve
 
 fn deprecated_arguments(fragment: &str, delta: &str, frame: &Frame, out: &mut Vec<u8>) {
     frame.chunk(delta, &["{\"function_call\":{\"arguments\":", fragment, "}}"], out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_to_be_gathered_is_not_told_in_part() {
+        let mut gathered = Gathered::default();
+        gathered.push(&Text::new("a"));
+        gathered.push(&Text::new("b"));
+        assert_eq!(gathered.whole().unwrap(), Text::new("ab"));
+        let piece = Text::new(&"x".repeat(1024 * 1024));
+        for _ in 0..5 {
+            gathered.push(&piece);
+        }
+        assert!(gathered.whole().is_err());
+        assert!(gathered.pieces.is_empty());
+    }
 }

@@ -210,9 +210,20 @@ fn guardrail_of(
 ) -> Result<Guardrail, InvalidRequest> {
     let wire::GuardrailConfig { identifier, version, trace, stream_processing_mode, rest } = wire;
     ledger.unknown(path, &rest);
+    let (id_path, version_path) = (path.member("guardrailIdentifier"), path.member("guardrailVersion"));
+    let (id, version) = (parse::name(identifier, &id_path)?, parse::name(version, &version_path)?);
+    if !is_guardrail(&id) {
+        return Err(invalid(
+            &id_path,
+            "expected a guardrail's id (lower-case letters and digits) or its ARN (arn:aws:bedrock:…:guardrail/…)",
+        ));
+    }
+    if !is_guardrail_version(&version) {
+        return Err(invalid(&version_path, "expected a number of up to 8 digits, or DRAFT"));
+    }
     Ok(Guardrail {
-        id: parse::name(identifier, &path.member("guardrailIdentifier"))?,
-        version: parse::name(version, &path.member("guardrailVersion"))?,
+        id,
+        version,
         trace: match trace.as_deref() {
             None | Some("disabled") => GuardrailTrace::Inside,
             Some("enabled") => GuardrailTrace::Shown,
@@ -228,4 +239,37 @@ fn guardrail_of(
             Some(_) => return Err(not_one_of(&path.member("streamProcessingMode"), &["sync", "async"])),
         },
     })
+}
+
+/// Bedrock's `GuardrailIdentifier`: `[a-z0-9]+` or `arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+`, at most
+/// 2,048 characters. It becomes a header of models' own bodies, where anything else may not even be sendable.
+fn is_guardrail(id: &str) -> bool {
+    const LONGEST: usize = 2048;
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if id.len() > LONGEST {
+        return false;
+    }
+    if is_name(id) {
+        return true;
+    }
+    let parts: Vec<&str> = id.splitn(6, ':').collect();
+    let ["arn", partition, "bedrock", region, account, resource] = *parts else { return false };
+    let is_word =
+        |word: &str| word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    (partition == "aws"
+        || partition.strip_prefix("aws-").is_some_and(|rest| !rest.is_empty() && is_word(rest)))
+        && (1..=20).contains(&region.len())
+        && is_word(region)
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && resource.strip_prefix("guardrail/").is_some_and(is_name)
+}
+
+/// Bedrock's `GuardrailVersion`: `[1-9][0-9]{0,7}` or `DRAFT`.
+fn is_guardrail_version(version: &str) -> bool {
+    version == "DRAFT"
+        || (1..=8).contains(&version.len())
+            && !version.starts_with('0')
+            && version.bytes().all(|b| b.is_ascii_digit())
 }

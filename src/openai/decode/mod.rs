@@ -265,15 +265,24 @@ fn verbosity_of(word: &str) -> Result<Verbosity, InvalidRequest> {
     }
 }
 
+/// Most stop texts, and the longest in bytes. OpenAI takes four; they are looked for in all of the reply.
+const MOST_STOPS: usize = 100;
+const LONGEST_STOP: usize = 1024;
+
 fn stop_texts(raw: &RawValue, ledger: &mut Ledger) -> Result<Vec<String>, InvalidRequest> {
     let path = Path::Root.member("stop");
     let texts = if raw.get().starts_with('"') {
         vec![parse::island::<Str<'_>>(raw, &path)?]
     } else {
-        parse::island::<object::Array<Str<'_>, 256>>(raw, &path)?.0
+        parse::island::<object::Array<Str<'_>, MOST_STOPS>>(raw, &path)?.0
     };
     let mut stop = Vec::with_capacity(texts.len());
     for (index, text) in texts.into_iter().enumerate() {
+        if text.len() > LONGEST_STOP {
+            let path = if raw.get().starts_with('"') { path } else { path.item(index) };
+            let why = format!("a stop text is longer than {LONGEST_STOP} bytes");
+            return Err(InvalidRequest { code: "string_above_max_length", ..invalid(&path, &why) });
+        }
         if text.is_empty() {
             ledger.dropped(&path.item(index), "empty");
         } else {

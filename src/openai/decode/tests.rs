@@ -68,6 +68,52 @@ fn malformed_json_is_told_with_its_place() {
 }
 
 #[test]
+fn stop_texts_are_few_and_short() {
+    let list = |count: usize, length: usize| {
+        let texts: Vec<_> = (0..count).map(|_| format!("\"{}\"", "x".repeat(length))).collect();
+        with(&format!("\"stop\":[{}]", texts.join(",")))
+    };
+    assert_eq!(read(&list(100, 1024)).request.stop.len(), 100);
+    assert_refused(&list(101, 1), "stop", "invalid_value");
+    assert_refused(&list(2, 1025), "stop[0]", "string_above_max_length");
+    let one = format!("\"stop\":\"{}\"", "é".repeat(513));
+    assert_refused(&with(&one), "stop", "string_above_max_length");
+    let second = format!("\"stop\":[\"a\",\"{}\"]", "\\n".repeat(1_025));
+    assert_refused(&with(&second), "stop[1]", "string_above_max_length");
+}
+
+#[test]
+fn a_guardrail_is_named_as_bedrock_names_them() {
+    let body = |id: &str, version: &str| {
+        let pair = format!(r#"{{"guardrailIdentifier":{id:?},"guardrailVersion":{version:?}}}"#);
+        with(&format!(r#""bedrock":{{"guardrailConfig":{pair}}}"#))
+    };
+    let arn = "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:guardrail/0abc";
+    for (id, version) in [("0abc", "1"), ("abc", "DRAFT"), (arn, "12345678")] {
+        read(&body(id, version));
+    }
+    let id = "bedrock.guardrailConfig.guardrailIdentifier";
+    for bad in [
+        "a\n",
+        "a b",
+        "A",
+        "a-b",
+        "é",
+        "arn:aws:bedrock:us-east-1:1234:guardrail/a",
+        "arn:aws:s3:::bucket",
+        "arn:aws:bedrock:us-east-1:123456789012:guardrail/a/../b",
+        "arn:aws\t:bedrock:us-east-1:123456789012:guardrail/a",
+        &"a".repeat(2049),
+    ] {
+        assert_refused(&body(bad, "1"), id, "invalid_value");
+    }
+    assert_refused(&body("a", "1").replace(r#""a""#, r#""a\u0000""#), id, "invalid_value");
+    for bad in ["0", "draft", "123456789", "1\n", "-1", "1.0"] {
+        assert_refused(&body("a", bad), "bedrock.guardrailConfig.guardrailVersion", "invalid_value");
+    }
+}
+
+#[test]
 fn a_body_that_is_no_object_is_refused() {
     for body in ["[]", "null", "1", "\"text\"", r#"[["m"],[]]"#] {
         let error = refusal(body);

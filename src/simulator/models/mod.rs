@@ -206,6 +206,16 @@ impl Model {
     }
 }
 
+/// Models that Converse refuses their own limit to: it has to be lower, as the refusal says. (Public reports of 2026.)
+const WITHOUT_THEIR_LIMIT: [&str; 2] = ["zai.glm-4.7", "anthropic.claude-haiku-4-5-20251001-v1:0"];
+
+impl Model {
+    /// Is the limit of tokens the first number that is refused?
+    pub(super) fn excludes_its_limit(&self) -> bool {
+        WITHOUT_THEIR_LIMIT.contains(&self.id)
+    }
+}
+
 /// How a model id led to a model.
 #[derive(Debug)]
 pub(super) struct Named {

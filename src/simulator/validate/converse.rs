@@ -58,7 +58,7 @@ fn inference_config(model: &Model, config: &Map<String, Value>) -> Result<(), Fa
     if let Some(limit) = config.get("maxTokens") {
         let limit = whole(limit, "/inferenceConfig/maxTokens", model.facts.min_tokens)?;
         let most = model.max_tokens;
-        if limit > most {
+        if limit > most || limit == most && model.excludes_its_limit() {
             return Err(Fault::validation(format!(
                 "The maximum tokens you requested exceeds the model limit of {most}. Try again with a maximum tokens \
                  value that is lower than {most}."

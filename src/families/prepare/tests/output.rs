@@ -1,7 +1,7 @@
 //! How JSON is had, what becomes of schemas, and what refusals teach.
 
 use super::*;
-use crate::bedrock::Refusal;
+use crate::bedrock::{Refusal, Refused};
 use crate::chat::JsonSource;
 
 const POINT: &str = r#"{"type":"object","properties":{"x":{"type":"integer"}},"required":["x"],"additionalProperties":false}"#;
@@ -128,7 +128,9 @@ fn the_forced_tool_is_the_schema_and_is_called_once() {
 #[test]
 fn a_refusal_leads_to_the_next_rung() {
     let after = |id: &str, refusals: &[Refusal]| {
-        let lessons = refusals.iter().fold(Lessons::default(), |lessons, refusal| lessons.and(*refusal));
+        let lessons = refusals
+            .iter()
+            .fold(Lessons::default(), |lessons, what| lessons.and(Refused { what: *what, lasting: true }));
         rung(&Case { lessons, ..on(id) }, asking(POINT, true)).0
     };
     assert_eq!(after(SONNET_4_5, &[Refusal::OutputFormat]), "tool");
@@ -159,7 +161,10 @@ fn what_was_refused_is_left_out_with_a_note() {
         Refusal::Latency,
         Refusal::ReplyFields,
     ];
-    let lessons = refusals.into_iter().fold(Lessons::default(), Lessons::and);
+    let lessons = refusals
+        .into_iter()
+        .map(|what| Refused { what, lasting: true })
+        .fold(Lessons::default(), Lessons::and);
     let (prepared, notes) = Case { lessons, ..on(NOVA) }.good(request);
     assert_eq!(prepared.request.max_tokens, Some(4000));
     assert_eq!(prepared.local_stop, ["x"]);

@@ -117,6 +117,10 @@ fn numbers_have_ranges() {
     ] {
         on_converse(CLAUDE_3, &request(json!({"inferenceConfig": config})), refusal);
     }
+    let limit = |most: u32| request(json!({"inferenceConfig": {"maxTokens": most}}));
+    on_converse("zai.glm-4.7", &limit(128_000), Some("lower than 128000"));
+    on_converse("zai.glm-4.7", &limit(127_999), None);
+    on_converse(CLAUDE_3, &limit(4_096), None);
     on_converse(GPT, &request(json!({"inferenceConfig": {"maxTokens": 15}})), Some("equal to 16"));
     on_converse(GPT, &request(json!({"inferenceConfig": {"temperature": 1}})), Some("temperature field"));
 }

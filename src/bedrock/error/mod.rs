@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use super::Refusal;
+use super::call::request_id;
+use super::{Refused, overflow};
 
 /// A failed call.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -81,6 +82,12 @@ pub enum ErrorKind {
     Malformed,
     /// The call could not even be made.
     Unsendable,
+    /// Something that only this request names (a guardrail, an `s3://` address) may not be used or isn't there.
+    ResourceRefused,
+    /// The reply is longer than is taken whole.
+    Oversized,
+    /// What the model wrote is no answer: a call of a tool that can't be read.
+    InvalidOutput,
 }
 
 /// May the same call be made again?
@@ -123,6 +130,9 @@ impl ErrorKind {
             Self::Unreachable => "unreachable",
             Self::Malformed => "malformed",
             Self::Unsendable => "unsendable",
+            Self::ResourceRefused => "resource_refused",
+            Self::InvalidOutput => "invalid_output",
+            Self::Oversized => "oversized",
         }
     }
 
@@ -133,6 +143,7 @@ impl ErrorKind {
             | Self::ModelNotReady
             | Self::StreamError
             | Self::ModelError
+            | Self::InvalidOutput
             | Self::Internal
             | Self::Unavailable
             | Self::Unreachable => Retry::Yes,
@@ -154,6 +165,8 @@ impl ErrorKind {
             | Self::QuotaExceeded
             | Self::DailyQuota
             | Self::ModelRefused
+            | Self::ResourceRefused
+            | Self::Oversized
             | Self::Unsendable => Retry::No,
         }
     }
@@ -176,7 +189,7 @@ impl BedrockError {
         Self {
             kind: classify(code, answer.status, body.original_status, &detail),
             detail,
-            request_id: answer.request_id.map(str::to_owned),
+            request_id: answer.request_id.map(request_id),
             retry_after: answer.retry_after,
             date: answer.date,
         }
@@ -214,17 +227,17 @@ impl BedrockError {
     }
 
     /// The one thing that the model won't take, if that is what was said.
-    pub fn refusal(&self) -> Option<Refusal> {
+    pub fn refusal(&self) -> Option<Refused> {
         match self.kind {
-            ErrorKind::Validation | ErrorKind::UnsupportedFeature | ErrorKind::ModelRefused => {
-                Refusal::read(&self.detail)
-            }
+            ErrorKind::Validation
+            | ErrorKind::ContextLength
+            | ErrorKind::UnsupportedFeature
+            | ErrorKind::ModelRefused => Refused::read(&self.detail),
             ErrorKind::NoCredentials
             | ErrorKind::CredentialsRefused
             | ErrorKind::ClockSkew
             | ErrorKind::AccessDenied
             | ErrorKind::AccessPending
-            | ErrorKind::ContextLength
             | ErrorKind::UnknownModel
             | ErrorKind::ProfileRequired
             | ErrorKind::NotFound
@@ -240,7 +253,19 @@ impl BedrockError {
             | ErrorKind::Timeout
             | ErrorKind::Unreachable
             | ErrorKind::Malformed
-            | ErrorKind::Unsendable => None,
+            | ErrorKind::Unsendable
+            | ErrorKind::ResourceRefused
+            | ErrorKind::Oversized
+            | ErrorKind::InvalidOutput => None,
+        }
+    }
+
+    /// The same, as an error of a request that names resources of its own. What is denied or missing then may be one of them,
+    /// and says nothing of the model.
+    pub fn of_own_resources(&mut self) {
+        if matches!(self.kind, ErrorKind::AccessDenied | ErrorKind::NotFound) && names_resource(&self.detail)
+        {
+            self.kind = ErrorKind::ResourceRefused;
         }
     }
 
@@ -249,11 +274,20 @@ impl BedrockError {
         let fixed = match self.kind {
             // These say what is wrong with the request; the caller needs them.
             ErrorKind::Validation
-            | ErrorKind::ContextLength
             | ErrorKind::UnsupportedFeature
             | ErrorKind::ModelRefused
             | ErrorKind::NotFound
             | ErrorKind::QuotaExceeded => return Cow::Owned(scrub(&self.detail)),
+            ErrorKind::ContextLength => return Cow::Owned(self.overflow()),
+            ErrorKind::ResourceRefused => {
+                return Cow::Owned(format!(
+                    "Bedrock can't use something that this request names, such as a guardrail or an `s3://` address: {}",
+                    scrub(&self.detail)
+                ));
+            }
+            ErrorKind::InvalidOutput => {
+                return Cow::Owned(format!("The model's output is no valid answer: {}", scrub(&self.detail)));
+            }
             ErrorKind::NoCredentials => {
                 "The gateway has no AWS credentials. Its operator can run `outcrop doctor` to see which sources were tried."
             }
@@ -280,9 +314,27 @@ impl BedrockError {
             ErrorKind::Timeout => "Bedrock did not answer in time.",
             ErrorKind::Unreachable => "Bedrock could not be reached.",
             ErrorKind::Malformed => "What came from Bedrock was cut or damaged.",
+            ErrorKind::Oversized => {
+                "The model's reply is longer than the gateway takes whole (64 MiB). Ask for less, or for a stream."
+            }
             ErrorKind::Unsendable => "The call to Bedrock could not be made.",
         };
         Cow::Borrowed(fixed)
+    }
+}
+
+impl BedrockError {
+    /// That the prompt is too long, in the words that clients look for before they shorten it.
+    fn overflow(&self) -> String {
+        let said = scrub(&self.detail);
+        match overflow::window(&self.detail) {
+            Some(window) => format!(
+                "This model's maximum context length is {window} tokens (context_length_exceeded): {said}"
+            ),
+            None => {
+                format!("This model's maximum context length is exceeded (context_length_exceeded): {said}")
+            }
+        }
     }
 }
 
@@ -337,6 +389,8 @@ fn classify(code: &str, status: u16, original_status: Option<u16>, message: &str
     match code {
         "ValidationException" => validation(message),
         "ServiceQuotaExceededException" => ErrorKind::QuotaExceeded,
+        // What would be refused with a 400 elsewhere: cache points for a profile without caching, a tier.
+        "AccessDeniedException" | "NotAuthorized" if is_refusal(message) => ErrorKind::UnsupportedFeature,
         "AccessDeniedException" | "NotAuthorized" => ErrorKind::AccessDenied,
         "MPAgreementBeingCreated" => ErrorKind::AccessPending,
         "RequestTimeTooSkewed" | "SignatureNotYetCurrent" | "RequestExpired" => ErrorKind::ClockSkew,
@@ -355,6 +409,13 @@ fn classify(code: &str, status: u16, original_status: Option<u16>, message: &str
         | "IncompleteSignature" => ErrorKind::CredentialsRefused,
         "ResourceNotFoundException" => ErrorKind::NotFound,
         "ModelTimeoutException" => ErrorKind::ModelTimeout,
+        "ModelErrorException" | "ModelStreamErrorException" if is_invalid_output(message) => {
+            ErrorKind::InvalidOutput
+        }
+        "ModelErrorException" | "ModelStreamErrorException" if overflow::is_overflow(message) => {
+            ErrorKind::ContextLength
+        }
+        "ModelErrorException" | "ModelStreamErrorException" if is_refusal(message) => ErrorKind::ModelRefused,
         "ModelErrorException" => match original_status {
             Some(original) if (400..500).contains(&original) && original != 429 => ErrorKind::ModelRefused,
             _ => ErrorKind::ModelError,
@@ -376,8 +437,8 @@ fn classify(code: &str, status: u16, original_status: Option<u16>, message: &str
 
 fn by_status(status: u16, message: &str) -> ErrorKind {
     match status {
-        400 | 413 | 422 => validation(message),
         401 => ErrorKind::CredentialsRefused,
+        403 if is_refusal(message) => ErrorKind::UnsupportedFeature,
         403 => ErrorKind::AccessDenied,
         404 => ErrorKind::NotFound,
         408 => ErrorKind::ModelTimeout,
@@ -385,34 +446,53 @@ fn by_status(status: u16, message: &str) -> ErrorKind {
         429 => ErrorKind::Throttled,
         503 | 529 => ErrorKind::Unavailable,
         504 => ErrorKind::Timeout,
+        // Whatever it is, it is the request that Bedrock doesn't take.
+        400..=499 => validation(message),
         500..=599 => ErrorKind::Internal,
-        // An exception in a stream that nobody knows, or a status that is no error.
+        // An answer that is neither whole nor an error.
+        100..=399 => ErrorKind::Malformed,
+        // An exception in a stream that nobody knows.
         _ => ErrorKind::StreamError,
     }
 }
 
 /// Bedrock says many things with one exception; the text tells them apart.
 fn validation(message: &str) -> ErrorKind {
-    const TABLE: [(&str, ErrorKind); 14] = [
+    const TABLE: [(&str, ErrorKind); 7] = [
         ("model identifier is invalid", ErrorKind::UnknownModel),
         ("with on-demand throughput", ErrorKind::ProfileRequired),
-        ("Input is too long", ErrorKind::ContextLength),
-        ("input is too long", ErrorKind::ContextLength),
-        ("prompt is too long", ErrorKind::ContextLength),
-        ("exceed context limit", ErrorKind::ContextLength),
-        ("too many total text bytes", ErrorKind::ContextLength),
-        ("Too many input tokens", ErrorKind::ContextLength),
-        ("maximum context length", ErrorKind::ContextLength),
         ("This model doesn't support", ErrorKind::UnsupportedFeature),
         ("This model doesn\u{2019}t support", ErrorKind::UnsupportedFeature),
         ("does not support", ErrorKind::UnsupportedFeature),
         ("unsupported model or your request did not allow", ErrorKind::UnsupportedFeature),
         ("is deprecated for this model", ErrorKind::UnsupportedFeature),
     ];
-    TABLE.iter().find(|(text, _)| message.contains(text)).map_or(ErrorKind::Validation, |(_, kind)| *kind)
+    match TABLE.iter().find(|(text, _)| message.contains(text)) {
+        Some((_, kind @ (ErrorKind::UnknownModel | ErrorKind::ProfileRequired))) => *kind,
+        _ if overflow::is_overflow(message) => ErrorKind::ContextLength,
+        Some((_, kind)) => *kind,
+        None => ErrorKind::Validation,
+    }
 }
 
-/// Takes ARNs and account ids out of a message, and bounds it.
+/// Is it one of the things that can be left out or done another way?
+fn is_refusal(message: &str) -> bool {
+    Refused::read(message).is_some()
+}
+
+/// Nova's "Model produced invalid sequence as part of `ToolUse`. Please refer to the model tool use troubleshooting guide."
+fn is_invalid_output(message: &str) -> bool {
+    message.contains("invalid sequence") || message.contains("invalid tool use")
+}
+
+/// Is it about a resource that a request can name, and not about the model? The action says so ("is not authorized to perform:
+/// s3:GetObject"), or the resource.
+fn names_resource(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["s3:", "guardrail", "kms:", "bucket"].iter().any(|word| message.contains(word))
+}
+
+/// Takes ARNs, account ids and what looks like a credential out of a message, and bounds it.
 fn scrub(message: &str) -> String {
     const LONGEST: usize = 512;
     let mut out = String::with_capacity(message.len().min(LONGEST));
@@ -421,6 +501,13 @@ fn scrub(message: &str) -> String {
         if rest.starts_with("arn:") {
             out.push_str("[arn]");
             rest = rest.trim_start_matches(|c: char| !c.is_whitespace() && !"\"'`,;()<>".contains(c));
+            continue;
+        }
+        if let Some(length) =
+            out.chars().next_back().is_none_or(|c| !is_keys(c)).then(|| credential(rest)).flatten()
+        {
+            out.push_str("[key]");
+            rest = rest.get(length..).unwrap_or_default();
             continue;
         }
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -442,6 +529,24 @@ fn scrub(message: &str) -> String {
     out
 }
 
+/// May it be in a credential?
+fn is_keys(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/+=_-".contains(c)
+}
+
+/// How long the credential is that a text begins with: an AWS key's id, a key of Bedrock's own, or what has the length and the
+/// letters of a secret.
+fn credential(text: &str) -> Option<usize> {
+    const IDS: [&str; 6] = ["AKIA", "ASIA", "AROA", "AIDA", "ABSK", "bedrock-api-key-"];
+    let length = text.find(|c| !is_keys(c)).unwrap_or(text.len());
+    let word = text.get(..length)?;
+    let is_id = length >= 16 && IDS.iter().any(|id| word.starts_with(id));
+    let has = |is: fn(&u8) -> bool| word.bytes().any(|byte| is(&byte));
+    let is_secret =
+        length >= 40 && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit);
+    (is_id || is_secret).then_some(length)
+}
+
 /// An error with all its causes on one line.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
@@ -458,119 +563,4 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answered(status: u16, code: Option<&str>, body: &str) -> BedrockError {
-        BedrockError::from_answer(&ErrorAnswer {
-            status,
-            code,
-            body: body.as_bytes(),
-            request_id: Some("r-1"),
-            retry_after: None,
-            date: None,
-        })
-    }
-
-    #[test]
-    fn each_exception_has_its_kind() {
-        for (code, status, message, kind) in [
-            ("ValidationException", 400, "1 validation error", ErrorKind::Validation),
-            (
-                "ValidationException",
-                400,
-                "The provided model identifier is invalid.",
-                ErrorKind::UnknownModel,
-            ),
-            (
-                "ValidationException",
-                400,
-                "Invocation of model ID x with on-demand throughput isn’t supported.",
-                ErrorKind::ProfileRequired,
-            ),
-            ("ValidationException", 400, "Input is too long for requested model", ErrorKind::ContextLength),
-            (
-                "ValidationException",
-                400,
-                "This model doesn't support tool use.",
-                ErrorKind::UnsupportedFeature,
-            ),
-            ("ServiceQuotaExceededException", 400, "", ErrorKind::QuotaExceeded),
-            ("AccessDeniedException", 403, "", ErrorKind::AccessDenied),
-            ("MPAgreementBeingCreated", 403, "", ErrorKind::AccessPending),
-            ("ExpiredTokenException", 403, "", ErrorKind::CredentialsRefused),
-            ("UnrecognizedClientException", 403, "", ErrorKind::CredentialsRefused),
-            ("InvalidSignatureException", 403, "Signature expired: 2026", ErrorKind::ClockSkew),
-            ("ResourceNotFoundException", 404, "", ErrorKind::NotFound),
-            ("ModelTimeoutException", 408, "", ErrorKind::ModelTimeout),
-            ("ModelErrorException", 424, "", ErrorKind::ModelError),
-            ("ModelStreamErrorException", 424, "", ErrorKind::StreamError),
-            ("ThrottlingException", 429, "Too many requests", ErrorKind::Throttled),
-            (
-                "ThrottlingException",
-                429,
-                "Too many tokens, please wait before trying again.",
-                ErrorKind::Throttled,
-            ),
-            ("ThrottlingException", 429, "Input is too long for requested model", ErrorKind::Throttled),
-            ("ThrottlingException", 429, "Too many tokens per day", ErrorKind::DailyQuota),
-            ("ModelNotReadyException", 429, "", ErrorKind::ModelNotReady),
-            ("InternalServerException", 500, "", ErrorKind::Internal),
-            ("ServiceUnavailableException", 503, "", ErrorKind::Unavailable),
-            ("Novelty", 529, "", ErrorKind::Unavailable),
-            ("Novelty", 429, "", ErrorKind::Throttled),
-            ("Novelty", 500, "", ErrorKind::Internal),
-        ] {
-            let body = serde_json::json!({ "message": message }).to_string();
-            assert_eq!(answered(status, Some(code), &body).kind, kind, "{code} {message}");
-            // With the uri that AWS appends.
-            let with_uri = format!("{code}:http://internal.amazon.com/coral/");
-            assert_eq!(answered(status, Some(&with_uri), &body).kind, kind, "{with_uri}");
-        }
-    }
-
-    #[test]
-    fn without_a_code_the_status_decides() {
-        assert_eq!(answered(503, None, "<html>").kind, ErrorKind::Unavailable);
-        assert_eq!(answered(403, None, "{\"Message\":\"no\"}").kind, ErrorKind::AccessDenied);
-        assert_eq!(
-            answered(400, None, "{\"__type\":\"a.b#ThrottlingException\"}").kind,
-            ErrorKind::Throttled
-        );
-    }
-
-    #[test]
-    fn a_model_error_is_the_callers_fault_if_the_model_says_so() {
-        let body = r#"{"message":"m","originalStatusCode":422,"resourceName":"r"}"#;
-        assert_eq!(answered(424, Some("ModelErrorException"), body).kind, ErrorKind::ModelRefused);
-        let body = r#"{"message":"m","originalStatusCode":429}"#;
-        assert_eq!(answered(424, Some("ModelErrorException"), body).kind, ErrorKind::ModelError);
-    }
-
-    #[test]
-    fn exceptions_in_a_stream_are_the_same_kinds() {
-        for (name, kind) in [
-            ("throttlingException", ErrorKind::Throttled),
-            ("internalServerException", ErrorKind::Internal),
-            ("modelStreamErrorException", ErrorKind::StreamError),
-            ("serviceUnavailableException", ErrorKind::Unavailable),
-            ("validationException", ErrorKind::Validation),
-            ("modelTimeoutException", ErrorKind::ModelTimeout),
-            ("brandNewException", ErrorKind::StreamError),
-        ] {
-            assert_eq!(BedrockError::in_stream(name, b"{\"message\":\"m\"}").kind, kind, "{name}");
-        }
-    }
-
-    #[test]
-    fn public_messages_hold_no_arn_and_no_account() {
-        let body = r#"{"message":"User: arn:aws:iam::111122223333:user/x is wrong, account 111122223333, code 42\n"}"#;
-        let error = answered(400, Some("ValidationException"), body);
-        assert_eq!(error.public(), "User: [arn] is wrong, account [account], code 42 ");
-        let denied = answered(403, Some("AccessDeniedException"), body);
-        assert!(!denied.public().contains("1111"));
-        let long =
-            answered(400, Some("ValidationException"), &format!("{{\"message\":\"{}\"}}", "é".repeat(2000)));
-        assert!(long.public().len() < 520);
-    }
-}
+mod tests;
