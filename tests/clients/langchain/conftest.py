@@ -15,8 +15,6 @@ from langchain_openai import ChatOpenAI
 CANNOT_PASS = {
     ("*", "test_tool_calling[model1]"): "ChatOpenAI numbers text and calls of a Chat Completions stream alike, from 0: "
     "in its v1 content a call that comes after text is merged into the text. (`tool_calls` has it.)",
-    ("TestClaude", "test_pdf_tool_message"): "tool messages hold text and pictures; OpenAI's own API has text only",
-    ("TestNova", "test_pdf_tool_message"): "tool messages hold text and pictures; OpenAI's own API has text only",
     ("TestGptOss", "test_structured_output_pydantic_2_v1"): "of Pydantic 1 ChatOpenAI makes a forced tool, and on Bedrock "
     "gpt-oss can't be told to call one",
 }

@@ -91,6 +91,8 @@ def consistent(body):
             body["messages"][number] = {"role": "user", "content": "hello"}
         elif isinstance(item.get("content"), list):
             item["content"] = [part_with_data(part) for part in item["content"]]
+        elif "content" in item:
+            item["content"] = part_with_data(item["content"])
     if body.get("n") and body.get("stream"):
         # Schemathesis reads the first twenty events of a stream, and the end of eight answers comes later.
         body["n"] = min(body["n"], 2)
@@ -120,10 +122,16 @@ def whole_numbers(value):
 
 
 def part_with_data(part):
-    if part["type"] == "image_url":
-        part["image_url"]["url"] = PNG
-    if part["type"] == "file":
-        part["file"]["file_data"] = TEXT
+    """A part may also be a plain text or nothing, and a tool's answer any JSON."""
+    if not isinstance(part, dict):
+        return part
+    picture, document = part.get("image_url"), part.get("file")
+    if part.get("type") == "image_url" and isinstance(picture, dict):
+        picture["url"] = PNG
+    elif part.get("type") == "image_url":
+        part["image_url"] = PNG
+    if part.get("type") == "file" and isinstance(document, dict):
+        document["file_data"] = TEXT
     return part
 
 

@@ -64,11 +64,9 @@ def test_extensions_go_through_extra_body(client):
 @pytest.mark.parametrize(
     ("over", "param"),
     [
-        ({"input": ""}, "input"),
         ({"input": []}, "input"),
-        ({"input": ["a", "b", "c", " "]}, "input[3]"),
-        ({"input": [1, 2, 3]}, "input"),
-        ({"input": [[1, 2], [3]]}, "input"),
+        ({"input": [1, 2, 100256]}, "input[2]"),
+        ({"input": [[1, 2], [-3]]}, "input[1][0]"),
         ({"input": ["a"] * 2049}, "input"),
         ({"dimensions": 300}, "dimensions"),
         ({"encoding_format": "int8"}, "encoding_format"),
@@ -79,6 +77,23 @@ def test_what_cant_be_embedded_is_refused_by_name(client, over, param):
     with pytest.raises(openai.BadRequestError) as caught:
         client.embeddings.create(**{"model": TITAN, "input": "hi"} | over)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+def test_a_blank_text_does_not_cost_its_batch(client, blank):
+    raw = client.embeddings.with_raw_response.create(model=TITAN, input=["a", blank, "c"])
+    assert "input[1]:rewritten" in raw.headers["x-outcrop-notes"]
+    assert [item.index for item in raw.parse().data] == [0, 1, 2]
+    assert len(client.embeddings.create(model=TITAN, input=blank).data) == 1
+
+
+@pytest.mark.parametrize(
+    ("tokens", "texts"),
+    [([15339, 1917], "hello world"), ([[15339, 1917], [1917]], ["hello world", " world"])],
+)
+def test_tokens_are_the_texts_that_they_were_cut_from(client, tokens, texts):
+    of_tokens, of_texts = (client.embeddings.create(model=TITAN, input=input).data for input in (tokens, texts))
+    assert [item.embedding for item in of_tokens] == [item.embedding for item in of_texts]
 
 
 def test_an_unknown_model_is_not_found(client):

@@ -116,7 +116,7 @@ def test_a_picture_is_refused_for_models_that_are_blind(client, png, model):
         ({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}, "messages[0].content[0].image_url.url"),
         ({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}, "messages[0].content[0].image_url.url"),
         ({"type": "file", "file": {"file_id": "file-123"}}, "messages[0].content[0].file.file_id"),
-        (file("a.exe", "application/octet-stream", b"MZ"), "messages[0].content[0].file"),
+        (file("a.exe", "application/octet-stream", b"MZ\x90\x00\x03"), "messages[0].content[0].file"),
     ],
     ids=["remote", "no picture", "file_id", "unknown format"],
 )
