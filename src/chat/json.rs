@@ -195,6 +195,20 @@ fn push_quoted(json: &mut String, plain: &str) {
     json.push('"');
 }
 
+/// The place behind the quote that ends a string of valid JSON; `inside` is any place in the string, but not one between
+/// a backslash and what it escapes.
+pub fn end_of_string(json: &str, inside: usize) -> usize {
+    let (bytes, mut at) = (json.as_bytes(), inside);
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if bytes.get(at) == Some(&b'"') {
+            return at + 1;
+        }
+        at += 2;
+    }
+    bytes.len()
+}
+
 /// Appends `plain` to the inside of a JSON string.
 pub fn push_escaped(json: &mut String, plain: &str) {
     let mut rest = plain;
@@ -481,6 +495,21 @@ mod tests {
             let trimmed = Text::from_raw(raw(&format!("\"{}\"", text.trimmed_json()))).unwrap();
             let plain = text.decode();
             proptest::prop_assert_eq!(trimmed.decode(), plain.trim());
+        }
+    }
+
+    #[test]
+    fn a_string_ends_with_its_first_quote_that_is_not_escaped() {
+        for (json, end) in [
+            (r#""" "#, 2),
+            (r#""a", "b""#, 3),
+            (r#""\" "#, 4),
+            (r#""\\" "#, 4),
+            (r#""\"é" "#, 6),
+            (r#""cut"#, 4),
+            (r#""cut\"#, 5),
+        ] {
+            assert_eq!(end_of_string(json, 1), end, "{json}");
         }
     }
 

@@ -20,7 +20,7 @@ mod weight;
 
 pub use alias::Aliases;
 pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};
-pub use json::{Json, NotJson, Text, push_escaped};
+pub use json::{Json, NotJson, Text, end_of_string, push_escaped};
 pub use json_reply::{JsonAsk, JsonReply, JsonSource, Opening};
 pub use mend::{Shape, mend};
 pub use notes::{Action, InvalidRequest, Note, Notes};

@@ -1,7 +1,7 @@
 //! Calls in the history: models have called tools with arguments that have no name, and Converse refuses such
 //! a history from then on.
 
-use crate::chat::{Action, Block, Json, Message, Notes};
+use crate::chat::{Action, Block, Json, Message, Notes, end_of_string};
 
 /// Gives nameless members of calls' inputs a name, at any depth; all else stays as it was written.
 pub(super) fn name_members(messages: &mut [Message], notes: &mut Notes) {
@@ -30,7 +30,7 @@ fn named(input: &Json) -> Option<Json> {
         let (before, token) = rest.split_at(at);
         written.push_str(before);
         let length = match token.as_bytes().first() {
-            Some(b'"') => string_length(token),
+            Some(b'"') => end_of_string(token, 1),
             Some(b'{' | b'[') => {
                 open.push(0);
                 1
@@ -58,20 +58,6 @@ fn named(input: &Json) -> Option<Json> {
         Ok(json) => Some(json),
         Err(_) => unreachable!("one string for another keeps JSON valid"),
     }
-}
-
-/// How many bytes a string has that `json` begins with, its quotes included.
-fn string_length(json: &str) -> usize {
-    let bytes = json.as_bytes();
-    let mut at = 1;
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if bytes.get(at) == Some(&b'"') {
-            return at + 1;
-        }
-        at += 2;
-    }
-    bytes.len()
 }
 
 /// Names that no member has: `_`, `_2`, `_3` … where nothing begins with an underscore, else `_0_`, `_0_2` …,

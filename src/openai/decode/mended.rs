@@ -7,11 +7,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use memchr::memchr2;
-
 use super::ledger::{Ledger, MOST_NOTES, printable};
 use super::not_utf8;
-use crate::chat::{InvalidRequest, lone_surrogates, without_lone_surrogates};
+use crate::chat::{InvalidRequest, end_of_string, lone_surrogates, without_lone_surrogates};
 
 /// Steps of a path that are named; what is deeper, in a schema say, is told by where that begins.
 const DEEPEST: usize = 8;
@@ -121,7 +119,7 @@ fn paths(json: &str, places: &[usize]) -> Vec<String> {
                 None => {}
             },
             b'"' => {
-                let end = end_of_string(bytes, at);
+                let end = end_of_string(json, at);
                 if let Some(Step::Member(name)) = steps.last_mut()
                     && !named
                     && deeper == 0
@@ -139,18 +137,6 @@ fn paths(json: &str, places: &[usize]) -> Vec<String> {
         }
     }
     paths
-}
-
-/// Behind the quote that ends a string whose first quote is gone.
-fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if bytes.get(at) == Some(&b'"') {
-            return at + 1;
-        }
-        at += 2;
-    }
-    bytes.len()
 }
 
 fn written(steps: &[Step<'_>]) -> String {
