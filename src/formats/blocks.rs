@@ -161,6 +161,7 @@ impl Blocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::{Response, StopReason};
 
     #[test]
     fn blocks_that_are_never_closed_are_closed_in_their_turn() {
@@ -180,7 +181,6 @@ mod tests {
         blocks.stop_all(&mut events);
         assert_eq!(ends(&events), (0..1_000).collect::<Vec<_>>());
     }
-    use crate::chat::{Response, StopReason};
 
     const A: BlockIndex = BlockIndex(0);
 
