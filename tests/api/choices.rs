@@ -63,6 +63,8 @@ async fn a_choice_that_fails_fails_the_request() {
     gateway.script([Reply::error(400, "ValidationException", "no")]);
     let answer = gateway.chat(&with(chat(CLAUDE, "hi"), json!({"n": 2}))).await;
     assert_eq!(answer.status, 400, "{}", answer.text());
+    // Another gateway: the call of the other choice, which nobody waits for, would take a reply of this script.
+    let gateway = Setup::new().set("retry.max_attempts", "1").start().await;
     let broken = claude_stream().into_iter().take(3).chain([exception("throttlingException", "slow")]);
     gateway.script([Reply::stream(broken), Reply::stream(claude_stream())]);
     let transcript = gateway.stream(&with(chat(CLAUDE, "hi"), json!({"n": 2}))).await;
