@@ -1,5 +1,6 @@
 //! One try: send, decode, up to the commit point.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use super::{Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
 use crate::chat::{
-    Action, Event, JsonAsk, JsonReply, Notes, Request, Response, StopCutter, StopReason, StopTexts,
+    Action, Event, InputNamer, JsonAsk, JsonReply, MemberNames, Notes, Request, Response, StopCutter,
+    StopReason, StopTexts,
 };
 use crate::families::{self, Lessons, ModelLimits, StreamingMode, Terms};
 use crate::formats::{ChatFormat, ProtocolError};
@@ -25,6 +27,8 @@ pub(super) struct ChatPlan {
     invocation: Invocation,
     format: &'static dyn ChatFormat,
     mode: StreamingMode,
+    /// Other names of the members of calls' inputs, by tool.
+    input_names: Option<Arc<HashMap<String, MemberNames>>>,
     way_back: WayBack,
     /// What is watched for here.
     stops: Option<Arc<StopTexts>>,
@@ -100,6 +104,7 @@ impl ChatPlan {
             invocation,
             format: prepared.format,
             mode: prepared.streaming,
+            input_names: (!prepared.input_names.is_empty()).then(|| Arc::new(prepared.input_names)),
             way_back: WayBack::new(prepared.aliases, prepared.extras, recorder),
             stops: (!prepared.local_stop.is_empty())
                 .then(|| Arc::new(StopTexts::new(prepared.local_stop.iter().map(String::as_str)))),
@@ -115,7 +120,8 @@ impl ChatPlan {
             streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
         trail.answered(&streamed.head);
         let decoder = self.format.stream_decoder();
-        let filters = Filters { cutter: self.cutter(), json: self.json.map(JsonReply::new) };
+        let filters =
+            Filters { namer: self.namer(), cutter: self.cutter(), json: self.json.map(JsonReply::new) };
         let mut stream = EventStream::new(streamed.frames, decoder, filters, self.way_back.clone(), clock);
         stream.first_event().await?;
         Ok(stream)
@@ -154,6 +160,11 @@ impl ChatPlan {
         self.format.decode(&reply, &mut events)?;
         if is_silent(&events) {
             return Err(ProtocolError::Silent.into());
+        }
+        if let Some(mut namer) = self.namer() {
+            let mut named = Vec::with_capacity(events.len());
+            events.into_iter().for_each(|event| namer.push(event, &mut named));
+            events = named;
         }
         if let Some(mut cutter) = self.cutter() {
             events = cut_whole(&mut cutter, events);
@@ -199,6 +210,10 @@ impl ChatPlan {
         let Invocation { operation, model: _, headers, body } = &self.invocation;
         let theirs = &other.invocation;
         *operation == theirs.operation && *headers == theirs.headers && *body == theirs.body
+    }
+
+    fn namer(&self) -> Option<InputNamer> {
+        self.input_names.clone().map(InputNamer::new)
     }
 
     fn cutter(&self) -> Option<StopCutter> {

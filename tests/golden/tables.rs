@@ -5,10 +5,10 @@ use std::fs;
 
 use anyhow::Result;
 use outcrop::bedrock::ModelId;
-use outcrop::chat::{Block, Effort, Message, Notes, Request, Role, Text, Tool, ToolChoice};
+use outcrop::chat::{Block, Effort, Message, NamePattern, Notes, Request, Role, Text, Tool, ToolChoice};
 use outcrop::families::{
     self, CacheSupport, Capabilities, Control, FormatKind, Lessons, ModelLimits, Overrides, SingleCall,
-    Terms, ToolSchemas, TopK,
+    Terms, TopK,
 };
 use outcrop::openai;
 
@@ -149,6 +149,7 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         single_call,
         strict_tools,
         tool_schemas,
+        tool_names,
         mixed_tool_results,
         images_in_tool_results,
         tool_result_status,
@@ -186,8 +187,10 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         (tool_choice_none, "none"),
         (single_call != SingleCall::No, "single_call"),
         (strict_tools, "strict_tools"),
-        (tool_schemas == ToolSchemas::WithoutRootUnions, "no_root_unions"),
-        (tool_schemas == ToolSchemas::WithoutReferences, "no_references"),
+        (!tool_schemas.root_unions, "no_root_unions"),
+        (!tool_schemas.references, "no_references"),
+        (!tool_schemas.any_property_names, "property_names"),
+        (tool_names != NamePattern::TOOLS, "tool_names"),
         (mixed_tool_results, "mixed_results"),
         (images_in_tool_results, "images_in_results"),
         (tool_result_status, "result_status"),

@@ -11,9 +11,11 @@ mod service;
 mod tools;
 mod user;
 
+use std::collections::HashMap;
+
 use super::{Family, FormatKind, Lessons, Overrides};
 use crate::bedrock::ModelId;
-use crate::chat::{Action, Aliases, InvalidRequest, JsonAsk, Notes, Request, mend};
+use crate::chat::{Action, Aliases, InvalidRequest, JsonAsk, MemberNames, Notes, Request, Tool, mend};
 use crate::formats::{self, ChatFormat};
 
 /// On which terms a request goes to a model.
@@ -61,6 +63,8 @@ pub struct Prepared {
     pub streaming: StreamingMode,
     /// Gives the tools in the reply the names that the client knows.
     pub aliases: Aliases,
+    /// Names of the members of their inputs, for [`crate::chat::InputNamer`]; by tool, as sent.
+    pub input_names: HashMap<String, MemberNames>,
     /// What of the reply's [`crate::chat::Extra`]s the client asked to see.
     pub extras: Vec<&'static str>,
     /// Stop texts for [`crate::chat::StopCutter`]: the model doesn't watch for them.
@@ -141,7 +145,8 @@ pub fn prepare(
     let local_stop = sampling::stop(&mut request, able.stop, notes);
     tools::tools(&mut request, &able, notes)?;
     let output::Asked { json, held } = output::output_format(&mut request, &able, notes);
-    tools::schemas(&mut request, &able, held, notes)?;
+    let empty_names = format.takes_empty_keys();
+    let renamed = tools::schemas(&mut request, &able, held, empty_names, notes)?;
     output::verbosity(&mut request, &able, notes);
     service::metadata(&mut request, notes);
     service::reply_fields(&mut request, kind, notes);
@@ -150,11 +155,13 @@ pub fn prepare(
     format.note_rewrites(&request, notes);
     request.messages = mend(std::mem::take(&mut request.messages), able.shape(), notes);
     tools::refuse_calls(&request.messages, &able)?;
-    if !format.takes_empty_keys() {
+    arguments::rename_members(&mut request, &renamed, notes);
+    if !empty_names {
         arguments::name_members(&mut request.messages, notes);
     }
     cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
-    let aliases = Aliases::apply(&mut request, notes);
+    let aliases = Aliases::apply(&mut request, able.tool_names, notes);
+    let input_names = input_names(&request.tools, renamed);
 
     let can_stream = able.tools_while_streaming || request.tools.is_empty();
     let streaming = match (streaming, can_stream) {
@@ -171,7 +178,26 @@ pub fn prepare(
         }
     };
     let signs_thoughts = able.signed_reasoning;
-    Ok(Prepared { request, format, streaming, aliases, extras, local_stop, json, signs_thoughts })
+    Ok(Prepared {
+        request,
+        format,
+        streaming,
+        aliases,
+        input_names,
+        extras,
+        local_stop,
+        json,
+        signs_thoughts,
+    })
+}
+
+/// How the members of inputs are called on the way back.
+fn input_names(tools: &[Tool], renamed: Vec<tools::Renamed>) -> HashMap<String, MemberNames> {
+    let named = renamed.into_iter().filter_map(|tools::Renamed { tool, names }| {
+        let back = names.into_iter().map(|(own, sent)| (sent, own)).collect();
+        Some((tools.get(tool)?.name.clone(), back))
+    });
+    named.collect()
 }
 
 #[cfg(test)]
