@@ -163,7 +163,9 @@ impl ChatPlan {
         }
         if let Some(mut namer) = self.namer() {
             let mut named = Vec::with_capacity(events.len());
-            events.into_iter().for_each(|event| namer.push(event, &mut named));
+            for event in events {
+                namer.push(event, &mut named);
+            }
             events = named;
         }
         if let Some(mut cutter) = self.cutter() {

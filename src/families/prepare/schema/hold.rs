@@ -142,7 +142,7 @@ fn one_of(schema: &mut Node<'_>, changes: &mut Changes) {
     }
 }
 
-/// OpenAPI's `nullable: true` is one type more.
+/// `OpenAPI`'s `nullable: true` is one type more.
 fn nullable(schema: &mut Node<'_>, changes: &mut Changes) {
     let Some(members) = schema.members_mut() else { return };
     let Some(at) = members.iter().position(|(keyword, _)| keyword == "nullable") else { return };

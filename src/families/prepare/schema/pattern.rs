@@ -22,6 +22,14 @@ struct Reader<'a> {
     repeatable: bool,
 }
 
+/// What stands for a letter.
+#[derive(Clone, Copy)]
+enum Letter {
+    One(char),
+    /// Any of several.
+    OneOf,
+}
+
 impl Reader<'_> {
     fn next(&mut self) -> Option<char> {
         let next = self.rest.chars().next()?;
@@ -86,7 +94,7 @@ impl Reader<'_> {
             inside.split_once(',').map_or((inside, None), |(least, most)| (least, Some(most)));
         let number = |digits: &str| {
             let short = (1..=9).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
-            short.then(|| digits.parse::<u32>().ok()).flatten()
+            short.then(|| digits.bytes().fold(0, |number, digit| 10 * number + u32::from(digit - b'0')))
         };
         let least = number(least)?;
         let most = match most {
@@ -110,31 +118,33 @@ impl Reader<'_> {
         }
     }
 
-    /// A letter that is escaped, in a class or outside; `Some(None)` is one of several.
-    fn escaped(&mut self, letter: char) -> Option<Option<char>> {
+    /// What is escaped, in a class or outside.
+    fn escaped(&mut self, letter: char) -> Option<Letter> {
         match letter {
-            'd' | 'D' | 'w' | 'W' | 's' | 'S' => Some(None),
-            'n' => Some(Some('\n')),
-            'r' => Some(Some('\r')),
-            't' => Some(Some('\t')),
-            'f' => Some(Some('\u{c}')),
-            'v' => Some(Some('\u{b}')),
-            '0' if !self.rest.starts_with(|c: char| c.is_ascii_digit()) => Some(Some('\0')),
+            'd' | 'D' | 'w' | 'W' | 's' | 'S' => Some(Letter::OneOf),
+            'n' => Some(Letter::One('\n')),
+            'r' => Some(Letter::One('\r')),
+            't' => Some(Letter::One('\t')),
+            'f' => Some(Letter::One('\u{c}')),
+            'v' => Some(Letter::One('\u{b}')),
+            '0' if !self.rest.starts_with(|c: char| c.is_ascii_digit()) => Some(Letter::One('\0')),
             'x' => self.code(2),
             'u' => self.code(4),
             other if other.is_ascii_alphanumeric() => None,
-            other => Some(Some(other)),
+            other => Some(Letter::One(other)),
         }
     }
 
-    fn code(&mut self, digits: usize) -> Option<Option<char>> {
+    fn code(&mut self, digits: usize) -> Option<Letter> {
         let (code, rest) = self.rest.split_at_checked(digits)?;
         if !code.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return None;
         }
         self.rest = rest;
+        let code =
+            code.chars().filter_map(|digit| digit.to_digit(16)).fold(0, |code, digit| 16 * code + digit);
         // Half of a pair is no letter of its own.
-        Some(u32::from_str_radix(code, 16).ok().and_then(char::from_u32))
+        Some(char::from_u32(code).map_or(Letter::OneOf, Letter::One))
     }
 
     fn class(&mut self) -> Option<bool> {
@@ -153,20 +163,21 @@ impl Reader<'_> {
                 self.skip("-");
                 let last = self.next()?;
                 let last = self.member(last)?;
-                if first? > last? {
-                    return None;
+                match (first, last) {
+                    (Letter::One(first), Letter::One(last)) if first <= last => {}
+                    _ => return None,
                 }
             }
         }
     }
 
-    fn member(&mut self, letter: char) -> Option<Option<char>> {
+    fn member(&mut self, letter: char) -> Option<Letter> {
         match letter {
             '\\' => match self.next()? {
-                'b' => Some(Some('\u{8}')),
+                'b' => Some(Letter::One('\u{8}')),
                 escaped => self.escaped(escaped),
             },
-            plain => Some(Some(plain)),
+            plain => Some(Letter::One(plain)),
         }
     }
 }

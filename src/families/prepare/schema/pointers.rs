@@ -57,7 +57,7 @@ impl<'n, 'a> Pointers<'n, 'a> {
                 index.get(name).copied()
             }
             Node::Object(_) => node.member(name),
-            Node::Array(items) => items.get(name.parse::<usize>().ok()?),
+            Node::Array(items) => items.get(index(name)?),
             Node::Scalar(_) => None,
         }
     }
@@ -74,6 +74,12 @@ pub(super) fn steps(pointer: &str) -> Option<impl Iterator<Item = Cow<'_, str>>>
     Some(inside.into_iter().flat_map(|inside| inside.split('/')).map(unescaped))
 }
 
+/// The place in a list that a step names.
+#[expect(clippy::disallowed_methods, reason = "what is no number names no place")]
+pub(super) fn index(step: &str) -> Option<usize> {
+    step.parse().ok()
+}
+
 /// Changes references, wherever a schema may stand.
 pub(super) fn repoint(schema: &mut Node<'_>, other: &impl Fn(&str) -> Option<String>) {
     if let Some(pointer) = reference(schema).and_then(|pointer| other(&pointer)) {
@@ -83,10 +89,14 @@ pub(super) fn repoint(schema: &mut Node<'_>, other: &impl Fn(&str) -> Option<Str
         match (Form::of(keyword), value) {
             (Form::Schema, schema) => repoint(schema, other),
             (Form::Schemas, Node::Array(schemas)) => {
-                schemas.iter_mut().for_each(|schema| repoint(schema, other));
+                for schema in schemas {
+                    repoint(schema, other);
+                }
             }
             (Form::SchemaMap | Form::PatternMap | Form::Dependencies, Node::Object(schemas)) => {
-                schemas.iter_mut().for_each(|(_, schema)| repoint(schema, other));
+                for (_, schema) in schemas {
+                    repoint(schema, other);
+                }
             }
             _ => {}
         }

@@ -60,7 +60,9 @@ impl Renaming<'_> {
         for (keyword, value) in schema.members_mut().into_iter().flatten() {
             match (keyword.as_ref(), value) {
                 ("properties", Node::Object(properties)) => {
-                    properties.iter_mut().for_each(|(name, _)| self.key(name));
+                    for (name, _) in properties {
+                        self.key(name);
+                    }
                 }
                 ("required", names) => self.names(names),
                 ("dependentRequired" | "dependentSchemas" | "dependencies", Node::Object(entries)) => {
@@ -71,7 +73,9 @@ impl Renaming<'_> {
                     }
                 }
                 ("anyOf" | "allOf" | "oneOf", Node::Array(schemas)) => {
-                    schemas.iter_mut().for_each(|schema| self.of_the_same(schema, depth));
+                    for schema in schemas {
+                        self.of_the_same(schema, depth);
+                    }
                 }
                 ("if" | "then" | "else" | "not", schema) => self.of_the_same(schema, depth),
                 _ => {}

@@ -1,10 +1,28 @@
 //! What stands behind a keyword that takes a single value, read with tolerance.
 //!
-//! Each reader gives `None` for what can't be read, `Some(None)` for what is written as it should be, else what to write.
+//! Each reader gives `None` for what can't be read.
 
 use std::borrow::Cow;
 
 use super::tree::Node;
+
+/// What is read.
+pub(super) enum Read<'a> {
+    /// It is written as it should be.
+    AsWritten,
+    /// It has to be written so.
+    As(Node<'a>),
+}
+
+impl<'a> Read<'a> {
+    /// As it should be written.
+    pub(super) fn of<'r>(&'r self, value: &'r Node<'a>) -> &'r Node<'a> {
+        match self {
+            Self::AsWritten => value,
+            Self::As(written) => written,
+        }
+    }
+}
 
 /// Types, as schemas of all drafts and languages name them.
 pub(super) enum Types {
@@ -89,41 +107,49 @@ pub(super) fn is_sound(keyword: &str, word: &str) -> bool {
     }
 }
 
-pub(super) fn flag<'a>(value: &Node<'a>) -> Option<Option<Node<'a>>> {
+/// `true` or `false`, also as a text.
+pub(super) fn truth(value: &Node<'_>) -> Option<bool> {
     if value.is_literal("true") || value.is_literal("false") {
-        return Some(None);
+        return Some(value.is_literal("true"));
     }
     let word = value.as_text()?;
-    let is = |literal: &'static str| {
-        word.trim().eq_ignore_ascii_case(literal).then(|| Some(Node::literal(literal)))
-    };
-    is("true").or_else(|| is("false"))
+    let is = |literal: &str| word.trim().eq_ignore_ascii_case(literal);
+    (is("true") || is("false")).then(|| is("true"))
 }
 
-pub(super) fn number<'a>(value: &Node<'a>) -> Option<Option<Node<'a>>> {
+pub(super) fn flag<'a>(value: &Node<'a>) -> Option<Read<'a>> {
+    let truth = truth(value)?;
+    Some(if value.as_text().is_none() {
+        Read::AsWritten
+    } else {
+        Read::As(Node::literal(if truth { "true" } else { "false" }))
+    })
+}
+
+pub(super) fn number<'a>(value: &Node<'a>) -> Option<Read<'a>> {
     match value {
-        Node::Scalar(json) if is_number(json) => Some(None),
+        Node::Scalar(json) if is_number(json) => Some(Read::AsWritten),
         Node::Scalar(_) => {
             let text = value.as_text()?;
             let text = text.trim();
-            serde_json::from_str::<serde_json::Number>(text).ok()?;
-            Some(Some(Node::Scalar(Cow::Owned(text.to_owned()))))
+            let is_number = serde_json::from_str::<serde_json::Number>(text).is_ok();
+            is_number.then(|| Read::As(Node::Scalar(Cow::Owned(text.to_owned()))))
         }
         Node::Array(_) | Node::Object(_) => None,
     }
 }
 
-pub(super) fn positive<'a>(value: &Node<'a>) -> Option<Option<Node<'a>>> {
+pub(super) fn positive<'a>(value: &Node<'a>) -> Option<Read<'a>> {
     let read = number(value)?;
-    let is_positive = magnitude(read.as_ref().unwrap_or(value)).is_some_and(|number| number > 0.0);
+    let is_positive = magnitude(read.of(value)).is_some_and(|number| number > 0.0);
     is_positive.then_some(read)
 }
 
-pub(super) fn count<'a>(value: &Node<'a>) -> Option<Option<Node<'a>>> {
+pub(super) fn count<'a>(value: &Node<'a>) -> Option<Read<'a>> {
     /// Whole numbers up to here have one form as a float.
     const MOST: f64 = 9_007_199_254_740_992.0;
     let read = number(value)?;
-    let written = read.as_ref().unwrap_or(value);
+    let written = read.of(value);
     if let Node::Scalar(json) = written
         && json.bytes().all(|digit| digit.is_ascii_digit())
     {
@@ -131,13 +157,14 @@ pub(super) fn count<'a>(value: &Node<'a>) -> Option<Option<Node<'a>>> {
     }
     let number =
         magnitude(written).filter(|number| (0.0..=MOST).contains(number) && number.fract() == 0.0)?;
-    Some(Some(Node::Scalar(Cow::Owned(format!("{:.0}", number.abs())))))
+    Some(Read::As(Node::Scalar(Cow::Owned(format!("{:.0}", number.abs())))))
 }
 
 fn is_number(json: &str) -> bool {
     json.starts_with(|c: char| c.is_ascii_digit() || c == '-')
 }
 
+#[expect(clippy::disallowed_methods, reason = "what is no number has no magnitude")]
 fn magnitude(value: &Node<'_>) -> Option<f64> {
     match value {
         Node::Scalar(json) => json.parse().ok(),

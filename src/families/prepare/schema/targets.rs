@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::budget::{Budget, Exhausted};
 use super::keywords::Form;
-use super::pointers::{Pointers, reference, repoint, steps};
+use super::pointers::{Pointers, index, reference, repoint, steps};
 use super::tidy::Tidy;
 use super::tree::Node;
 use super::{Changes, subschemas};
@@ -52,7 +52,7 @@ fn through_prefix_items(pointer: &str) -> Option<String> {
     let mut steps: Vec<&str> = pointer.split('/').collect();
     let mut changed = false;
     for at in 1..steps.len() {
-        let is_number = steps.get(at).is_some_and(|step| step.parse::<usize>().is_ok());
+        let is_number = steps.get(at).is_some_and(|step| index(step).is_some());
         if let Some(before) = steps.get_mut(at - 1).filter(|before| **before == "items" && is_number) {
             *before = "prefixItems";
             changed = true;
@@ -74,7 +74,7 @@ fn leads_to_a_place_for_schemas(pointer: &str) -> bool {
         match Form::of(&keyword) {
             // One schema, or a tuple's list of them.
             Form::Schema => {
-                steps.next_if(|step| step.parse::<usize>().is_ok());
+                steps.next_if(|step| index(step).is_some());
             }
             Form::Schemas | Form::SchemaMap | Form::PatternMap | Form::Dependencies
                 if steps.next().is_some() => {}
@@ -97,7 +97,7 @@ fn at_mut<'n, 'a>(
             Node::Object(members) => {
                 members.iter_mut().rev().find(|(key, _)| *key == step).map(|(_, value)| value)
             }
-            Node::Array(items) => step.parse().ok().and_then(|at: usize| items.get_mut(at)),
+            Node::Array(items) => index(&step).and_then(|at| items.get_mut(at)),
             Node::Scalar(_) => None,
         };
         let Some(next) = next else { return Ok(None) };

@@ -433,7 +433,7 @@ fn what_is_made_of_a_schema_has_a_bound() {
     let hops: Vec<String> =
         (0..200).map(|at| format!(r##""{at}":{{"$ref":"#/$defs/{}"}}"##, at + 1)).collect();
     let long = format!(
-        r##"{{"type":"object","properties":{{{}}},"$defs":{{{},"200":{{}}}}}}"##,
+        r#"{{"type":"object","properties":{{{}}},"$defs":{{{},"200":{{}}}}}}"#,
         properties.join(",").replace("$defs/E", "$defs/0"),
         hops.join(",")
     );
@@ -446,8 +446,8 @@ fn what_is_made_of_a_schema_has_a_bound() {
         values.join(",")
     ))
     .unwrap();
-    let taken = (0..100).take_while(|_| for_tool(&small, takes, true, &mut budget).is_ok()).count();
-    assert!((10..60).contains(&taken), "{taken}");
+    let fitted = (0..100).take_while(|_| for_tool(&small, takes, true, &mut budget).is_ok()).count();
+    assert!((10..60).contains(&fitted), "{fitted}");
 }
 
 #[test]

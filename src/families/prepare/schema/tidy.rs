@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::budget::{Budget, Exhausted};
 use super::keywords::Form;
 use super::pattern::is_regular_expression;
-use super::scalars::{self, Types};
+use super::scalars::{self, Read, Types};
 use super::targets::{follow_tuples, tidy_targets};
 use super::tree::Node;
 use super::{Changes, describe};
@@ -59,15 +59,13 @@ struct Found<'a> {
     tuple: bool,
     /// `exclusiveMinimum` or `exclusiveMaximum` is true or false, as in draft 4.
     exclusive: bool,
-    /// `required` is a text.
-    names_as_text: bool,
     /// Schemas among the types, as in draft 3.
     types: Option<Vec<Node<'a>>>,
 }
 
 impl Tidy<'_> {
     /// Is the property that the schema describes required by what it says?
-    pub(super) fn schema<'a>(&mut self, schema: &mut Node<'a>) -> Result<bool, Exhausted> {
+    pub(super) fn schema(&mut self, schema: &mut Node<'_>) -> Result<bool, Exhausted> {
         let Some(members) = schema.members_mut() else { return Ok(false) };
         let mut found = Found::default();
         let mut left = Ok(());
@@ -98,15 +96,13 @@ impl Tidy<'_> {
             exclusive(members);
         }
         if let Some(types) = found.types.take() {
-            match members.iter().any(|(keyword, _)| keyword == "anyOf") {
-                false => members.push((Cow::Borrowed("anyOf"), Node::Array(types))),
-                true => found.told.push((Cow::Borrowed("type"), Node::Array(types))),
+            if members.iter().any(|(keyword, _)| keyword == "anyOf") {
+                found.told.push((Cow::Borrowed("type"), Node::Array(types)));
+            } else {
+                members.push((Cow::Borrowed("anyOf"), Node::Array(types)));
             }
         }
-        if found.names_as_text {
-            self.changes.add(MENDED);
-            names_from_text(schema, &mut found);
-        }
+        names_from_text(schema, &mut found);
         require(schema, &found.required);
         if !found.told.is_empty() {
             self.changes.add(DESCRIBED);
@@ -142,10 +138,8 @@ impl Tidy<'_> {
                 self.changes.add(MENDED);
                 self.schemas(value)?
             }
-            Form::Schema => match self.one(value)? {
-                true => Fate::Stays,
-                false => Fate::IsTold,
-            },
+            Form::Schema if self.one(value)? => Fate::Stays,
+            Form::Schema => Fate::IsTold,
             Form::Schemas => self.schemas(value)?,
             Form::SchemaMap => self.map(keyword, value, found)?,
             Form::PatternMap => {
@@ -189,7 +183,7 @@ impl Tidy<'_> {
                 Some(_) | None => Fate::IsTold,
             },
             Form::Flag => self.scalar(value, scalars::flag),
-            Form::Bound if scalars::flag(value).is_some() => {
+            Form::Bound if scalars::truth(value).is_some() => {
                 found.exclusive = true;
                 self.scalar(value, scalars::flag)
             }
@@ -220,12 +214,12 @@ impl Tidy<'_> {
                 self.schema(value)?;
                 return Ok(true);
             }
-            Node::Scalar(_) if value.is_literal("true") || value.is_literal("false") => return Ok(true),
             // PHP writes empty objects so.
             Node::Array(items) if items.is_empty() => Node::Object(Vec::new()),
             Node::Array(_) => return Ok(false),
-            Node::Scalar(_) => match (scalars::flag(value).flatten(), value.as_text()) {
-                (Some(flag), _) => flag,
+            Node::Scalar(_) => match (scalars::flag(value), value.as_text()) {
+                (Some(Read::As(flag)), _) => flag,
+                (Some(Read::AsWritten), _) => return Ok(true),
                 (None, Some(word)) => match Types::read(&word) {
                     Some(Types::Any) => Node::Object(Vec::new()),
                     Some(Types::Some(types)) => {
@@ -329,7 +323,11 @@ impl Tidy<'_> {
             match read {
                 Some(Types::Any) => return Ok(Fate::Goes),
                 Some(Types::Some(read)) => {
-                    types.extend(read.into_iter().filter(|kind| !types.contains(kind)).collect::<Vec<_>>())
+                    for kind in read {
+                        if !types.contains(&kind) {
+                            types.push(kind);
+                        }
+                    }
                 }
                 None => return Ok(Fate::IsTold),
             }
@@ -353,11 +351,10 @@ impl Tidy<'_> {
         Ok(self.mended())
     }
 
-    /// `read` is `None` for what it can't read, and `Some(None)` for what is already written as it should be.
-    fn scalar<'a>(&mut self, value: &mut Node<'a>, read: fn(&Node<'a>) -> Option<Option<Node<'a>>>) -> Fate {
+    fn scalar<'a>(&mut self, value: &mut Node<'a>, read: fn(&Node<'a>) -> Option<Read<'a>>) -> Fate {
         match read(value) {
-            Some(None) => Fate::Stays,
-            Some(Some(written)) => {
+            Some(Read::AsWritten) => Fate::Stays,
+            Some(Read::As(written)) => {
                 *value = written;
                 self.mended()
             }
@@ -385,8 +382,8 @@ impl Tidy<'_> {
     }
 
     fn required(&mut self, value: &mut Node<'_>, found: &mut Found<'_>) -> Fate {
-        if let Some(flag) = scalars::flag(value) {
-            found.is_required = flag.as_ref().unwrap_or(value).is_literal("true");
+        if let Some(truth) = scalars::truth(value) {
+            found.is_required = truth;
             return Fate::Goes;
         }
         match value {
@@ -397,18 +394,16 @@ impl Tidy<'_> {
                 Fate::Stays
             }
             Node::Object(flags) => {
-                if !flags.iter().all(|(_, flag)| scalars::flag(flag).is_some()) {
+                if !flags.iter().all(|(_, flag)| scalars::truth(flag).is_some()) {
                     return Fate::IsTold;
                 }
-                let wanted = flags.iter().filter(|(_, flag)| {
-                    scalars::flag(flag).is_some_and(|read| read.as_ref().unwrap_or(flag).is_literal("true"))
-                });
+                let wanted = flags.iter().filter(|(_, flag)| scalars::truth(flag) == Some(true));
                 *value = Node::Array(wanted.map(|(name, _)| Node::text(name)).collect());
                 self.mended()
             }
             Node::Scalar(_) if value.as_text().is_some() => {
-                found.names_as_text = true;
-                Fate::Stays
+                // Which properties there are is known at the end.
+                self.mended()
             }
             Node::Scalar(_) => Fate::IsTold,
         }
@@ -424,7 +419,7 @@ fn empty_or_told(value: &Node<'_>) -> Fate {
 }
 
 /// A member of a map that was written as a list, each with its name.
-fn named<'a>(item: Node<'a>) -> Option<(Cow<'a, str>, Node<'a>)> {
+fn named(item: Node<'_>) -> Option<(Cow<'_, str>, Node<'_>)> {
     let Node::Object(mut members) = item else { return None };
     let position = members.iter().position(|(keyword, _)| keyword == "name")?;
     let (_, name) = members.remove(position);
