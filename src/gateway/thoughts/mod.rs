@@ -235,7 +235,7 @@ impl Recorder {
         if let Some(key) = key {
             reasoning.retain(is_proven);
             let mut store = self.thoughts.0.lock().unwrap_or_else(PoisonError::into_inner);
-            store.put(key, reasoning, now);
+            store.put(key, &self.owner.principal, reasoning, now);
         }
     }
 }
