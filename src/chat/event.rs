@@ -98,3 +98,19 @@ pub enum Delta {
     /// A fragment of a tool's input: the fragments joined are one JSON object, or nothing for `{}`.
     ToolInput(Text),
 }
+
+impl Delta {
+    /// How much it says, in bytes of JSON.
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Text(text)
+            | Self::Reasoning(text)
+            | Self::Signature(text)
+            | Self::Redacted(text)
+            | Self::ToolInput(text) => text.as_json().len(),
+            Self::Citation(Citation { url, title }) => {
+                url.as_json().len() + title.as_ref().map_or(0, |title| title.as_json().len())
+            }
+        }
+    }
+}

@@ -36,7 +36,7 @@ mod titan_embed;
 pub use capabilities::{
     CacheSupport, Capabilities, Overrides, Sampling, SingleCall, StopSupport, ToolSchemas, TopK,
 };
-pub use embedding::{EmbedFamily, PreparedEmbeddings, embedding_facts, prepare_embeddings};
+pub use embedding::{EmbedFamily, PreparedEmbeddings, embedding_facts, most_texts, prepare_embeddings};
 pub use lessons::{Lessons, Risks};
 pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
 pub use thinking::{Budget, Control, Member, Off, Thinking, Words};

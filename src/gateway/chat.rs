@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::attempt::{Answered, Ask};
+use super::drive::IdleClock;
 use super::fallback::{Errand, Stay};
 use super::heal::Draft;
 use super::retry::{self, Within};
@@ -22,6 +23,7 @@ pub(super) struct Chat<'a> {
     /// Refuse what would be noted, whatever the target says.
     pub(super) strict: bool,
     pub(super) choices: u32,
+    pub(super) at_once: usize,
     pub(super) principal: Option<Arc<str>>,
     /// The client sends calls of tools back without their ids.
     pub(super) unnamed_calls: bool,
@@ -30,6 +32,10 @@ pub(super) struct Chat<'a> {
 
 impl Errand for Chat<'_> {
     type Answer = Vec<Answered>;
+
+    fn caller(&self) -> Option<&Arc<str>> {
+        self.principal.as_ref()
+    }
 
     async fn run(
         &mut self,
@@ -97,6 +103,11 @@ impl Chat<'_> {
         }
     }
 
+    fn clock(&self) -> IdleClock {
+        let Within { limits, deadline } = self.within;
+        IdleClock::new(limits.idle, limits.total, deadline)
+    }
+
     fn draft<'d>(
         &'d self,
         ask: Ask<'d>,
@@ -123,8 +134,10 @@ impl Chat<'_> {
         self.make_all(target, &draft, stay, trail, made).await
     }
 
-    /// The same call several times at once. The first that fails ends them all: a client that asked for three answers
-    /// isn't helped by two. The longest of them counts.
+    /// The same call several times, as many at once as there may be. The first that fails ends them all: a client that asked for
+    /// three answers isn't helped by two. The longest of them counts.
+    ///
+    /// Of streams whose calls take turns, each is read to its end before another begins.
     async fn make_all(
         &self,
         target: &Target,
@@ -133,18 +146,35 @@ impl Chat<'_> {
         trail: &mut Trail,
         made: &mut u32,
     ) -> Result<Vec<Answered>, Fault> {
+        let at_once = stay.at_once(target, self.at_once);
+        let in_turns = at_once < self.choices as usize;
+        if in_turns {
+            trail.notes.add("n", Action::Warned, "calls_in_turns");
+        }
         let mut each: Vec<_> = (0..self.choices).map(|_| (trail.clone(), 0)).collect();
-        let runs = each.iter_mut().map(|(own, took)| async move {
+        let runs = each.iter_mut().enumerate().map(|(at, (own, took))| async move {
             let (outcome, made) =
                 retry::run(self.gateway, target, draft.clone(), stay, &self.within, own).await;
             *took = made;
-            outcome
+            Ok::<_, Fault>((
+                at,
+                match outcome? {
+                    Answered::Stream(stream) if in_turns => {
+                        Answered::Stream(Box::new(stream.read_whole(self.clock()).await?))
+                    }
+                    answered => answered,
+                },
+            ))
         });
-        let outcome = try_join_all(runs).await;
+        let runs: Vec<_> = runs.collect();
+        // In any order, so that a failure doesn't wait for what was begun before it.
+        let outcome: Result<Vec<_>, _> = stream::iter(runs).buffer_unordered(at_once).try_collect().await;
         *made += each.iter().map(|(_, took)| *took).max().unwrap_or_default();
         for (own, _) in each {
             trail.joined(own);
         }
-        outcome
+        let mut answered = outcome?;
+        answered.sort_unstable_by_key(|(at, _)| *at);
+        Ok(answered.into_iter().map(|(_, answered)| answered).collect())
     }
 }

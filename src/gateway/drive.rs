@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::stream::Stream;
+use futures_util::stream::{Stream, StreamExt as _};
 use tokio::time::{Instant, Sleep};
 
 use super::attempt::is_silent;
@@ -31,6 +31,8 @@ pub struct EventStream {
     /// A block has begun. Until then the model's stop waits for what comes with it, which may say that there was no turn.
     said: bool,
     usage: Option<Usage>,
+    /// The reply was read to its end.
+    counted: bool,
     /// What it takes of its target's room.
     held: Option<Held>,
     /// How many bytes may still come, where what comes is kept; `None`: it passes, and as much may come as there is time for.
@@ -107,6 +109,7 @@ impl EventStream {
             committed: false,
             said: false,
             usage: None,
+            counted: false,
             held: None,
             room,
         }
@@ -130,11 +133,23 @@ impl EventStream {
             committed: false,
             said: true,
             usage: None,
+            counted: true,
             held: None,
             room: None,
         };
         stream.hand_over();
         stream
+    }
+
+    /// A stream of the same events, once all of them have come.
+    pub(super) async fn read_whole(self, clock: IdleClock) -> Result<Self, Fault> {
+        let mut stream = self.kept();
+        let mut events = Vec::new();
+        while let Some(event) = stream.next().await {
+            events.push(event?);
+        }
+        let counted = stream.counted;
+        Ok(Self { counted, ..Self::synthesised(events, clock) })
     }
 
     /// What is known of the cost so far, also when the stream is left before its end.
@@ -143,6 +158,11 @@ impl EventStream {
             Source::Open { decoder, .. } => decoder.usage().or(self.usage),
             Source::Over => self.usage,
         }
+    }
+
+    /// Whether the model has come to its own end and counted what it wrote, so that the usage is all of it.
+    pub fn is_counted(&self) -> bool {
+        self.counted && self.usage.is_some()
     }
 
     /// Keeps what the attempt took until the reply is over.
@@ -180,6 +200,7 @@ impl EventStream {
                 Poll::Ready(None) => {
                     decoder.finish(&mut self.scratch)?;
                     self.usage = decoder.usage();
+                    self.counted = true;
                     if decoder.skipped() > 0 {
                         // AWS has added something to the format that nobody here can read.
                         tracing::warn!(target: "outcrop::upstream", skipped = decoder.skipped(), "skipped unknown pieces of a stream");
