@@ -9,6 +9,7 @@ mod alias;
 mod event;
 mod json;
 mod json_reply;
+mod markup;
 mod mend;
 mod notes;
 mod request;
@@ -22,6 +23,7 @@ pub use alias::Aliases;
 pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};
 pub use json::{Json, NotJson, Text, end_of_string, push_escaped};
 pub use json_reply::{JsonAsk, JsonReply, JsonSource, Opening};
+pub use markup::{CallMarkup, CallTokens, MarkupReader};
 pub use mend::{Shape, mend};
 pub use notes::{Action, InvalidRequest, Note, Notes};
 pub use request::{

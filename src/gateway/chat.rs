@@ -13,6 +13,7 @@ use super::heal::Draft;
 use super::retry::{self, Within};
 use super::{Fault, Folding, Gateway, Target, Trail, thoughts};
 use crate::chat::{Action, Request};
+use crate::families::{self, Replay};
 
 /// A chat on its way along a route.
 pub(super) struct Chat<'a> {
@@ -70,8 +71,10 @@ impl Chat<'_> {
         let unnamed = (self.unnamed_calls && self.choices == 1 && self.gateway.thoughts.is_some())
             .then(|| thoughts::Conversation::of(&request.messages));
         let principal = self.principal.clone();
-        let owner = thoughts::Owner { principal, model: target.base.base().into(), unnamed };
-        let memory = self.gateway.thoughts.as_ref().map(|thoughts| (thoughts, &owner));
+        let takes = families::replay(target.family, &target.base, &request, target.format);
+        let owner = thoughts::Owner { principal, model: target.base.base().into(), unnamed, takes };
+        let memory = self.gateway.thoughts.as_ref().filter(|_| takes != Replay::No);
+        let memory = memory.map(|thoughts| (thoughts, &owner));
         let folding = match self.gateway.policy.folding {
             Folding::Never => None,
             Folding::Always => Some(0),
@@ -79,21 +82,28 @@ impl Chat<'_> {
         };
         let folding = folding.filter(|_| !stay.turn.upstream().is_whole_only());
         let mut ask = Ask { target, streaming: self.streaming, folding, memory, thoughts_complete: false };
-        let Some((thoughts, owner)) = memory else {
-            let draft = self.draft(ask, request, strict, trail)?;
-            return self.make(target, draft, stay, trail, made).await;
-        };
-        let found = thoughts.find(owner, &request, Instant::now());
-        // In case the model refuses what is put back.
-        let spare = (!found.is_empty() && !strict).then(|| request.clone());
-        found.restore(&mut request, &mut trail.notes);
+        let found = memory.map(|(thoughts, owner)| thoughts.find(owner, &request, Instant::now()));
+        let found = found.unwrap_or_default();
+        // In case the model refuses what is put back, by us or by the client: where that is a habit of some models and no
+        // condition of theirs, they are asked again without any.
+        let brings = takes.is_of_the_loop() && thoughts::brings(&request, takes);
+        let spare = ((brings || !found.is_empty()) && !strict).then(|| {
+            let mut spare = request.clone();
+            if brings {
+                thoughts::strip(&mut spare);
+            }
+            spare
+        });
+        found.restore(&mut request, takes, &mut trail.notes);
         ask.thoughts_complete = found.complete;
         let draft = self.draft(ask, request, strict, trail)?;
         let outcome = self.make(target, draft, stay, trail, made).await;
         match (outcome, spare) {
             (Err(fault), Some(spare)) if thoughts::refused(&fault) => {
                 tracing::debug!(target: "outcrop::thoughts", model = target.model.as_str(), "the model refused a thought that was put back");
-                thoughts.forget(&found);
+                if let Some((thoughts, _)) = memory {
+                    thoughts.forget(&found);
+                }
                 trail.notes.add("messages", Action::Dropped, "thoughts_refused");
                 ask.thoughts_complete = false;
                 let draft = self.draft(ask, spare, strict, trail)?;

@@ -13,7 +13,7 @@ use super::thoughts::Recorder;
 use super::upstream::Held;
 use super::{Fault, Phase};
 use crate::bedrock::{BedrockError, ErrorKind, FrameStream, LONGEST_REPLY};
-use crate::chat::{Aliases, Event, JsonReply, StopCutter, Usage};
+use crate::chat::{Aliases, Event, JsonReply, MarkupReader, StopCutter, Usage};
 use crate::formats::{ProtocolError, StreamDecoder};
 
 /// A reply's events as they come. It ends after `Stop` and what belongs to it; a failure is its last item.
@@ -42,6 +42,8 @@ pub struct EventStream {
 /// What is done to the events of a reply as a whole, each depending on those before it.
 #[derive(Default)]
 pub(super) struct Filters {
+    /// Reads calls that the model wrote in its own markup.
+    pub(super) markup: Option<MarkupReader>,
     /// Cuts at stop texts.
     pub(super) cutter: Option<StopCutter>,
     /// Takes the JSON out.
@@ -97,8 +99,8 @@ impl EventStream {
         way_back: WayBack,
         clock: IdleClock,
     ) -> Self {
-        // Whoever looks for JSON keeps what it has seen.
-        let room = filters.json.as_ref().map(|_| LONGEST_REPLY);
+        // Whoever looks for JSON, or for calls in a text, keeps what it has seen.
+        let room = (filters.json.is_some() || filters.markup.is_some()).then_some(LONGEST_REPLY);
         Self {
             source: Source::Open { frames, decoder },
             ready: VecDeque::new(),
@@ -209,7 +211,10 @@ impl EventStream {
                 }
             }
             if !self.said {
-                self.said = self.scratch.iter().any(|event| matches!(event, Event::BlockStart { .. }));
+                self.said = self
+                    .scratch
+                    .iter()
+                    .any(|event| matches!(event, Event::BlockStart { .. } | Event::Refusal(_)));
                 if !self.said && self.scratch.iter().any(|event| matches!(event, Event::Stop(_))) {
                     if let Source::Open { .. } = self.source {
                         continue;
@@ -218,6 +223,11 @@ impl EventStream {
                         return Poll::Ready(Err(ProtocolError::Silent.into()));
                     }
                 }
+            }
+            if let Some(markup) = &mut self.filters.markup {
+                let mut kept = Vec::with_capacity(self.scratch.len());
+                self.scratch.drain(..).for_each(|event| markup.push(event, &mut kept));
+                self.scratch = kept;
             }
             if let Some(cutter) = &mut self.filters.cutter {
                 let mut kept = Vec::with_capacity(self.scratch.len());

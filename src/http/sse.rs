@@ -181,8 +181,13 @@ impl Inner {
     }
 
     fn take(&mut self, choice: usize, event: &Event) {
-        if let Event::Delta { delta, .. } = event {
-            self.said += delta.length();
+        let said = match event {
+            Event::Delta { delta, .. } => Some(delta.length()),
+            Event::Refusal(words) => Some(words.as_json().len()),
+            _ => None,
+        };
+        if let Some(said) = said {
+            self.said += said;
             self.ledger.first_token();
         }
         if let Err(error) = self.encoder.push(choice, event, &mut self.piece) {

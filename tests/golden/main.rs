@@ -143,7 +143,7 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         thoughts_complete: false,
         cache: false,
     };
-    let Prepared { request, format, streaming, aliases: _, extras: _, local_stop, json, signs_thoughts: _ } =
+    let Prepared { request, format, streaming, aliases: _, extras: _, local_stop, markup: _, json } =
         families::prepare(&terms, request, &mut notes)?;
     assert_eq!(format.name(), case.format, "the family speaks another format");
     let call = format.encode(&request, &model, streaming == StreamingMode::Native)?;
@@ -287,6 +287,7 @@ fn row(event: &Event) -> Value {
             json!([name, block.0, text.decode()])
         }
         Event::BlockStop { block } => json!(["block_stop", block.0]),
+        Event::Refusal(words) => json!(["refusal", words.decode()]),
         Event::Stop(reason) => json!(["stop", stop_word(reason)]),
         Event::Usage(Usage { input, output, cache_read, cache_write, reasoning }) => {
             json!(["usage", {"input": input, "output": output, "cache_read": cache_read,

@@ -5,10 +5,10 @@ use std::fs;
 
 use anyhow::Result;
 use outcrop::bedrock::ModelId;
-use outcrop::chat::{Block, Effort, Message, Notes, Request, Role, Text, Tool, ToolChoice};
+use outcrop::chat::{Block, CallMarkup, Effort, Message, Notes, Request, Role, Text, Tool, ToolChoice};
 use outcrop::families::{
-    self, CacheSupport, Capabilities, Control, FormatKind, Lessons, ModelLimits, Overrides, SingleCall,
-    Terms, ToolSchemas, TopK,
+    self, CacheSupport, Capabilities, Control, FormatKind, Lessons, ModelLimits, Overrides, Replay,
+    SingleCall, Terms, ToolSchemas, TopK,
 };
 use outcrop::openai;
 
@@ -161,7 +161,9 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         thinking: _,
         cache,
         web_search,
-        signed_reasoning,
+        replay,
+        call_markup,
+        refusal_at,
         user,
         prefill,
         leading_assistant,
@@ -197,7 +199,12 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         (s3, "s3"),
         (json_schema, "json_schema"),
         (web_search, "web_search"),
-        (signed_reasoning, "signed_reasoning"),
+        (replay == Replay::Signed, "signed_reasoning"),
+        (replay == Replay::Encrypted, "encrypted_reasoning_in_loops"),
+        (replay == Replay::Plain, "plain_reasoning_in_loops"),
+        (matches!(call_markup, CallMarkup::Calls(_)), "calls_in_text"),
+        (matches!(call_markup, CallMarkup::Tail(_)), "markup_behind_text"),
+        (!refusal_at.is_empty(), "tells_why_refused"),
         (user, "user"),
         (prefill, "prefill"),
         (leading_assistant, "leading_assistant"),
