@@ -52,6 +52,7 @@ const STRANGERS: &[(&str, &[&str])] = &[
             "samples",
             "scalar",
             "service",
+            "stop_details",
             "thoughts",
             "tool_schema",
             "turn",

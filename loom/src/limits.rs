@@ -12,7 +12,6 @@ mod line;
 mod sync {
     pub(super) use std::sync::PoisonError;
 
-    pub(super) use loom::sync::atomic::{AtomicUsize, Ordering};
     pub(super) use loom::sync::{Arc, Mutex, MutexGuard};
 
     pub(super) use crate::oneshot;
@@ -24,6 +23,7 @@ use loom::thread;
 
 use budget::Budget;
 use gate::{Entry, Gate};
+use line::Bound;
 
 /// Counts those inside.
 fn inside(count: &AtomicUsize) {
@@ -53,7 +53,7 @@ fn is_free(gate: &Gate) {
 }
 
 pub fn slots() {
-    let gate = Gate::new(Some(1), 2, [None, None]);
+    let gate = Gate::new(Some(1), 2, [Bound::Share; 2]);
     let holders = Arc::new(AtomicUsize::new(0));
     let others: Vec<_> = (0..2)
         .map(|key| {
@@ -66,7 +66,7 @@ pub fn slots() {
 }
 
 pub fn leaving() {
-    let gate = Gate::new(Some(1), 2, [None, None]);
+    let gate = Gate::new(Some(1), 2, [Bound::Share; 2]);
     let Ok(Entry::Permit(permit)) = gate.enter(0) else { panic!("nobody was there") };
     let Ok(Entry::Waiting(waiting)) = gate.enter(1) else { panic!("the slot was taken") };
     let holders = Arc::new(AtomicUsize::new(0));
@@ -80,11 +80,11 @@ pub fn leaving() {
 }
 
 pub fn bytes() {
-    let budget = Budget::new(Some(3));
+    let budget = Budget::new(Some(3), false);
     let held = Arc::new(AtomicUsize::new(0));
     let others: Vec<_> = (0..2)
         .map(|_| {
-            let (mut share, held) = (budget.share(), Arc::clone(&held));
+            let (mut share, held) = (budget.share(0), Arc::clone(&held));
             thread::spawn(move || {
                 for _ in 0..2 {
                     if share.grow(1) {
@@ -98,5 +98,5 @@ pub fn bytes() {
     let shares: Vec<_> = others.into_iter().map(|other| other.join().unwrap()).collect();
     assert_eq!(held.load(Ordering::SeqCst), 3, "four were asked for, and three are all there are");
     drop(shares);
-    assert!(budget.share().grow(3), "what was held came back");
+    assert!(budget.share(0).grow(3), "what was held came back");
 }

@@ -8,7 +8,10 @@ use crate::config::{self, Auth, Config};
 use crate::limits;
 
 /// What may be taken, by all and by each key, and what is taken already.
-pub(super) fn admission(config: &Config, before: Option<&limits::Limits>) -> limits::Limits {
+///
+/// `threads` are those of the runtime for long requests. One of them is left to whatever else is to be done there: signals,
+/// credentials, the listings.
+pub(super) fn admission(config: &Config, threads: usize, before: Option<&limits::Limits>) -> limits::Limits {
     let config::Limits {
         concurrency,
         body_bytes,
@@ -24,6 +27,7 @@ pub(super) fn admission(config: &Config, before: Option<&limits::Limits>) -> lim
         queue_length: (*queue_length).into(),
         queue_wait: *queue_wait,
         body_bytes: Some(*body_bytes),
+        turns: threads.saturating_sub(1).max(1),
     };
     let limits_of = |id: &str| key_limits(own.get(id).unwrap_or(per_key));
     let keys = match &config.auth {

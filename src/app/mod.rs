@@ -347,11 +347,12 @@ fn assemble(
 
 /// The edge of a configuration, and in the place of which.
 fn edge(config: &Config, gateway: Gateway, process: Process, before: Option<&Edge>) -> Edge {
+    let threads = process.apart.metrics().num_workers();
     Edge {
         generation: before.map_or(1, |before| before.generation + 1),
         gateway,
         keys: keys::keys(config),
-        admission: admission(config, before.map(|before| &before.admission)),
+        admission: admission(config, threads, before.map(|before| &before.admission)),
         limits: Limits {
             body: config.server.body_limit,
             keep_alive: config.stream.keep_alive,

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use crate::bedrock::ModelId;
 use crate::chat::{Guardrail, GuardrailTrace};
 use crate::config::{
-    self, Cache, Capabilities, Config, EntryTimeout, ModelEntry, ModelFormat, ProfileRule, SamplingRule,
-    TargetEntry, Timeout, UpstreamStreams,
+    self, Auth, Cache, Capabilities, Config, EntryTimeout, ModelEntry, ModelFormat, ProfileRule,
+    SamplingRule, TargetEntry, Timeout, UpstreamStreams,
 };
 use crate::families::{self, FormatKind, Overrides, Sampling};
 use crate::gateway::{
@@ -41,6 +41,7 @@ pub(super) fn policy(config: &Config) -> Policy {
                 share: f32::from(retry.budget.percent) / 100.0,
                 min_per_second: retry.budget.min_per_second.into(),
             },
+            shared: matches!(&config.auth, Auth::Keys(keys) if keys.len() > 1),
         },
         bounds: Bounds {
             choices: config.max_choices.get(),

@@ -118,6 +118,7 @@ impl Aliases {
             | Event::Start
             | Event::Delta { .. }
             | Event::BlockStop { .. }
+            | Event::Refusal(_)
             | Event::Stop(_)
             | Event::Usage(_)
             | Event::ServiceTier(_)

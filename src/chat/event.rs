@@ -9,7 +9,8 @@ use super::{Json, ServiceTier, StopReason, Text, Usage};
 /// ```
 ///
 /// where blocks may overlap (their index tells them apart), and a `Usage` may also come earlier: each
-/// one replaces what was known before. `ServiceTier` and `Extra` may come anywhere after `Start`.
+/// one replaces what was known before. `Refusal` may come anywhere between `Start` and `Stop`, `ServiceTier` and
+/// `Extra` anywhere after `Start`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The model begins.
@@ -33,6 +34,8 @@ pub enum Event {
         /// Which.
         block: BlockIndex,
     },
+    /// Why the model refuses, in its own words and not as a part of its answer. Joined, they are the whole of it.
+    Refusal(Text),
     /// The model ended, and why. Without it a reply is cut, whatever else came.
     Stop(StopReason),
     /// What it cost.
@@ -97,4 +100,20 @@ pub enum Delta {
     Citation(Citation),
     /// A fragment of a tool's input: the fragments joined are one JSON object, or nothing for `{}`.
     ToolInput(Text),
+}
+
+impl Delta {
+    /// How much it says, in bytes of JSON.
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Text(text)
+            | Self::Reasoning(text)
+            | Self::Signature(text)
+            | Self::Redacted(text)
+            | Self::ToolInput(text) => text.as_json().len(),
+            Self::Citation(Citation { url, title }) => {
+                url.as_json().len() + title.as_ref().map_or(0, |title| title.as_json().len())
+            }
+        }
+    }
 }

@@ -82,6 +82,7 @@ impl InputNamer {
             Event::BlockStart { kind: BlockKind::Text | BlockKind::Reasoning, block: _ }
             | Event::Delta { .. }
             | Event::Start
+            | Event::Refusal(_)
             | Event::Usage(_)
             | Event::ServiceTier(_)
             | Event::Extra(_) => {}

@@ -10,6 +10,7 @@ mod event;
 mod input_names;
 mod json;
 mod json_reply;
+mod markup;
 mod mend;
 mod notes;
 mod request;
@@ -24,6 +25,7 @@ pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};
 pub use input_names::{InputNamer, MemberNames};
 pub use json::{Json, NotJson, Text, end_of_string, push_escaped};
 pub use json_reply::{JsonAsk, JsonReply, JsonSource, Opening};
+pub use markup::{CallMarkup, CallTokens, MarkupReader};
 pub use mend::{Shape, mend};
 pub use notes::{Action, InvalidRequest, Note, Notes};
 pub use request::{

@@ -8,6 +8,8 @@ use super::{BlockIndex, BlockKind, Citation, Delta, Event, Extra, Reasoning, Ser
 pub struct Response {
     /// All text blocks joined in order; `None` if there was none.
     pub text: Option<Text>,
+    /// Why it refused, where it did and said so; not a part of the text.
+    pub refusal: Option<Text>,
     /// The thoughts, in order.
     pub reasoning: Vec<Reasoning>,
     /// The tool calls, in order.
@@ -101,6 +103,7 @@ impl Response {
         // Where those are that are open: few, while a reply may have had many.
         let mut open: Vec<(BlockIndex, usize)> = Vec::new();
         let (mut stop, mut usage, mut service_tier) = (None, None, None);
+        let mut refusal = Vec::new();
         let mut extras: Vec<Extra> = Vec::new();
         for event in events {
             match event {
@@ -124,6 +127,7 @@ impl Response {
                     let at = open.iter().rposition(|(index, _)| *index == block);
                     open.remove(at.ok_or(AssembleError::UnknownBlock(block))?);
                 }
+                Event::Refusal(words) => refusal.push(words),
                 Event::Stop(reason) => stop = Some(reason),
                 Event::Usage(known) => usage = Some(known),
                 Event::ServiceTier(tier) => service_tier = Some(tier),
@@ -135,6 +139,7 @@ impl Response {
         }
         let mut response = Self {
             text: None,
+            refusal: (!refusal.is_empty()).then(|| Text::concat(&refusal)),
             reasoning: Vec::new(),
             tool_calls: Vec::new(),
             stop: stop.ok_or(AssembleError::Truncated)?,
@@ -251,6 +256,22 @@ mod tests {
         .unwrap();
         assert_eq!(response.text, Some(Text::new("hello")));
         assert_eq!(response.tool_calls[0].arguments.decode(), "{\"a\":1}");
+    }
+
+    #[test]
+    fn a_refusal_is_no_part_of_the_text() {
+        let response = Response::assemble([
+            Event::Start,
+            Event::BlockStart { block: A, kind: BlockKind::Text },
+            Event::Delta { block: A, delta: Delta::Text(Text::new("Well, ")) },
+            Event::Refusal(Text::new("Not ")),
+            Event::BlockStop { block: A },
+            Event::Refusal(Text::new("that.")),
+            Event::Stop(StopReason::Refusal),
+        ])
+        .unwrap();
+        assert_eq!(response.text, Some(Text::new("Well, ")));
+        assert_eq!(response.refusal, Some(Text::new("Not that.")));
     }
 
     #[test]

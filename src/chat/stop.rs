@@ -206,6 +206,7 @@ impl StopCutter {
                     | Delta::ToolInput(_),
             }
             | Event::Start
+            | Event::Refusal(_)
             | Event::Usage(_)
             | Event::ServiceTier(_)
             | Event::Extra(_) => out.push(event),

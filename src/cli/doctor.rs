@@ -103,6 +103,7 @@ async fn probe(parts: &Parts, name: &str) -> Result<String, (String, &'static st
         strict: false,
         timeout: None,
         choices: 1,
+        at_once: 1,
         principal: None,
         unnamed_calls: false,
     };

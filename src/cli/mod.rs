@@ -6,6 +6,7 @@ mod healthcheck;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -187,7 +188,11 @@ fn report(outcome: Outcome) -> ExitCode {
 }
 
 fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // Long requests are worked on here (`http/apart.rs`), by one thread for each core and one for another key's; the last is for
+    // signals and whatever else must not wait for them.
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(cores + 2).enable_all().build()?;
     let outcome = runtime.block_on(work);
     // Dropping it would wait for whatever cannot be interrupted, such as a name that is being looked up.
     runtime.shutdown_background();

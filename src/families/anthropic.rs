@@ -2,7 +2,8 @@
 
 use super::thinking::{Budget, Control, Member, Off, Thinking, Words};
 use super::{
-    CacheSupport, Capabilities, Family, FormatKind, Sampling, SingleCall, StopSupport, ToolSchemas, TopK,
+    CacheSupport, Capabilities, Family, FormatKind, Replay, Sampling, SingleCall, StopSupport, ToolSchemas,
+    TopK,
 };
 use crate::bedrock::ModelId;
 use crate::chat::{Block, Request};
@@ -46,7 +47,8 @@ impl Family for Anthropic {
                 ..version.thinking(model.base())
             },
             cache: version.cache(model.base()),
-            signed_reasoning: version >= Version(3, 7),
+            replay: if version >= Version(3, 7) { Replay::Signed } else { Replay::No },
+            refusal_at: if !native && version >= Version(5, 0) { WHY_REFUSED } else { &[] },
             user: native,
             prefill: version < Version(4, 6),
             leading_assistant: true,
@@ -104,6 +106,9 @@ const ADAPTIVE: Words = Words {
 
 /// Opus 4.5 knows words too, up to this.
 const UP_TO_HIGH: Words = Words { words: ["low", "low", "medium", "high", "high", "high"], ..ADAPTIVE };
+
+/// In a whole reply and in a stream. What a reply doesn't have is passed over.
+const WHY_REFUSED: &[&str] = &["/stop_details", "/delta/stop_details"];
 
 const DISABLED: Off = Off::Member(Member { path: &["thinking", "type"], text: "disabled" });
 
@@ -168,7 +173,7 @@ impl Version {
                 };
             }
             Self(4, 6) => (["low", "low", "medium", "high", "high", "max"], Off::Silence, false),
-            Self(4, _) => (["low", "low", "medium", "high", "xhigh", "xhigh"], Off::Silence, false),
+            Self(4, _) => (ADAPTIVE.words, Off::Silence, false),
             Self(5, 5) if is("haiku") => (["low", "low", "medium", "high", "xhigh", "xhigh"], DISABLED, true),
             Self(5, 5) if is("sonnet") => (ADAPTIVE.words, BETWEEN_TOOLS, true),
             Self(5, 0) if is("opus") || is("sonnet") => (ADAPTIVE.words, DISABLED, true),

@@ -1,7 +1,7 @@
 //! The columns of the table that the families fill.
 
 use super::thinking::{Control, Thinking};
-use crate::chat::{Effort, NamePattern, Shape};
+use crate::chat::{CallMarkup, Effort, NamePattern, Reasoning, Shape};
 
 /// What one model can do: data, by family and generation, from which [`super::prepare`] bends a request.
 ///
@@ -52,8 +52,12 @@ pub struct Capabilities {
     pub cache: Option<CacheSupport>,
     /// The web can be searched before the answer.
     pub web_search: bool,
-    /// Signed thoughts of earlier turns are taken back.
-    pub signed_reasoning: bool,
+    /// Which thoughts of earlier turns are taken back.
+    pub replay: Replay,
+    /// What of its own markup for calls gets into its replies.
+    pub call_markup: CallMarkup,
+    /// Members of its own reply that say why it refused, as JSON pointers, where they have to be asked for.
+    pub refusal_at: &'static [&'static str],
     /// The client's name for its user is taken.
     pub user: bool,
     /// The conversation may end with the assistant's turn, which the model continues.
@@ -109,7 +113,9 @@ impl Capabilities {
         thinking: Thinking::UNKNOWN,
         cache: None,
         web_search: false,
-        signed_reasoning: false,
+        replay: Replay::No,
+        call_markup: CallMarkup::No,
+        refusal_at: &[],
         user: false,
         prefill: false,
         leading_assistant: false,
@@ -202,6 +208,10 @@ impl Capabilities {
             s3: false,
             cache: None,
             web_search: false,
+            replay: match self.replay {
+                Replay::Plain => Replay::Plain,
+                Replay::No | Replay::Signed | Replay::Encrypted => Replay::No,
+            },
             top_k: match self.top_k {
                 TopK::No => TopK::No,
                 TopK::Own | TopK::Field(_) => TopK::Own,
@@ -228,7 +238,9 @@ impl Capabilities {
             json_schema: false,
             cache: None,
             web_search: false,
-            signed_reasoning: false,
+            replay: Replay::No,
+            call_markup: CallMarkup::No,
+            refusal_at: &[],
             user: false,
             top_k: TopK::No,
             seed: false,
@@ -316,6 +328,44 @@ pub struct ToolSchemas {
 impl ToolSchemas {
     /// Whatever the draft allows.
     pub const ANY: Self = Self { root_unions: true, references: true, any_property_names: true };
+}
+
+/// Which thoughts of earlier turns a model takes back.
+///
+/// Claude's are proven by their signatures, wherever they stand. GPT and Grok go on with a loop of tool calls from what they
+/// encrypted in it; open models that were trained to think between calls lose the thread without what they thought. For both
+/// what was thought before the user's last word is over. (Reports of other projects from live use, 2026.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// None: they are refused, or taken for speech.
+    No,
+    /// What it signed or encrypted.
+    Signed,
+    /// What it encrypted, in the open tool loop.
+    Encrypted,
+    /// What it thought in plain text, in the open tool loop.
+    Plain,
+}
+
+impl Replay {
+    /// Is it a thought that the model takes back where it stands?
+    pub fn takes(self, thought: &Reasoning, in_open_loop: bool) -> bool {
+        let Reasoning { text, signature, redacted } = thought;
+        match self {
+            Self::No => false,
+            Self::Signed => signature.is_some() || redacted.is_some(),
+            Self::Encrypted => in_open_loop && redacted.is_some(),
+            Self::Plain => in_open_loop && redacted.is_none() && !text.is_blank(),
+        }
+    }
+
+    /// Thoughts outside of the open tool loop are no use.
+    pub fn is_of_the_loop(self) -> bool {
+        match self {
+            Self::No | Self::Signed => false,
+            Self::Encrypted | Self::Plain => true,
+        }
+    }
 }
 
 /// Where `top_k` goes.

@@ -52,8 +52,13 @@ pub fn embedding_facts(family: &dyn EmbedFamily, model: &ModelId) -> Option<&'st
     known.or_else(|| catalog::find(family.newest()).and_then(|facts| facts.embedding.as_ref()))
 }
 
-/// Bends a request to the model: what it doesn't ask is left out with a note, a size that it doesn't have is
-/// refused.
+/// How many texts the model takes in one call.
+pub fn most_texts(family: &dyn EmbedFamily, model: &ModelId) -> usize {
+    let most = embedding_facts(family, model).map_or(1, |facts| facts.max_batch);
+    usize::try_from(most).unwrap_or(1).max(1)
+}
+
+/// Bends a request to the model: what it doesn't ask is left out with a note, a size that it doesn't have is refused.
 pub fn prepare_embeddings(
     family: &dyn EmbedFamily,
     model: &ModelId,
@@ -89,8 +94,7 @@ pub fn prepare_embeddings(
             notes.add("truncate", Action::Dropped, "no_equivalent");
         }
     }
-    let most = facts.map_or(1, |facts| facts.max_batch);
-    let pieces = request.pieces(usize::try_from(most).unwrap_or(1));
+    let pieces = request.pieces(most_texts(family, model));
     Ok(PreparedEmbeddings { pieces, format: family.format(model) })
 }
 

@@ -1,7 +1,7 @@
 //! Z.ai: GLM. 5.3 can be told to call one certain tool, and always thinks, in steps; the others think or don't.
 
 use super::thinking::{Member, Off, Thinking, Words};
-use super::{Capabilities, Family, FormatKind};
+use super::{Capabilities, Family, FormatKind, Replay};
 use crate::bedrock::ModelId;
 use crate::formats::{ChatFormat, OPENAI_CHAT};
 
@@ -25,6 +25,7 @@ impl Family for Glm {
             images: false,
             documents: false,
             json_schema: true,
+            replay: Replay::Plain,
             leading_assistant: true,
             ..Capabilities::CAUTIOUS
         };

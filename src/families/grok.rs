@@ -1,7 +1,7 @@
 //! xAI: Grok. It sets its own sampling, refuses stop texts, takes no limit below 16 tokens, and always thinks.
 
 use super::thinking::{Off, Thinking};
-use super::{Capabilities, Family, FormatKind, Sampling};
+use super::{Capabilities, Family, FormatKind, Replay, Sampling};
 use crate::bedrock::ModelId;
 
 pub(super) struct Grok;
@@ -19,6 +19,7 @@ impl Family for Grok {
         Capabilities {
             tool_choice_any: true,
             tool_choice_named: true,
+            replay: Replay::Encrypted,
             sampling: Sampling::Refused,
             least_max_tokens: 16,
             thinking: THINKING,

@@ -1,8 +1,9 @@
 //! Moonshot: Kimi, under two prefixes. All but K2 Thinking see pictures; K3 takes no limit below 16 tokens.
 
 use super::thinking::Thinking;
-use super::{Capabilities, Family, FormatKind};
+use super::{Capabilities, Family, FormatKind, Replay};
 use crate::bedrock::ModelId;
+use crate::chat::{CallMarkup, CallTokens};
 use crate::formats::{ChatFormat, OPENAI_CHAT};
 
 pub(super) struct Kimi;
@@ -24,6 +25,8 @@ impl Family for Kimi {
             thinking: if base.contains("thinking") { Thinking::ALWAYS } else { Thinking::UNKNOWN },
             documents: false,
             json_schema: true,
+            replay: Replay::Plain,
+            call_markup: CallMarkup::Calls(TOKENS),
             leading_assistant: true,
             least_max_tokens: if base.contains("kimi-k3") { 16 } else { 1 },
             ..Capabilities::CAUTIOUS
@@ -38,3 +41,12 @@ impl Family for Kimi {
         Some(&OPENAI_CHAT)
     }
 }
+
+/// Of the model's chat template.
+const TOKENS: CallTokens = CallTokens {
+    begin: "<|tool_calls_section_begin|>",
+    end: "<|tool_calls_section_end|>",
+    call_begin: "<|tool_call_begin|>",
+    arguments: "<|tool_call_argument_begin|>",
+    call_end: "<|tool_call_end|>",
+};

@@ -111,6 +111,7 @@ impl Capabilities {
                     _,
                 ) => Sampling::Refused,
             },
+            refusal_at: if takes(&[Refusal::ReplyFields]) { self.refusal_at } else { &[] },
             cache: self.cache.filter(|_| takes(&[Refusal::CachePoints])),
             top_k: if takes(&[Refusal::TopK]) { self.top_k } else { TopK::No },
             stop: if takes(&[Refusal::StopTexts]) { self.stop } else { StopSupport::Emulated },

@@ -1,7 +1,7 @@
 //! M2, by the vendor of the same name. It always thinks.
 
 use super::thinking::Thinking;
-use super::{Capabilities, Family, FormatKind};
+use super::{Capabilities, Family, FormatKind, Replay};
 use crate::bedrock::ModelId;
 use crate::formats::{ChatFormat, OPENAI_CHAT};
 
@@ -21,6 +21,7 @@ impl Family for MiniMax {
             images: false,
             documents: false,
             json_schema: true,
+            replay: Replay::Plain,
             thinking: Thinking::ALWAYS,
             ..Capabilities::CAUTIOUS
         };

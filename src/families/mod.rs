@@ -34,11 +34,11 @@ mod titan;
 mod titan_embed;
 
 pub use capabilities::{
-    CacheSupport, Capabilities, Overrides, Sampling, SingleCall, StopSupport, ToolSchemas, TopK,
+    CacheSupport, Capabilities, Overrides, Replay, Sampling, SingleCall, StopSupport, ToolSchemas, TopK,
 };
-pub use embedding::{EmbedFamily, PreparedEmbeddings, embedding_facts, prepare_embeddings};
+pub use embedding::{EmbedFamily, PreparedEmbeddings, embedding_facts, most_texts, prepare_embeddings};
 pub use lessons::{Lessons, Risks};
-pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare};
+pub use prepare::{ModelLimits, Prepared, StreamingMode, Terms, chat_format, prepare, replay};
 pub use thinking::{Budget, Control, Member, Off, Thinking, Words};
 
 use crate::bedrock::ModelId;

@@ -28,6 +28,7 @@ mod prompt;
 mod samples;
 mod scalar;
 mod service;
+mod stop_details;
 mod thoughts;
 pub mod titan_embed;
 pub mod titan_text;

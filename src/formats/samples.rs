@@ -53,6 +53,7 @@ pub(super) fn input(pieces: &[String]) -> Value {
 #[derive(Debug, PartialEq)]
 pub(super) struct View {
     pub(super) text: Option<String>,
+    pub(super) refusal: Option<String>,
     pub(super) reasoning: Vec<[Option<String>; 3]>,
     pub(super) tools: Vec<(String, String, Value)>,
     pub(super) stop: StopReason,
@@ -61,11 +62,21 @@ pub(super) struct View {
 
 /// Folds a reply's events.
 pub(super) fn view(events: Vec<Event>) -> View {
-    let Response { text, reasoning, tool_calls, stop, usage, citations: _, service_tier: _, extras: _ } =
-        Response::assemble(events).unwrap();
+    let Response {
+        text,
+        refusal,
+        reasoning,
+        tool_calls,
+        stop,
+        usage,
+        citations: _,
+        service_tier: _,
+        extras: _,
+    } = Response::assemble(events).unwrap();
     let plain = |text: crate::chat::Text| text.decode().into_owned();
     View {
         text: text.map(plain),
+        refusal: refusal.map(plain),
         reasoning: reasoning
             .into_iter()
             .map(|thought| {
@@ -97,7 +108,7 @@ pub(super) fn expected(said: &[Said], stop: StopReason, usage: Option<Usage>) ->
             Said::Tool { id, name, pieces } => tools.push((id.clone(), name.clone(), input(pieces))),
         }
     }
-    View { text: (!text.is_empty()).then_some(text), reasoning, tools, stop, usage }
+    View { text: (!text.is_empty()).then_some(text), refusal: None, reasoning, tools, stop, usage }
 }
 
 /// Lines for a fuzz entry: an event's number and JSON made of `words`, so that it comes near to the real thing.

@@ -84,6 +84,16 @@ impl Turn {
         Ok(())
     }
 
+    /// Why the model refuses, which is no part of what it says.
+    pub(super) fn refusal(&mut self, words: Text, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
+        if words.is_empty() {
+            return Ok(());
+        }
+        self.begin(events)?;
+        events.push(Event::Refusal(words));
+        Ok(())
+    }
+
     pub(super) fn thought(&mut self, text: Text, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
         if text.is_empty() {
             return Ok(());

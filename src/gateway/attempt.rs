@@ -15,8 +15,8 @@ use super::{Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
 use crate::chat::{
-    Action, Event, InputNamer, JsonAsk, JsonReply, MemberNames, Notes, Request, Response, StopCutter,
-    StopReason, StopTexts,
+    Action, Event, InputNamer, JsonAsk, JsonReply, MarkupReader, MemberNames, Notes, Request, Response,
+    StopCutter, StopReason, StopTexts,
 };
 use crate::families::{self, Lessons, ModelLimits, StreamingMode, Terms};
 use crate::formats::{ChatFormat, ProtocolError};
@@ -30,6 +30,7 @@ pub(super) struct ChatPlan {
     /// Other names of the members of calls' inputs, by tool.
     input_names: Option<Arc<HashMap<String, MemberNames>>>,
     way_back: WayBack,
+    markup: Option<MarkupReader>,
     /// What is watched for here.
     stops: Option<Arc<StopTexts>>,
     json: Option<JsonAsk>,
@@ -98,7 +99,6 @@ impl ChatPlan {
         if prepared.streaming == StreamingMode::Folded {
             invocation.operation = invocation.operation.streamed();
         }
-        let memory = memory.filter(|_| prepared.signs_thoughts);
         let recorder = memory.map(|(thoughts, owner)| thoughts.recorder(owner.clone()));
         Ok(Self {
             invocation,
@@ -106,6 +106,7 @@ impl ChatPlan {
             mode: prepared.streaming,
             input_names: (!prepared.input_names.is_empty()).then(|| Arc::new(prepared.input_names)),
             way_back: WayBack::new(prepared.aliases, prepared.extras, recorder),
+            markup: prepared.markup,
             stops: (!prepared.local_stop.is_empty())
                 .then(|| Arc::new(StopTexts::new(prepared.local_stop.iter().map(String::as_str)))),
             json: prepared.json,
@@ -120,8 +121,12 @@ impl ChatPlan {
             streamed.inspect_err(|error| trail.upstream_request_id.clone_from(&error.request_id))?;
         trail.answered(&streamed.head);
         let decoder = self.format.stream_decoder();
-        let filters =
-            Filters { namer: self.namer(), cutter: self.cutter(), json: self.json.map(JsonReply::new) };
+        let filters = Filters {
+            markup: self.markup.clone(),
+            namer: self.namer(),
+            cutter: self.cutter(),
+            json: self.json.map(JsonReply::new),
+        };
         let mut stream = EventStream::new(streamed.frames, decoder, filters, self.way_back.clone(), clock);
         stream.first_event().await?;
         Ok(stream)
@@ -160,6 +165,13 @@ impl ChatPlan {
         self.format.decode(&reply, &mut events)?;
         if is_silent(&events) {
             return Err(ProtocolError::Silent.into());
+        }
+        if let Some(mut markup) = self.markup.clone() {
+            let mut kept = Vec::with_capacity(events.len());
+            for event in events {
+                markup.push(event, &mut kept);
+            }
+            events = kept;
         }
         if let Some(mut namer) = self.namer() {
             let mut named = Vec::with_capacity(events.len());
@@ -309,7 +321,7 @@ pub(super) fn is_silent(events: &[Event]) -> bool {
     let mut unwritten = false;
     for event in events {
         match event {
-            Event::BlockStart { .. } => return false,
+            Event::BlockStart { .. } | Event::Refusal(_) => return false,
             Event::Stop(reason) => ended = *reason == StopReason::EndTurn,
             Event::Usage(usage) => unwritten = usage.output == 0,
             Event::Start

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::stream::Stream;
+use futures_util::stream::{Stream, StreamExt as _};
 use tokio::time::{Instant, Sleep};
 
 use super::attempt::is_silent;
@@ -13,7 +13,7 @@ use super::thoughts::Recorder;
 use super::upstream::Held;
 use super::{Fault, Phase};
 use crate::bedrock::{BedrockError, ErrorKind, FrameStream, LONGEST_REPLY};
-use crate::chat::{Aliases, Event, InputNamer, JsonReply, StopCutter, Usage};
+use crate::chat::{Aliases, Event, InputNamer, JsonReply, MarkupReader, StopCutter, Usage};
 use crate::formats::{ProtocolError, StreamDecoder};
 
 /// A reply's events as they come. It ends after `Stop` and what belongs to it; a failure is its last item.
@@ -31,6 +31,8 @@ pub struct EventStream {
     /// A block has begun. Until then the model's stop waits for what comes with it, which may say that there was no turn.
     said: bool,
     usage: Option<Usage>,
+    /// The reply was read to its end.
+    counted: bool,
     /// What it takes of its target's room.
     held: Option<Held>,
     /// How many bytes may still come, where what comes is kept; `None`: it passes, and as much may come as there is time for.
@@ -40,6 +42,8 @@ pub struct EventStream {
 /// What is done to the events of a reply as a whole, each depending on those before it.
 #[derive(Default)]
 pub(super) struct Filters {
+    /// Reads calls that the model wrote in its own markup.
+    pub(super) markup: Option<MarkupReader>,
     /// Gives members of inputs the names that the client knows.
     pub(super) namer: Option<InputNamer>,
     /// Cuts at stop texts.
@@ -97,8 +101,8 @@ impl EventStream {
         way_back: WayBack,
         clock: IdleClock,
     ) -> Self {
-        // Whoever looks for JSON keeps what it has seen.
-        let room = filters.json.as_ref().map(|_| LONGEST_REPLY);
+        // Whoever looks for JSON, or for calls in a text, keeps what it has seen.
+        let room = (filters.json.is_some() || filters.markup.is_some()).then_some(LONGEST_REPLY);
         Self {
             source: Source::Open { frames, decoder },
             ready: VecDeque::new(),
@@ -109,6 +113,7 @@ impl EventStream {
             committed: false,
             said: false,
             usage: None,
+            counted: false,
             held: None,
             room,
         }
@@ -132,11 +137,23 @@ impl EventStream {
             committed: false,
             said: true,
             usage: None,
+            counted: true,
             held: None,
             room: None,
         };
         stream.hand_over();
         stream
+    }
+
+    /// A stream of the same events, once all of them have come.
+    pub(super) async fn read_whole(self, clock: IdleClock) -> Result<Self, Fault> {
+        let mut stream = self.kept();
+        let mut events = Vec::new();
+        while let Some(event) = stream.next().await {
+            events.push(event?);
+        }
+        let counted = stream.counted;
+        Ok(Self { counted, ..Self::synthesised(events, clock) })
     }
 
     /// What is known of the cost so far, also when the stream is left before its end.
@@ -145,6 +162,11 @@ impl EventStream {
             Source::Open { decoder, .. } => decoder.usage().or(self.usage),
             Source::Over => self.usage,
         }
+    }
+
+    /// Whether the model has come to its own end and counted what it wrote, so that the usage is all of it.
+    pub fn is_counted(&self) -> bool {
+        self.counted && self.usage.is_some()
     }
 
     /// Keeps what the attempt took until the reply is over.
@@ -182,6 +204,7 @@ impl EventStream {
                 Poll::Ready(None) => {
                     decoder.finish(&mut self.scratch)?;
                     self.usage = decoder.usage();
+                    self.counted = true;
                     if decoder.skipped() > 0 {
                         // AWS has added something to the format that nobody here can read.
                         tracing::warn!(target: "outcrop::upstream", skipped = decoder.skipped(), "skipped unknown pieces of a stream");
@@ -190,7 +213,10 @@ impl EventStream {
                 }
             }
             if !self.said {
-                self.said = self.scratch.iter().any(|event| matches!(event, Event::BlockStart { .. }));
+                self.said = self
+                    .scratch
+                    .iter()
+                    .any(|event| matches!(event, Event::BlockStart { .. } | Event::Refusal(_)));
                 if !self.said && self.scratch.iter().any(|event| matches!(event, Event::Stop(_))) {
                     if let Source::Open { .. } = self.source {
                         continue;
@@ -199,6 +225,11 @@ impl EventStream {
                         return Poll::Ready(Err(ProtocolError::Silent.into()));
                     }
                 }
+            }
+            if let Some(markup) = &mut self.filters.markup {
+                let mut kept = Vec::with_capacity(self.scratch.len());
+                self.scratch.drain(..).for_each(|event| markup.push(event, &mut kept));
+                self.scratch = kept;
             }
             if let Some(namer) = &mut self.filters.namer {
                 let mut named = Vec::with_capacity(self.scratch.len());

@@ -1,5 +1,6 @@
 //! Embeddings: one request, as many calls as the model needs, one answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -9,7 +10,6 @@ use super::attempt::{rerouted, whole_reply};
 use super::fallback::{self, Errand, Stay};
 use super::order::Seed;
 use super::retry::{self, Plan, Within};
-use super::upstream::Caller;
 use super::{Answer, Fault, Gateway, Target, Trail, refuse_noted};
 use crate::bedrock::{Invocation, ModelId};
 use crate::chat::Notes;
@@ -30,6 +30,10 @@ pub struct EmbedCall {
     pub strict: bool,
     /// The time that the client gives, if it is less than there would be.
     pub timeout: Option<Duration>,
+    /// How many of its calls may be under way at once; the others wait for their turn.
+    pub at_once: usize,
+    /// Who is asking, where keys are asked for.
+    pub principal: Option<Arc<str>>,
 }
 
 impl Gateway {
@@ -41,16 +45,26 @@ impl Gateway {
         Answer { trail, outcome }
     }
 
+    /// How many calls a request for embeddings of so many texts becomes, and how many of them are made at once. One, if nobody
+    /// knows the model: it isn't called then.
+    pub async fn embedding_calls(&self, model: &str, texts: usize) -> (u32, usize) {
+        let Ok((route, family)) = self.find_embeddings(model, &mut String::new()).await else {
+            return (1, 1);
+        };
+        let calls = texts.div_ceil(families::most_texts(family, &route.first().base)).max(1);
+        (u32::try_from(calls).unwrap_or(u32::MAX), calls.min(self.policy.bounds.embedding_calls))
+    }
+
     async fn embed(&self, call: EmbedCall, trail: &mut Trail) -> Result<Response, Fault> {
         let began = Instant::now();
-        let EmbedCall { model, request, notes, strict, timeout } = call;
+        let EmbedCall { model, request, notes, strict, timeout, at_once, principal } = call;
         trail.notes = notes;
         let (route, family) = self.find_embeddings(&model, &mut trail.requested).await?;
         trail.aim(route.first(), &self.routes);
         let limits = route.timeouts.over(self.policy.deadlines).lowered(timeout);
         let within = Within { limits, deadline: began + limits.total };
-        let errand = Embed { gateway: self, request, family, strict, within };
-        fallback::run(self, &route, Seed::random(), Caller::of(None), errand, within.deadline, trail).await
+        let errand = Embed { gateway: self, request, family, strict, at_once, principal, within };
+        fallback::run(self, &route, Seed::random(), errand, within.deadline, trail).await
     }
 }
 
@@ -61,11 +75,17 @@ struct Embed<'a> {
     request: Request,
     family: &'static dyn EmbedFamily,
     strict: bool,
+    at_once: usize,
+    principal: Option<Arc<str>>,
     within: Within,
 }
 
 impl Errand for Embed<'_> {
     type Answer = Response;
+
+    fn caller(&self) -> Option<&Arc<str>> {
+        self.principal.as_ref()
+    }
 
     async fn run(
         &mut self,
@@ -116,7 +136,7 @@ impl Embed<'_> {
             });
         let calls: Vec<_> = calls.collect();
         // In any order, so that a failure doesn't wait for what was asked before it.
-        let most = self.gateway.policy.bounds.embedding_calls;
+        let most = stay.at_once(target, self.gateway.policy.bounds.embedding_calls.min(self.at_once));
         let answered: Result<Vec<_>, _> = stream::iter(calls).buffer_unordered(most).try_collect().await;
         if let Err((failed, _)) = &answered {
             // The id that is shown shall be the failure's own.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::blame::Blame;
 use super::order::{Candidate, Seed, order};
 use super::upstream::{Caller, Turn, Upstream};
-use super::{Fault, Gateway, Route, Target, Trail, retry};
+use super::{Fault, Gateway, Route, Target, Trail, retry, upstream};
 use crate::chat::Action;
 use crate::telemetry::Label;
 
@@ -20,6 +20,9 @@ use crate::telemetry::Label;
 pub(super) trait Errand {
     /// What comes of it.
     type Answer;
+
+    /// Who sends it, where callers are told apart.
+    fn caller(&self) -> Option<&Arc<str>>;
 
     /// Prepares the call for the target and makes it. The second value is how many attempts that took.
     async fn run(
@@ -38,6 +41,20 @@ pub(super) struct Stay {
     pub(super) attempts: u32,
     /// There is another target to go to.
     pub(super) has_others: bool,
+    /// For whom, if others want their part of it, too.
+    pub(super) caller: Option<Arc<str>>,
+}
+
+impl Stay {
+    /// How many calls of one request may be made at once there, of as many as may be made at all.
+    pub(super) fn at_once(&self, target: &Target, most: usize) -> usize {
+        let there = match (target.concurrency, &self.caller) {
+            (None, _) => usize::MAX,
+            (Some(all), None) => all,
+            (Some(all), Some(_)) => upstream::share_of(all),
+        };
+        most.min(there).max(1)
+    }
 }
 
 /// Runs an errand along a route.
@@ -45,12 +62,12 @@ pub(super) async fn run<E: Errand>(
     gateway: &Gateway,
     route: &Route,
     seed: Seed,
-    caller: Caller,
     mut errand: E,
     deadline: Instant,
     trail: &mut Trail,
 ) -> Result<E::Answer, Fault> {
     let targets = in_order(gateway, route, seed);
+    let caller = Caller::of(errand.caller().map(|caller| &**caller));
     let most = targets.len().min(usize::from(gateway.policy.retry.max_fallbacks) + 1);
     let attempts = gateway.policy.retry.max_attempts.max(u32::try_from(most).unwrap_or(u32::MAX));
     let notes = trail.notes.clone();
@@ -80,6 +97,7 @@ pub(super) async fn run<E: Errand>(
             turn,
             attempts: attempts.saturating_sub(made).saturating_sub(others).max(1),
             has_others: others > 0,
+            caller: errand.caller().filter(|_| gateway.policy.upstream.shared).cloned(),
         };
         if tried > 1 {
             trail.notes.clone_from(&notes);

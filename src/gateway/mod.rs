@@ -46,7 +46,6 @@ pub use retry::RetryPolicy;
 pub use route::{Alias, AliasTarget, ResolveError, Routes, Rules, Transports};
 pub use target::{Route, Target, Timeouts};
 pub use thoughts::ThoughtLimits;
-use upstream::Caller;
 pub use upstream::{BudgetPolicy, UpstreamPolicy};
 
 pub use crate::bedrock::{ErrorKind, ModelId, Retry};
@@ -141,6 +140,8 @@ pub struct Call {
     pub strict: bool,
     /// How many replies are wanted, each a call of its own upstream.
     pub choices: u32,
+    /// How many of those calls may be under way at once; the others wait for their turn.
+    pub at_once: usize,
     /// The time that the client gives, if it is less than there would be.
     pub timeout: Option<Duration>,
     /// Who is asking: nothing that is remembered of one's calls gets into another's. Without keys all are one.
@@ -255,6 +256,16 @@ impl Gateway {
         &self.health
     }
 
+    /// Whether so many replies may be asked for in one request: each is a call.
+    pub fn may_choose(&self, choices: u32) -> Result<(), Fault> {
+        let most = self.policy.bounds.choices;
+        if choices <= most {
+            return Ok(());
+        }
+        let message = format!("At most {most} choices are made for one request here.");
+        Err(InvalidRequest { code: "integer_above_max_value", ..InvalidRequest::value("n", message) }.into())
+    }
+
     /// Runs a chat to its end: a reply for each choice.
     pub async fn chat(&self, call: Call) -> Answer<Vec<Response>> {
         let mut trail = Trail::default();
@@ -286,17 +297,9 @@ impl Gateway {
         trail: &mut Trail,
     ) -> Result<Vec<attempt::Answered>, Fault> {
         let began = Instant::now();
-        let Call { model, mut request, notes, strict, choices, timeout, principal, unnamed_calls } = call;
+        let Call { model, mut request, notes, strict, choices, at_once, timeout, principal, unnamed_calls } =
+            call;
         trail.notes = notes;
-        let most = self.policy.bounds.choices;
-        if choices > most {
-            let message = format!("At most {most} choices are made for one request here.");
-            return Err(InvalidRequest {
-                code: "integer_above_max_value",
-                ..InvalidRequest::value("n", message)
-            }
-            .into());
-        }
         if choices > 1 {
             trail.notes.add("n", Action::Warned, "billed_per_choice");
         }
@@ -313,18 +316,18 @@ impl Gateway {
                 seed = Seed::of(&request, key.as_deref(), principal.as_deref());
             }
         }
-        let caller = Caller::of(principal.as_deref());
         let chat = Chat {
             gateway: self,
             request: Some(request),
             streaming,
             strict,
             choices,
+            at_once,
             principal,
             unnamed_calls,
             within,
         };
-        fallback::run(self, &route, seed, caller, chat, within.deadline, trail).await
+        fallback::run(self, &route, seed, chat, within.deadline, trail).await
     }
 }
 

@@ -124,7 +124,7 @@ async fn attempts<P: Plan>(
     trail: &mut Trail,
     made: &mut u32,
 ) -> Result<P::Answer, Fault> {
-    let Stay { turn, attempts, has_others } = stay;
+    let Stay { turn, attempts, has_others, caller } = stay;
     let upstream = turn.upstream();
     let is_required = || gateway.profiles.is_required(&target.model, gateway.routes.region(target));
     let detour = || is_required().then(|| gateway.routes.detour(target)).flatten();
@@ -133,7 +133,8 @@ async fn attempts<P: Plan>(
     }
     upstream.earn();
     loop {
-        let permit = upstream.permit(target.concurrency, !has_others, within.deadline).await?;
+        let permit =
+            upstream.permit(target.concurrency, caller.as_ref(), !has_others, within.deadline).await?;
         trail.attempts += 1;
         *made += 1;
         let began = Instant::now();

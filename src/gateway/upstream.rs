@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -37,6 +37,14 @@ pub struct UpstreamPolicy {
     pub breaker: Option<BreakerPolicy>,
     /// How much it may be asked again.
     pub budget: BudgetPolicy,
+    /// Callers are several, and leave each other a part of its `concurrency`.
+    pub shared: bool,
+}
+
+/// How many calls at once one of several callers may have at a target of so many, where the others have none: it leaves an
+/// eighth of what they don't hold, and may always have one.
+pub(super) fn share_of(most: usize) -> usize {
+    (most - most.div_ceil(8)).max(1)
 }
 
 /// How much a target may be asked again in all.
@@ -175,6 +183,8 @@ pub(super) struct Upstream {
     budget: RwLock<(BudgetPolicy, TpsBudget)>,
     /// Calls under way, whatever bound each was made under.
     calls: AtomicUsize,
+    /// And of those within a bound that callers share, each one's.
+    by_caller: Mutex<HashMap<Arc<str>, usize>>,
     /// One has ended.
     freed: Notify,
     /// It may not stream: an identity without the right to.
@@ -193,6 +203,7 @@ impl Upstream {
             answered: Mutex::default(),
             budget: RwLock::new(budget(policy.budget)),
             calls: AtomicUsize::new(0),
+            by_caller: Mutex::default(),
             freed: Notify::new(),
             whole_only: AtomicBool::new(false),
             metrics,
@@ -239,14 +250,16 @@ impl Upstream {
         self.budget.read().unwrap_or_else(PoisonError::into_inner).1.withdraw()
     }
 
-    /// A permit for one call more, if fewer than `most` are under way. `may_wait`: there is nowhere else to go.
+    /// A permit for one call more, if fewer than `most` are under way, and of `caller`'s, if it is one of several, no more than
+    /// its share. `may_wait`: there is nowhere else to go.
     pub(super) async fn permit(
         self: &Arc<Self>,
         most: Option<usize>,
+        caller: Option<&Arc<str>>,
         may_wait: bool,
         deadline: Instant,
     ) -> Result<Permit, Fault> {
-        if let Some(permit) = self.try_permit(most) {
+        if let Some(permit) = self.try_permit(most, caller) {
             return Ok(permit);
         }
         if !may_wait {
@@ -257,7 +270,7 @@ impl Upstream {
                 let mut freed = pin!(self.freed.notified());
                 // What ends from here on is heard.
                 freed.as_mut().enable();
-                if let Some(permit) = self.try_permit(most) {
+                if let Some(permit) = self.try_permit(most, caller) {
                     return permit;
                 }
                 freed.await;
@@ -267,12 +280,31 @@ impl Upstream {
         timeout_at(until, next).await.map_err(|_| Fault::Overloaded)
     }
 
-    fn try_permit(self: &Arc<Self>, most: Option<usize>) -> Option<Permit> {
-        let most = most.unwrap_or(usize::MAX);
-        let one_more = |calls: usize| (calls < most).then_some(calls + 1);
+    fn try_permit(self: &Arc<Self>, most: Option<usize>, caller: Option<&Arc<str>>) -> Option<Permit> {
+        let (Some(most), Some(caller)) = (most, caller) else {
+            let most = most.unwrap_or(usize::MAX);
+            return self.has_one_more(|calls| calls < most).then(|| Permit::new(self, None));
+        };
+        let mut by_caller = self.by_caller();
+        let own = by_caller.get(caller).copied().unwrap_or_default();
+        let may = |calls: usize| {
+            let left = most.saturating_sub(calls.saturating_sub(own));
+            calls < most && own < share_of(left)
+        };
+        self.has_one_more(may).then(|| {
+            *by_caller.entry(Arc::clone(caller)).or_default() += 1;
+            Permit::new(self, Some(Arc::clone(caller)))
+        })
+    }
+
+    fn has_one_more(&self, may: impl Fn(usize) -> bool) -> bool {
+        let one_more = |calls: usize| may(calls).then_some(calls + 1);
         // A mere count: nothing is read on the strength of it.
-        let is_one_more = self.calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok();
-        is_one_more.then(|| Permit(Arc::clone(self)))
+        self.calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    fn by_caller(&self) -> MutexGuard<'_, HashMap<Arc<str>, usize>> {
+        self.by_caller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether what is wanted whole can't be streamed from it.
@@ -335,12 +367,37 @@ impl Drop for Turn {
 }
 
 /// One of a target's calls. It is over when this drops.
-pub(super) struct Permit(Arc<Upstream>);
+pub(super) struct Permit {
+    upstream: Arc<Upstream>,
+    /// Whose it is, where callers share.
+    caller: Option<Arc<str>>,
+}
+
+impl Permit {
+    fn new(upstream: &Arc<Upstream>, caller: Option<Arc<str>>) -> Self {
+        Self { upstream: Arc::clone(upstream), caller }
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::Relaxed);
-        self.0.freed.notify_one();
+        let Self { upstream, caller } = self;
+        let Some(caller) = caller else {
+            upstream.calls.fetch_sub(1, Ordering::Relaxed);
+            upstream.freed.notify_one();
+            return;
+        };
+        let mut by_caller = upstream.by_caller();
+        upstream.calls.fetch_sub(1, Ordering::Relaxed);
+        if let Some(own) = by_caller.get_mut(caller) {
+            *own -= 1;
+            if *own == 0 {
+                by_caller.remove(caller);
+            }
+        }
+        drop(by_caller);
+        // The one who has waited the longest may have its share already.
+        upstream.freed.notify_waiters();
     }
 }
 

@@ -16,9 +16,10 @@ use http::{HeaderMap, HeaderValue};
 
 use super::Edge;
 use super::error::ApiError;
+use super::estimate::Tokens;
 use super::record::Ledger;
 use crate::auth::{Models, Principal};
-use crate::limits::{Entry, Exhausted, Key, Level, Levels, Permit, Refusal};
+use crate::limits::{Entry, Exhausted, Key, Level, Levels, Limits, Permit, Refusal, Share};
 use crate::telemetry::{QueueOutcome, TurnedAway};
 
 /// Before the body, for the paths that call a model. Inside `authenticate`: limits are a key's.
@@ -43,6 +44,16 @@ pub(super) async fn admit(
     response
 }
 
+/// The calls that a request becomes.
+pub(super) struct Calls {
+    /// All of them.
+    pub(super) count: u32,
+    /// Those that are worth making at once.
+    pub(super) most: usize,
+    /// What of the request makes them so many.
+    pub(super) param: &'static str,
+}
+
 /// What one request may take. Handlers find it among the request's extensions.
 #[derive(Clone)]
 pub(super) struct Admission {
@@ -62,7 +73,7 @@ impl Admission {
             return Err(self.refused(refusal));
         }
         self.key
-            .take_request(Instant::now())
+            .take_requests(1, Instant::now())
             .map_err(|Exhausted { wait }| self.turned_away(TurnedAway::KeyRequests, wait))
     }
 
@@ -76,26 +87,65 @@ impl Admission {
         Err(ApiError::not_allowed(model))
     }
 
-    /// A permit, waited for if need be, and `tokens` of this minute's until it is known how many it were. Both are the
-    /// ledger's from then on. To be called when the body is complete and nothing but the call remains to be done.
-    pub(super) async fn enter(&self, tokens: u64) -> Result<(), ApiError> {
+    /// The longest body that is read, in bytes.
+    pub(super) fn longest_body(&self) -> usize {
+        self.edge.limits.body
+    }
+
+    /// The room for a body of the key's, if one of this length would have it now. None of it is taken yet.
+    pub(super) fn room_for(&self, announced: u64) -> Result<Share, ApiError> {
+        let limits = &self.edge.admission;
+        if limits.has_room(&self.key, announced) { Ok(limits.share(&self.key)) } else { Err(self.no_room()) }
+    }
+
+    /// No room for the body.
+    pub(super) fn no_room(&self) -> ApiError {
+        self.turned_away(TurnedAway::BodyBytes, soon())
+    }
+
+    /// By whose turns long work is done.
+    pub(super) fn turns(&self) -> (Limits, Key) {
+        (self.edge.admission.clone(), self.key.clone())
+    }
+
+    /// What the calls of a request take: the requests of this minute's that weren't taken at the door, tokens until it is known
+    /// how many it were, and a permit, waited for if need be. The last two are the ledger's from then on. To be called when the body
+    /// is complete and nothing but the calls remains to be done. Gives how many of them may be made at once: as many as are
+    /// free at this moment and one at least, so that whoever asks for more has them in turns.
+    pub(super) async fn enter(
+        &self,
+        Calls { count, most, param }: Calls,
+        tokens: Tokens,
+    ) -> Result<usize, ApiError> {
+        let further = u64::from(count).saturating_sub(1);
+        if further > 0 {
+            if let Some(minute) = self.key.requests_per_minute().filter(|minute| count > *minute) {
+                self.key.return_requests(1, Instant::now());
+                return Err(ApiError::too_many_calls(param, count, minute));
+            }
+            self.key.take_requests(further, Instant::now()).map_err(|Exhausted { wait }| {
+                self.key.return_requests(1, Instant::now());
+                self.turned_away(TurnedAway::KeyRequests, wait)
+            })?;
+        }
+        self.take(most, tokens).await.inspect_err(|_| self.key.return_requests(1 + further, Instant::now()))
+    }
+
+    async fn take(&self, most: usize, tokens: Tokens) -> Result<usize, ApiError> {
         let reservation = self
             .key
-            .reserve(tokens, Instant::now())
+            .reserve(tokens.sum(), Instant::now())
             .map_err(|Exhausted { wait }| self.turned_away(TurnedAway::KeyTokens, wait))?;
-        self.ledger.reserve(reservation);
-        let entry = self.edge.admission.enter(&self.key);
-        let permit = match entry {
+        self.ledger.reserve(reservation, tokens.read);
+        let permit = match self.edge.admission.enter(&self.key) {
             Ok(Entry::Permit(permit)) => Ok(permit),
             Ok(Entry::Waiting(waiting)) => self.wait(waiting).await,
             Err(refusal) => Err(refusal),
         };
-        let permit = permit.map_err(|refusal| {
-            self.key.return_request(Instant::now());
-            self.refused(refusal)
-        })?;
-        self.ledger.hold(permit, self.edge.metrics.call_begun());
-        Ok(())
+        let mut permit = permit.map_err(|refusal| self.refused(refusal))?;
+        let at_once = permit.widen(most);
+        self.ledger.hold(permit, self.edge.metrics.calls_begun(at_once));
+        Ok(at_once)
     }
 
     async fn wait(&self, mut waiting: crate::limits::Waiting) -> Result<Permit, Refusal> {
@@ -120,12 +170,6 @@ impl Admission {
         self.edge.metrics.turned_away(why);
         ApiError::turned_away(why, wait)
     }
-}
-
-/// No room for the body.
-pub(super) fn no_room(edge: &Edge) -> ApiError {
-    edge.metrics.turned_away(TurnedAway::BodyBytes);
-    ApiError::turned_away(TurnedAway::BodyBytes, soon())
 }
 
 /// 1 to 5 seconds, so that those who are turned away together don't come back together.

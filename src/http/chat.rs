@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 
-use super::admit::Admission;
+use super::admit::{Admission, Calls};
 use super::answer::{described, json};
 use super::error::ApiError;
 use super::extract::Whole;
@@ -27,12 +27,13 @@ pub(super) async fn completions(
     request: Request,
 ) -> Result<Response, ApiError> {
     let wishes = headers::wishes(request.headers())?;
-    let body = extract::body(request, &edge).await?;
-    let (apart, length) = (edge.apart.clone(), body.bytes.len());
+    let body = extract::body(request, &admission).await?;
+    let (apart, turns, length) = (edge.apart.clone(), admission.turns(), body.bytes.len());
     let Some(drain) = edge.limits.drain else {
-        return apart::run(apart, length, answer(edge, ledger, admission, wishes, body)).await;
+        return apart::run(apart, turns, length, answer(edge, ledger, admission, wishes, body)).await;
     };
-    let work = apart::run(apart, length, answer(Arc::clone(&edge), ledger.clone(), admission, wishes, body));
+    let work =
+        apart::run(apart, turns, length, answer(Arc::clone(&edge), ledger.clone(), admission, wishes, body));
     departure::outliving(&edge, drain, &ledger, Box::pin(work)).await
 }
 
@@ -45,13 +46,17 @@ async fn answer(
 ) -> Result<Response, ApiError> {
     let Wishes { strict, timeout } = wishes;
     let Whole { bytes: body, share: _held } = body;
+    let length = body.len();
     let openai::Decoded { request, model, stream, include_usage, choices, forms, notes } =
         openai::decode(&body)?;
     drop(body);
+    apart::pause(length).await;
     admission.may_use(edge.gateway.routes().meant(model.as_deref()))?;
-    admission.enter(estimate::tokens(&request, choices)).await?;
+    edge.gateway.may_choose(choices)?;
+    let calls = Calls { count: choices, most: choices.try_into().unwrap_or(1), param: "n" };
+    let at_once = admission.enter(calls, estimate::tokens(&request, choices)).await?;
     let (principal, unnamed_calls) = (ledger.key_id(), forms.deprecated());
-    let call = Call { model, request, notes, strict, choices, timeout, principal, unnamed_calls };
+    let call = Call { model, request, notes, strict, choices, at_once, timeout, principal, unnamed_calls };
     if stream {
         ledger.streams();
         let Answer { trail, outcome } = edge.gateway.chat_stream(call).await;
@@ -67,6 +72,9 @@ async fn answer(
         let answer = outcome.map_err(ApiError::from).and_then(|choices| {
             let completion = openai::completion(&head(&Id::new(), &trail.requested), &forms, &choices)?;
             ledger.replied(Some(completion.finish_reason), completion.usage);
+            if completion.usage.is_none() {
+                ledger.uncounted(estimate::bytes(completion.body.len()));
+            }
             Ok(json(completion.body))
         });
         Ok(described(answer, trail, &ledger))

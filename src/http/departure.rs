@@ -86,6 +86,9 @@ pub(super) fn read_on(
             while events.next().await.is_some() {}
         };
         tokio::select! { () = read => {}, () = bound(&of_edge, drain.timeout) => {} }
+        if replies.iter().all(EventStream::is_counted) {
+            ledger.uncounted(0);
+        }
         let usage = replies.iter().filter_map(EventStream::usage).reduce(openai::sum);
         ledger.replied(None, usage.or(known));
         drop((replies, draining, lingering));

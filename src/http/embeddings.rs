@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 
-use super::admit::Admission;
+use super::admit::{Admission, Calls};
 use super::answer::{described, json};
 use super::error::ApiError;
 use super::extract::Whole;
@@ -24,12 +24,13 @@ pub(super) async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let wishes = headers::wishes(request.headers())?;
-    let body = extract::body(request, &edge).await?;
-    let (apart, length) = (edge.apart.clone(), body.bytes.len());
+    let body = extract::body(request, &admission).await?;
+    let (apart, turns, length) = (edge.apart.clone(), admission.turns(), body.bytes.len());
     let Some(drain) = edge.limits.drain else {
-        return apart::run(apart, length, answer(edge, ledger, admission, wishes, body)).await;
+        return apart::run(apart, turns, length, answer(edge, ledger, admission, wishes, body)).await;
     };
-    let work = apart::run(apart, length, answer(Arc::clone(&edge), ledger.clone(), admission, wishes, body));
+    let work =
+        apart::run(apart, turns, length, answer(Arc::clone(&edge), ledger.clone(), admission, wishes, body));
     departure::outliving(&edge, drain, &ledger, Box::pin(work)).await
 }
 
@@ -42,12 +43,18 @@ async fn answer(
 ) -> Result<Response, ApiError> {
     let Wishes { strict, timeout } = wishes;
     let Whole { bytes: body, share: _held } = body;
+    let length = body.len();
     let DecodedEmbeddings { request, model, encoding, notes } = openai::decode_embeddings(&body)?;
     drop(body);
+    apart::pause(length).await;
     admission.may_use(&model)?;
-    admission.enter(estimate::texts(&request)).await?;
-    let Answer { trail, outcome } =
-        edge.gateway.embeddings(EmbedCall { model, request, notes, strict, timeout }).await;
+    let (count, most) = edge.gateway.embedding_calls(&model, request.texts.len()).await;
+    let at_once = admission.enter(Calls { count, most, param: "input" }, estimate::texts(&request)).await?;
+    let principal = ledger.key_id();
+    let Answer { trail, outcome } = edge
+        .gateway
+        .embeddings(EmbedCall { model, request, notes, strict, timeout, at_once, principal })
+        .await;
     let answer = outcome.map_err(ApiError::from).and_then(|response| {
         ledger.replied(None, response.input_tokens.map(|input| Usage { input, ..Usage::default() }));
         Ok(json(openai::embeddings(&trail.requested, encoding, &response)?))

@@ -129,9 +129,10 @@ impl ApiError {
             TurnedAway::Concurrency => {
                 (BUSY, "The gateway is at its limit of concurrent requests: try again in a moment.")
             }
-            TurnedAway::BodyBytes => {
-                (BUSY, "The gateway holds as many request bodies as it can: try again in a moment.")
-            }
+            TurnedAway::BodyBytes => (
+                BUSY,
+                "The gateway holds as many request bodies as it can, or as many of this API key as leave room for others: try again in a moment.",
+            ),
             TurnedAway::Memory => (BUSY, "The gateway is short of memory: try again in a moment."),
             TurnedAway::KeyConcurrency => (LIMIT, "This API key is at its limit of concurrent requests."),
             TurnedAway::KeyRequests => (LIMIT, "This API key is at its limit of requests per minute."),
@@ -141,6 +142,16 @@ impl ApiError {
         error.label = why.as_str();
         error.retryable = true;
         error.retry_after = Some(wait);
+        error
+    }
+
+    /// A request of more calls than its key may ever make in a minute: coming again doesn't help.
+    pub(super) fn too_many_calls(param: &'static str, calls: u32, minute: u32) -> Self {
+        let message = format!(
+            "This request takes {calls} calls of the model, each counted as a request, and this API key may make {minute} a minute: ask for less in one request."
+        );
+        let mut error = Self::client(StatusCode::BAD_REQUEST, "too_many_calls", message);
+        error.param = Some(param.into());
         error
     }
 

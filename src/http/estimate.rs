@@ -12,8 +12,23 @@ const MEDIUM: u64 = 1_500;
 /// An answer whose length isn't bounded.
 const ANSWER: u64 = 500;
 
+/// Tokens of a request and of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tokens {
+    /// Those that the model reads.
+    pub(super) read: u64,
+    /// Those that it may write.
+    pub(super) written: u64,
+}
+
+impl Tokens {
+    pub(super) fn sum(self) -> u64 {
+        self.read.saturating_add(self.written)
+    }
+}
+
 /// What is read, and what at most is written in `choices` answers.
-pub(super) fn tokens(request: &Request, choices: u32) -> u64 {
+pub(super) fn tokens(request: &Request, choices: u32) -> Tokens {
     let messages = request.messages.iter().flat_map(|message| &message.content).map(block);
     let tools = request.tools.iter().map(|tool| {
         let description = tool.description.as_ref().map_or(0, |text| text.as_json().len());
@@ -21,12 +36,18 @@ pub(super) fn tokens(request: &Request, choices: u32) -> u64 {
     });
     let answer = request.max_tokens.map_or(ANSWER, u64::from);
     // Each choice is a call of its own.
-    (messages.sum::<u64>() + tools.sum::<u64>() + answer).saturating_mul(choices.into())
+    let each = |tokens: u64| tokens.saturating_mul(choices.into());
+    Tokens { read: each(messages.sum::<u64>() + tools.sum::<u64>()), written: each(answer) }
 }
 
 /// What is read of texts that become vectors.
-pub(super) fn texts(request: &embed::Request) -> u64 {
-    request.texts.iter().map(|text| bytes(text.as_json().len())).sum()
+pub(super) fn texts(request: &embed::Request) -> Tokens {
+    Tokens { read: request.texts.iter().map(|text| bytes(text.as_json().len())).sum(), written: 0 }
+}
+
+/// What so many bytes of an answer come to.
+pub(super) fn bytes(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(4)
 }
 
 fn block(block: &Block) -> u64 {
@@ -45,10 +66,6 @@ fn block(block: &Block) -> u64 {
     }
 }
 
-fn bytes(bytes: usize) -> u64 {
-    (bytes as u64).div_ceil(4)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,7 +73,7 @@ mod tests {
 
     fn estimated(body: &str) -> u64 {
         let decoded = decode(body.as_bytes()).unwrap();
-        tokens(&decoded.request, decoded.choices)
+        tokens(&decoded.request, decoded.choices).sum()
     }
 
     #[test]

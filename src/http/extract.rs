@@ -7,8 +7,7 @@ use axum::extract::Request;
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 
-use super::Edge;
-use super::admit::no_room;
+use super::admit::Admission;
 use super::error::ApiError;
 use crate::limits::Share;
 use crate::listener::BodyError;
@@ -22,35 +21,36 @@ pub(super) struct Whole {
 
 /// The whole body, if it is complete in time, not too long, and there is room for it. An announced length that is too
 /// long, or longer than the room there is, is refused before anything is read (hyper gives it as the body's size).
-pub(super) async fn body(request: Request, edge: &Edge) -> Result<Whole, ApiError> {
-    let limits = &edge.limits;
+pub(super) async fn body(request: Request, admission: &Admission) -> Result<Whole, ApiError> {
+    let longest = admission.longest_body();
     let body = request.into_body();
     let announced = body.size_hint().lower();
-    if announced > limits.body as u64 {
-        return Err(ApiError::too_large(limits.body));
+    if announced > longest as u64 {
+        return Err(ApiError::too_large(longest));
     }
-    if !edge.admission.has_room(announced) {
-        return Err(no_room(edge));
-    }
-    read(body, edge).await
+    let share = admission.room_for(announced)?;
+    read(body, longest, share, admission).await
 }
 
 /// Room is taken as bytes come: a length that is announced and never sent takes none from others.
-async fn read(mut body: Body, edge: &Edge) -> Result<Whole, ApiError> {
-    let limits = &edge.limits;
-    let mut share = edge.admission.share();
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(limits.body);
+async fn read(
+    mut body: Body,
+    longest: usize,
+    mut share: Share,
+    admission: &Admission,
+) -> Result<Whole, ApiError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(longest);
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| why(&error))?;
         // Trailers say nothing that we would know.
         let Ok(data) = frame.into_data() else { continue };
-        if first.len().max(joined.len()) + data.len() > limits.body {
-            return Err(ApiError::too_large(limits.body));
+        if first.len().max(joined.len()) + data.len() > longest {
+            return Err(ApiError::too_large(longest));
         }
         if !share.grow(data.len()) {
-            return Err(no_room(edge));
+            return Err(admission.no_room());
         }
         if first.is_empty() && joined.is_empty() {
             // Most come in one piece, which needn't be copied.

@@ -91,6 +91,10 @@ struct Entry {
     in_flight: Option<InFlight>,
     permit: Option<(Permit, InFlight)>,
     reservation: Option<Reservation>,
+    /// What the model reads, as estimated: in tokens.
+    read: u64,
+    /// What has gone out of an answer whose usage isn't all known, in tokens.
+    written: u64,
     started: Instant,
     id: Box<str>,
     method: Method,
@@ -135,6 +139,8 @@ impl Ledger {
             in_flight: Some(metrics.request_begun()),
             permit: None,
             reservation: None,
+            read: 0,
+            written: 0,
             started: Instant::now(),
             id: id.into(),
             method: request.method().clone(),
@@ -172,9 +178,16 @@ impl Ledger {
         self.lock().permit = Some((permit, under_way));
     }
 
-    /// Tokens that the call may come to.
-    pub(super) fn reserve(&self, reservation: Reservation) {
-        self.lock().reservation = Some(reservation);
+    /// Tokens that the call may come to, and how many of them the model reads.
+    pub(super) fn reserve(&self, reservation: Reservation, read: u64) {
+        let mut entry = self.lock();
+        entry.reservation = Some(reservation);
+        entry.read = read;
+    }
+
+    /// So much of an answer has gone out, in tokens, and its usage isn't all known. 0: it is.
+    pub(super) fn uncounted(&self, written: u64) {
+        self.lock().written = written;
     }
 
     /// Keeps the ledger open beyond the request's end, for as long as the guard lives: more is to be known of its cost.
@@ -322,15 +335,18 @@ impl Entry {
     }
 
     /// What the model counted, without what its cache saved; nothing for a call that failed before its answer. Of one that
-    /// was left, and not counted yet, the estimate stands.
+    /// was left, and not counted yet, the estimate stands, or what has gone out, if that is more: leaving early saves nothing.
     fn settle_tokens(&mut self) {
         let Some(reservation) = self.reservation.take() else { return };
-        let used = match self.usage {
-            Some(Usage { input, output, cache_write, .. }) => input + output + cache_write,
-            None if self.error.is_some() && !self.interrupted => 0,
-            None => return,
-        };
-        reservation.settle(used, std::time::Instant::now());
+        let now = std::time::Instant::now();
+        match self.usage {
+            // Before its end a stream may have told what was read, and little or nothing of what it wrote.
+            Some(Usage { input, output, cache_write, .. }) => {
+                reservation.settle(input + cache_write + output.max(self.written), now);
+            }
+            None if self.error.is_some() && !self.interrupted => reservation.settle(0, now),
+            None => reservation.settle_at_least(self.read.saturating_add(self.written), now),
+        }
     }
 
     /// A probe or a scrape that went well: thousands a day, and no news.

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::error::ApiError;
 use super::record::Ledger;
-use super::{Edge, departure};
+use super::{Edge, departure, estimate};
 use crate::chat::{Event, Usage};
 use crate::gateway::{EventStream, Fault};
 use crate::openai::{self, ChunkEncoder, error_event};
@@ -47,6 +47,7 @@ pub(super) fn body(
             encoder,
             piece: Vec::new(),
             whole: 0,
+            said: 0,
             turns: 0,
             ended: false,
             keep_alive: edge.limits.keep_alive.map(KeepAlive::new),
@@ -71,6 +72,8 @@ struct Inner {
     piece: Vec<u8>,
     /// So much of it is whole events.
     whole: usize,
+    /// What the replies have said so far, in bytes.
+    said: usize,
     /// Turns already yielded for this piece.
     turns: u8,
     ended: bool,
@@ -169,8 +172,22 @@ impl Inner {
         self.choices.iter().filter_map(|choice| choice.events.usage()).reduce(openai::sum)
     }
 
+    /// What the replies cost, as far as it is known; where it isn't all, what went out of them counts.
+    fn replied(&self, finish_reason: Option<&'static str>, usage: Option<Usage>) {
+        self.ledger.replied(finish_reason, usage);
+        if self.choices.is_empty() || !self.choices.iter().all(|choice| choice.events.is_counted()) {
+            self.ledger.uncounted(estimate::bytes(self.said));
+        }
+    }
+
     fn take(&mut self, choice: usize, event: &Event) {
-        if matches!(event, Event::Delta { .. }) {
+        let said = match event {
+            Event::Delta { delta, .. } => Some(delta.length()),
+            Event::Refusal(words) => Some(words.as_json().len()),
+            _ => None,
+        };
+        if let Some(said) = said {
+            self.said += said;
             self.ledger.first_token();
         }
         if let Err(error) = self.encoder.push(choice, event, &mut self.piece) {
@@ -183,7 +200,7 @@ impl Inner {
             Ok(finish_reason) => {
                 self.ended = self.choices.iter().all(|choice| choice.ended);
                 if self.ended {
-                    self.ledger.replied(Some(finish_reason), self.usage());
+                    self.replied(Some(finish_reason), self.usage());
                 }
             }
             Err(error) => self.fail(&error.into()),
@@ -199,7 +216,7 @@ impl Inner {
     fn end_with(&mut self, error: &ApiError, usage: Option<Usage>) {
         self.ended = true;
         self.piece.extend_from_slice(&error_event(&error.wire()));
-        self.ledger.replied(None, usage);
+        self.replied(None, usage);
         self.ledger.interrupted(error.label());
     }
 
@@ -217,7 +234,7 @@ impl Drop for Inner {
             return;
         }
         let known = self.usage();
-        self.ledger.replied(None, known);
+        self.replied(None, known);
         if let Some(drain) = self.edge.limits.drain
             && !self.ledger.is_cut()
         {

@@ -36,6 +36,11 @@ impl Bucket {
         self.per_minute = per_minute;
     }
 
+    /// What a full one holds.
+    pub(super) fn size(&self) -> u32 {
+        self.per_minute
+    }
+
     /// No more than a full bucket holds: more could never be taken.
     pub(super) fn most(&self, count: u64) -> u64 {
         count.min(self.per_minute.into())

@@ -1,31 +1,52 @@
 //! Bytes that are held at once.
+//!
+//! ```text
+//!  0                                                    limit
+//!  ├── alice ──┼── bob ──┼── carol ──┼────── free ───────┤
+//! ```
+//!
+//! What is held isn't taken away, and who sends slowly holds it for long. So where keys are several, each holds no more than
+//! is left free: alone half of all, two that want everything a third each, and there is always something for the next. A
+//! key's only body may take all that is free.
 
-use super::sync::{Arc, AtomicUsize, Ordering};
+use super::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A number of bytes that all shares together stay within.
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: usize,
-    taken: Arc<AtomicUsize>,
+    /// Keys leave room for each other.
+    shared: bool,
+    book: Arc<Mutex<Book>>,
+}
+
+/// What is taken, in all and by the key at each place.
+#[derive(Debug, Default)]
+struct Book {
+    taken: usize,
+    of: Vec<usize>,
 }
 
 impl Budget {
-    pub(super) fn new(limit: Option<usize>) -> Self {
-        Self { limit: limit.unwrap_or(usize::MAX), taken: Arc::default() }
+    pub(super) fn new(limit: Option<usize>, shared: bool) -> Self {
+        Self { limit: limit.unwrap_or(usize::MAX), shared, book: Arc::default() }
     }
 
     /// With another limit; what is taken stays taken.
-    pub(super) fn with_limit(&self, limit: Option<usize>) -> Self {
-        Self { taken: Arc::clone(&self.taken), ..Self::new(limit) }
+    pub(super) fn continued(&self, limit: Option<usize>, shared: bool) -> Self {
+        Self { book: Arc::clone(&self.book), ..Self::new(limit, shared) }
     }
 
-    pub(super) fn has_room(&self, bytes: u64) -> bool {
-        let free = self.limit.saturating_sub(self.taken.load(Ordering::Relaxed));
-        bytes <= free as u64
+    /// Whether a key could hold another body of so many bytes now.
+    pub(super) fn has_room(&self, key: usize, bytes: u64) -> bool {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.share(key).grown(&lock(&self.book), bytes).is_some()
     }
 
-    pub(super) fn share(&self) -> Share {
-        Share { limit: self.limit, taken: Arc::clone(&self.taken), own: 0 }
+    /// For a body of this key.
+    pub(super) fn share(&self, key: usize) -> Share {
+        let Self { limit, shared, ref book } = *self;
+        Share { limit, shared, book: Arc::clone(book), key, own: 0 }
     }
 }
 
@@ -33,7 +54,9 @@ impl Budget {
 #[derive(Debug)]
 pub struct Share {
     limit: usize,
-    taken: Arc<AtomicUsize>,
+    shared: bool,
+    book: Arc<Mutex<Book>>,
+    key: usize,
     own: usize,
 }
 
@@ -41,18 +64,37 @@ impl Share {
     /// Holds so many more. False if they aren't to be had; then it holds what it held.
     #[must_use = "bytes that aren't to be had must not be held"]
     pub fn grow(&mut self, bytes: usize) -> bool {
-        let grown = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        // A mere count: nothing is read on the strength of it.
-        let done = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown).is_ok();
-        if done {
-            self.own += bytes;
+        let mut book = lock(&self.book);
+        let Some(taken) = self.grown(&book, bytes) else { return false };
+        book.taken = taken;
+        if book.of.len() <= self.key {
+            book.of.resize(self.key + 1, 0);
         }
-        done
+        book.of[self.key] += bytes;
+        self.own += bytes;
+        true
+    }
+
+    /// What would be taken in all with so many more, if they are to be had.
+    fn grown(&self, book: &Book, bytes: usize) -> Option<usize> {
+        let taken = book.taken.checked_add(bytes).filter(|taken| *taken <= self.limit)?;
+        let held = book.of.get(self.key).copied().unwrap_or_default();
+        let may = !self.shared || held == self.own || held + bytes <= self.limit - taken;
+        may.then_some(taken)
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.taken.fetch_sub(self.own, Ordering::Relaxed);
+        if self.own == 0 {
+            return;
+        }
+        let mut book = lock(&self.book);
+        book.taken -= self.own;
+        book.of[self.key] -= self.own;
     }
+}
+
+fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    book.lock().unwrap_or_else(PoisonError::into_inner)
 }

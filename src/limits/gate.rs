@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::line::{Entrance, Line, Refusal, Ticket};
+use super::line::{Bound, Entrance, Line, Refusal, Ticket};
 use super::sync::{Arc, Mutex, MutexGuard, PoisonError, oneshot};
 
 /// Tells a waiter: a slot is its own, or its place is another's. Sent under the lock and while the waiter is in the
@@ -22,11 +22,13 @@ pub enum Entry {
     Waiting(Waiting),
 }
 
-/// A call under way. It is over when this drops.
+/// Calls under way. They are over when this drops.
 #[must_use = "the call is under way for as long as its permit lives"]
 pub struct Permit {
     gate: Gate,
     key: usize,
+    /// One for each call that it allows at once.
+    slots: usize,
 }
 
 /// A place in the line: a future of the permit. Dropping it leaves.
@@ -41,27 +43,16 @@ pub struct Waiting {
 }
 
 impl Gate {
-    pub(super) fn new(
-        slots: Option<usize>,
-        places: usize,
-        keys: impl IntoIterator<Item = Option<usize>>,
-    ) -> Self {
+    pub(super) fn new(slots: Option<usize>, places: usize, keys: impl IntoIterator<Item = Bound>) -> Self {
         Self(Arc::new(Mutex::new(Line::new(slots, places, keys))))
     }
 
     /// Other bounds, from now on, for those who are in as well: see [`Line::rebound`].
-    pub(super) fn rebound(
-        &self,
-        slots: Option<usize>,
-        places: usize,
-        keys: impl IntoIterator<Item = Option<usize>>,
-    ) {
+    pub(super) fn rebound(&self, slots: Option<usize>, places: usize, keys: impl IntoIterator<Item = Bound>) {
         let mut line = self.lock();
         line.rebound(slots, places, keys);
-        while let Some(next) = line.next() {
-            // Whoever is in the line listens.
-            let _heard = next.send(Ok(()));
-        }
+        let next = line.next();
+        call(&mut line, next);
     }
 
     /// Whether nobody of this key is in, or in the line.
@@ -90,21 +81,27 @@ impl Gate {
                 Ok(Entry::Waiting(Waiting { gate: self.clone(), key, ticket, told, done: false }))
             }
             // Who holds doesn't listen, and who waits does.
-            (Entrance::Holds | Entrance::Waits(..), _) => {
-                Ok(Entry::Permit(Permit { gate: self.clone(), key }))
-            }
+            (Entrance::Holds | Entrance::Waits(..), _) => Ok(Entry::Permit(Permit::new(self.clone(), key))),
         }
     }
 
     fn leave(&self, key: usize) {
         let mut line = self.lock();
-        if let Some(next) = line.leave(key) {
-            let _heard = next.send(Ok(()));
-        }
+        let next = line.leave(key);
+        call(&mut line, next);
     }
 
     fn lock(&self) -> MutexGuard<'_, Line<Waiter>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells those whose turn it is, beginning with `next`.
+fn call(line: &mut Line<Waiter>, mut next: Option<Waiter>) {
+    while let Some(waiter) = next {
+        // Whoever is in the line listens.
+        let _heard = waiter.send(Ok(()));
+        next = line.next();
     }
 }
 
@@ -130,9 +127,7 @@ impl Future for Waiting {
         let told = std::task::ready!(Pin::new(&mut self.told).poll(cx));
         self.done = true;
         // Nobody is dropped from the line untold.
-        Poll::Ready(
-            told.unwrap_or(Err(Refusal::Busy)).map(|()| Permit { gate: self.gate.clone(), key: self.key }),
-        )
+        Poll::Ready(told.unwrap_or(Err(Refusal::Busy)).map(|()| Permit::new(self.gate.clone(), self.key)))
     }
 }
 
@@ -148,8 +143,28 @@ impl Drop for Waiting {
     }
 }
 
+impl Permit {
+    fn new(gate: Gate, key: usize) -> Self {
+        Self { gate, key, slots: 1 }
+    }
+
+    /// Allows as many calls at once as are free at this moment, up to `most`. How many that are, with those that it allowed
+    /// before.
+    pub fn widen(&mut self, most: usize) -> usize {
+        if self.slots < most {
+            let mut line = self.gate.lock();
+            while self.slots < most && line.widen(self.key) {
+                self.slots += 1;
+            }
+        }
+        self.slots
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.gate.leave(self.key);
+        for _ in 0..self.slots {
+            self.gate.leave(self.key);
+        }
     }
 }

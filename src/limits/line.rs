@@ -12,6 +12,10 @@
 //! equals, to the one whose last turn is the longest ago. So a key that holds more than its share gets no further
 //! slot while another waits, and whoever sends fifty times as much as the rest waits for itself.
 //!
+//! Slots are never taken away, so some are kept free: of the slots that others don't hold, a key bound by its share
+//! ([`Bound::Share`]) leaves an eighth, though it may always have one. Whoever comes after it finds a slot, however long its
+//! calls last.
+//!
 //! The line is short, and a full one is shared in the same way: a newcomer displaces the latest of the key
 //! with the most in it, if that key has more in it than the newcomer's would.
 
@@ -26,6 +30,17 @@ pub enum Refusal {
     /// This key's are.
     #[error("this key is at its limit of concurrent requests")]
     KeyBusy,
+}
+
+/// How many slots a key may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// So many.
+    Slots(usize),
+    /// Seven eighths of what the others leave, and one at least.
+    Share,
+    /// All there are: there is nobody else to leave any to.
+    All,
 }
 
 /// A place in the line.
@@ -56,7 +71,7 @@ pub(super) struct Line<W> {
 #[derive(Debug)]
 struct Key<W> {
     /// The slots it may hold.
-    limit: usize,
+    bound: Bound,
     held: usize,
     last_turn: u64,
     waiters: VecDeque<(Ticket, W)>,
@@ -64,17 +79,8 @@ struct Key<W> {
 
 impl<W> Line<W> {
     /// `None` is no bound.
-    pub(super) fn new(
-        slots: Option<usize>,
-        places: usize,
-        keys: impl IntoIterator<Item = Option<usize>>,
-    ) -> Self {
-        let key = |limit: Option<usize>| Key {
-            limit: limit.unwrap_or(usize::MAX),
-            held: 0,
-            last_turn: 0,
-            waiters: VecDeque::new(),
-        };
+    pub(super) fn new(slots: Option<usize>, places: usize, keys: impl IntoIterator<Item = Bound>) -> Self {
+        let key = |bound| Key { bound, held: 0, last_turn: 0, waiters: VecDeque::new() };
         Self {
             slots: slots.unwrap_or(usize::MAX),
             places,
@@ -126,8 +132,7 @@ impl<W> Line<W> {
 
     /// What stands before this key.
     pub(super) fn obstacle(&self, key: usize) -> Refusal {
-        let key = &self.keys[key];
-        if key.held >= key.limit { Refusal::KeyBusy } else { Refusal::Busy }
+        if self.is_at_its_bound(key) { Refusal::KeyBusy } else { Refusal::Busy }
     }
 
     /// Other bounds, from now on. Whoever holds a slot keeps it, and whoever waits its place; further keys stand behind those
@@ -136,19 +141,29 @@ impl<W> Line<W> {
         &mut self,
         slots: Option<usize>,
         places: usize,
-        keys: impl IntoIterator<Item = Option<usize>>,
+        keys: impl IntoIterator<Item = Bound>,
     ) {
         let new = Self::new(slots, places, keys);
         (self.slots, self.places) = (new.slots, new.places);
         for (index, key) in new.keys.into_iter().enumerate() {
             match self.keys.get_mut(index) {
-                Some(known) => known.limit = key.limit,
+                Some(known) => known.bound = key.bound,
                 None => self.keys.push(key),
             }
         }
     }
 
-    /// Gives a slot back. Whoever holds it next is told what is returned.
+    /// A slot more, if one is free for this key. Nobody is passed over: who waits has no right to it.
+    pub(super) fn widen(&mut self, key: usize) -> bool {
+        let may = self.may_hold(key);
+        if may {
+            self.hold(key);
+        }
+        may
+    }
+
+    /// Gives a slot back. Whoever holds it next is told what is returned. Where shares grow by it, [`Self::next`] may find
+    /// another.
     pub(super) fn leave(&mut self, key: usize) -> Option<W> {
         self.held -= 1;
         self.keys[key].held -= 1;
@@ -185,7 +200,19 @@ impl<W> Line<W> {
     }
 
     fn may_hold(&self, key: usize) -> bool {
-        self.held < self.slots && self.keys[key].held < self.keys[key].limit
+        self.held < self.slots && !self.is_at_its_bound(key)
+    }
+
+    fn is_at_its_bound(&self, key: usize) -> bool {
+        let Key { bound, held, .. } = self.keys[key];
+        match bound {
+            Bound::All => false,
+            Bound::Slots(most) => held >= most,
+            Bound::Share => {
+                let left = self.slots.saturating_sub(self.held - held);
+                held >= (left - left.div_ceil(8)).max(1)
+            }
+        }
     }
 
     fn hold(&mut self, key: usize) {

@@ -1,8 +1,8 @@
 //! HOW MUCH AT ONCE: who may go on, who waits, who is turned away.
 //!
-//! Three bounds. *Permits* bound the calls under way, in all and for each key, with a short line before them
-//! (`line`, pure; `gate`, where tasks wait). *Rates* bound requests and tokens a minute for each key (`bucket`). The
-//! *budget* bounds the bytes of request bodies in memory. What is taken is given back on drop, so it can ride in an
+//! Four bounds. *Permits* bound the calls under way, in all and for each key, with a short line before them
+//! (`line`, pure; `gate`, where tasks wait). *Turns* share the threads that work on long requests in the same way. *Rates*
+//! bound calls and tokens a minute for each key (`bucket`). The *budget* bounds the bytes of request bodies in memory. What is taken is given back on drop, so it can ride in an
 //! answer's body. The clock is passed in, and nothing here knows HTTP or what a request says. It names nothing else in the
 //! crate; `http` and `app` may name it.
 
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use bucket::Bucket;
 use budget::Budget;
 use gate::Gate;
+use line::Bound;
 
 pub use bucket::Level;
 pub use budget::Share;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub queue_wait: Duration,
     /// Bytes of request bodies in memory at once.
     pub body_bytes: Option<usize>,
+    /// Long requests that are worked on at once.
+    pub turns: usize,
 }
 
 /// The bounds of one key.
@@ -59,6 +62,7 @@ pub struct Limits(Arc<Inner>);
 struct Inner {
     queue_wait: Duration,
     gate: Gate,
+    turns: Gate,
     budget: Budget,
     keys: HashMap<Box<str>, Key>,
     /// Keys that were taken out. Their calls go on, and coming back is no free refill. Who has nothing under way and all of its
@@ -66,7 +70,7 @@ struct Inner {
     former: HashMap<Box<str>, Key>,
     /// Who shows no key, where none is needed: all of them together.
     nobody: Key,
-    /// The concurrency of each place in the line, those of former keys included. What a forgotten key leaves is a new one's.
+    /// The concurrency of each place in the lines, those of former keys included. What a forgotten key leaves is a new one's.
     places: Vec<Option<usize>>,
 }
 
@@ -102,20 +106,25 @@ pub struct Levels {
 impl Limits {
     /// Nothing taken. `keys` are all that can ever come in, `nobody` who comes in without.
     pub fn new(settings: &Settings, nobody: KeyLimits, keys: Vec<(String, KeyLimits)>, now: Instant) -> Self {
-        let Settings { concurrency, queue_length, queue_wait, body_bytes } = *settings;
-        let each: Vec<_> = [nobody].into_iter().chain(keys.iter().map(|(_, limits)| *limits)).collect();
-        let gate = Gate::new(concurrency, queue_length, each.iter().map(|limits| limits.concurrency));
+        let Settings { concurrency, queue_length, queue_wait, body_bytes, turns } = *settings;
+        let shared = are_several(&keys);
+        let places: Vec<_> = [nobody.concurrency]
+            .into_iter()
+            .chain(keys.iter().map(|(_, limits)| limits.concurrency))
+            .collect();
+        let gate = Gate::new(concurrency, queue_length, slots(&places, shared));
+        let turns = Gate::new(Some(turns), usize::MAX, turns_of(&places, turns, shared));
         let keys = keys
             .into_iter()
             .zip(1..)
             .map(|((name, limits), index)| (name.into_boxed_str(), Key::new(index, limits, now)))
             .collect();
         let nobody = Key::new(0, nobody, now);
-        let places = each.iter().map(|limits| limits.concurrency).collect();
         Self(Arc::new(Inner {
             queue_wait,
             gate,
-            budget: Budget::new(body_bytes),
+            turns,
+            budget: Budget::new(body_bytes, shared),
             keys,
             former: HashMap::new(),
             nobody,
@@ -133,11 +142,13 @@ impl Limits {
         keys: Vec<(String, KeyLimits)>,
         now: Instant,
     ) -> Self {
-        let Settings { concurrency, queue_length, queue_wait, body_bytes } = *settings;
+        let Settings { concurrency, queue_length, queue_wait, body_bytes, turns: most_turns } = *settings;
         let before = &*self.0;
+        let shared = are_several(&keys);
         let names: HashSet<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
         // Those that are still in may be taking something at this moment, and are looked at the next time.
-        let stays = |key: &Key| !(key.is_unused(now) && before.gate.is_empty_for(key.index));
+        let is_out = |key: &Key| before.gate.is_empty_for(key.index) && before.turns.is_empty_for(key.index);
+        let stays = |key: &Key| !(key.is_unused(now) && is_out(key));
         let earlier = before.former.iter().filter(|(_, key)| stays(key));
         let gone = before.keys.iter().chain(earlier).filter(|(name, _)| !names.contains(&***name));
         let former: HashMap<Box<str>, Key> = gone.map(|(name, key)| (name.clone(), key.clone())).collect();
@@ -166,9 +177,12 @@ impl Limits {
         let nobody_key = before.nobody.rebound(nobody, now);
         places[nobody_key.index] = nobody.concurrency;
         let gate = before.gate.clone();
-        gate.rebound(concurrency, queue_length, places.iter().copied());
-        let budget = before.budget.with_limit(body_bytes);
-        Self(Arc::new(Inner { queue_wait, gate, budget, keys: known, former, nobody: nobody_key, places }))
+        gate.rebound(concurrency, queue_length, slots(&places, shared));
+        let turns = before.turns.clone();
+        turns.rebound(Some(most_turns), usize::MAX, turns_of(&places, most_turns, shared));
+        let budget = before.budget.continued(body_bytes, shared);
+        let nobody = nobody_key;
+        Self(Arc::new(Inner { queue_wait, gate, turns, budget, keys: known, former, nobody, places }))
     }
 
     /// The key of a name; one that nobody configured has nobody's.
@@ -186,20 +200,42 @@ impl Limits {
         self.0.gate.enter(key.index)
     }
 
+    /// A turn at the threads that work on long requests, or a place in the line for one. To be given back soon.
+    pub fn turn(&self, key: &Key) -> Result<Entry, Refusal> {
+        self.0.turns.enter(key.index)
+    }
+
     /// How long one may stand in the line.
     pub fn queue_wait(&self) -> Duration {
         self.0.queue_wait
     }
 
-    /// Whether so many bytes of a body could be held now. Takes nothing.
-    pub fn has_room(&self, bytes: u64) -> bool {
-        self.0.budget.has_room(bytes)
+    /// Whether this key could hold a body of so many bytes now. Takes nothing.
+    pub fn has_room(&self, key: &Key, bytes: u64) -> bool {
+        self.0.budget.has_room(key.index, bytes)
     }
 
-    /// A share of the bytes that may be held, empty at first.
-    pub fn share(&self) -> Share {
-        self.0.budget.share()
+    /// A share of the bytes that may be held, for a body of this key's; empty at first.
+    pub fn share(&self, key: &Key) -> Share {
+        self.0.budget.share(key.index)
     }
+}
+
+/// Whether what one key takes may be another's loss.
+fn are_several(keys: &[(String, KeyLimits)]) -> bool {
+    keys.len() > 1
+}
+
+/// What each key may hold of the slots: its own bound, if it has one, else a share.
+fn slots(places: &[Option<usize>], shared: bool) -> impl Iterator<Item = Bound> {
+    let unbound = if shared { Bound::Share } else { Bound::All };
+    places.iter().map(move |concurrency| concurrency.map_or(unbound, Bound::Slots))
+}
+
+/// And of the turns: all but one, so that another's work begins at once, whatever a key's work takes.
+fn turns_of(places: &[Option<usize>], turns: usize, shared: bool) -> impl Iterator<Item = Bound> {
+    let bound = if shared { Bound::Slots(turns.saturating_sub(1).max(1)) } else { Bound::All };
+    places.iter().map(move |_| bound)
 }
 
 impl Key {
@@ -239,16 +275,21 @@ impl Key {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One request of this minute's.
-    pub fn take_request(&self, now: Instant) -> Result<(), Exhausted> {
-        self.rates().requests.as_mut().map_or(Ok(()), |bucket| bucket.take(1, now))
+    /// So many of this minute's requests: a call upstream is one each.
+    pub fn take_requests(&self, count: u64, now: Instant) -> Result<(), Exhausted> {
+        self.rates().requests.as_mut().map_or(Ok(()), |bucket| bucket.take(count, now))
     }
 
-    /// Gives a request back that came to nothing through no fault of its own.
-    pub fn return_request(&self, now: Instant) {
+    /// Gives requests back that came to nothing.
+    pub fn return_requests(&self, count: u64, now: Instant) {
         if let Some(bucket) = &mut self.rates().requests {
-            bucket.refund(1, now);
+            bucket.refund(count, now);
         }
+    }
+
+    /// The requests of a whole minute, if they are bounded.
+    pub fn requests_per_minute(&self) -> Option<u32> {
+        self.rates().requests.as_ref().map(Bucket::size)
     }
 
     /// So many tokens of this minute's, until it is known how many it were. More than a whole minute's count as that.
@@ -281,6 +322,12 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// So many at least: what is taken stands, and what is missing is taken as well.
+    pub fn settle_at_least(self, used: u64, now: Instant) {
+        let used = used.max(self.taken);
+        self.settle(used, now);
+    }
+
     /// So many it were: the rest goes back, or what is missing is taken as well, into debt if need be.
     pub fn settle(self, used: u64, now: Instant) {
         if let Some(bucket) = &mut self.key.rates().tokens {

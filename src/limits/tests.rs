@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::bucket::Bucket;
 use super::budget::Budget;
 use super::gate::{Entry, Gate, Permit, Waiting};
-use super::line::{Entrance, Line, Refusal, Ticket};
+use super::line::{Bound, Entrance, Line, Refusal, Ticket};
 use super::*;
 
 const KEYS: usize = 4;
@@ -21,6 +21,8 @@ enum Step {
     Leave(usize),
     /// One of those that wait.
     Withdraw(usize),
+    /// One of those that hold a slot wants another.
+    Widen(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -30,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Enter(0)),
         4 => (0..64_usize).prop_map(Step::Leave),
         1 => (0..64_usize).prop_map(Step::Withdraw),
+        1 => (0..64_usize).prop_map(Step::Widen),
     ]
 }
 
@@ -37,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     slots: usize,
     places: usize,
-    limits: Vec<usize>,
+    bounds: Vec<Bound>,
     holding: Vec<(usize, usize)>,
     waiting: Vec<(usize, usize, Ticket)>,
 }
@@ -52,7 +55,17 @@ impl Model {
     }
 
     fn may_hold(&self, key: usize) -> bool {
-        self.holding.len() < self.slots && self.held(key) < self.limits[key]
+        self.holding.len() < self.slots && self.may_hold_by_itself(key)
+    }
+
+    fn may_hold_by_itself(&self, key: usize) -> bool {
+        let held = self.held(key);
+        match self.bounds[key] {
+            Bound::All => true,
+            Bound::Slots(most) => held < most,
+            // An eighth of what the others leave stays free.
+            Bound::Share => held == 0 || 8 * (held + 1) <= 7 * (self.slots - (self.holding.len() - held)),
+        }
     }
 
     /// What must be true at any time.
@@ -62,7 +75,9 @@ impl Model {
         assert!(self.holding.len() <= self.slots, "never over capacity");
         assert!(self.waiting.len() <= self.places);
         for key in 0..KEYS {
-            assert!(self.held(key) <= self.limits[key], "no key over its own");
+            if let Bound::Slots(most) = self.bounds[key] {
+                assert!(self.held(key) <= most, "no key over its own");
+            }
             assert!(
                 self.waits(key) == 0 || !self.may_hold(key),
                 "no slot is free while somebody may have it"
@@ -90,13 +105,13 @@ impl Model {
 proptest! {
     #[test]
     fn the_line_keeps_its_bounds_and_is_fair(
-        slots in 1..6_usize,
+        slots in 1..20_usize,
         places in 0..8_usize,
-        limits in vec(1..6_usize, KEYS),
+        bounds in vec(prop_oneof![(1..6_usize).prop_map(Bound::Slots), Just(Bound::Share), Just(Bound::All)], KEYS),
         steps in vec(step(), 0..200),
     ) {
-        let mut line = Line::new(Some(slots), places, limits.iter().map(|limit| Some(*limit)));
-        let mut model = Model { slots, places, limits, holding: Vec::new(), waiting: Vec::new() };
+        let mut line = Line::new(Some(slots), places, bounds.iter().copied());
+        let mut model = Model { slots, places, bounds, holding: Vec::new(), waiting: Vec::new() };
         for (number, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Enter(key) => {
@@ -121,7 +136,7 @@ proptest! {
                             prop_assert_eq!(model.waiting.len(), model.places);
                             prop_assert!(!model.may_hold(key));
                             prop_assert!((0..KEYS).all(|other| model.waits(other) <= model.waits(key) + 1));
-                            prop_assert_eq!(refusal == Refusal::KeyBusy, model.held(key) == model.limits[key]);
+                            prop_assert_eq!(refusal == Refusal::KeyBusy, !model.may_hold_by_itself(key));
                             continue;
                         }
                     }
@@ -129,8 +144,18 @@ proptest! {
                 }
                 Step::Leave(which) if !model.holding.is_empty() => {
                     let (key, _) = model.holding.remove(which % model.holding.len());
-                    if let Some(next) = line.leave(key) {
-                        model.admitted(next);
+                    let mut next = line.leave(key);
+                    while let Some(waiter) = next {
+                        model.admitted(waiter);
+                        next = line.next();
+                    }
+                }
+                Step::Widen(which) if !model.holding.is_empty() => {
+                    let (key, _) = model.holding[which % model.holding.len()];
+                    let may = model.may_hold(key);
+                    prop_assert_eq!(line.widen(key), may);
+                    if may {
+                        model.holding.push((key, number));
                     }
                 }
                 Step::Withdraw(which) if !model.waiting.is_empty() => {
@@ -138,13 +163,15 @@ proptest! {
                     prop_assert!(line.withdraw(key, ticket));
                     prop_assert!(!line.withdraw(key, ticket), "once");
                 }
-                Step::Leave(_) | Step::Withdraw(_) => {}
+                Step::Leave(_) | Step::Withdraw(_) | Step::Widen(_) => {}
             }
             model.check(&line);
         }
         while let Some((key, _)) = model.holding.pop() {
-            if let Some(next) = line.leave(key) {
-                model.admitted(next);
+            let mut next = line.leave(key);
+            while let Some(waiter) = next {
+                model.admitted(waiter);
+                next = line.next();
             }
             model.check(&line);
         }
@@ -155,13 +182,16 @@ proptest! {
     fn permits_out_are_permits_in_whoever_leaves_and_when(
         steps in vec((0..5_usize, 0..KEYS, 0..64_usize), 0..200),
     ) {
-        let gate = Gate::new(Some(3), 4, [None, Some(2), None, Some(1)]);
+        let gate = Gate::new(Some(3), 4, [Bound::All, Bound::Slots(2), Bound::Share, Bound::Slots(1)]);
         let mut permits: Vec<Permit> = Vec::new();
         let mut waiting: Vec<Waiting> = Vec::new();
         for (what, key, which) in steps {
             match what {
                 0 | 1 => match gate.enter(key) {
-                    Ok(Entry::Permit(permit)) => permits.push(permit),
+                    Ok(Entry::Permit(mut permit)) => {
+                        prop_assert!(permit.widen(1 + which % 2) >= 1);
+                        permits.push(permit);
+                    }
                     Ok(Entry::Waiting(place)) => waiting.push(place),
                     Err(_) => {}
                 },
@@ -220,15 +250,20 @@ proptest! {
 }
 
 fn with(key: KeyLimits) -> (Limits, Instant) {
-    let settings =
-        Settings { concurrency: Some(1), queue_length: 1, queue_wait: Duration::ZERO, body_bytes: Some(10) };
+    let settings = Settings {
+        concurrency: Some(1),
+        queue_length: 1,
+        queue_wait: Duration::ZERO,
+        body_bytes: Some(10),
+        turns: 2,
+    };
     let now = Instant::now();
     (Limits::new(&settings, KeyLimits::default(), vec![("a".to_owned(), key)], now), now)
 }
 
 #[test]
 fn who_sends_fifty_times_as_much_waits_for_itself() {
-    let mut line = Line::new(Some(10), 100, [None, None]);
+    let mut line = Line::new(Some(10), 100, [Bound::All; 2]);
     let enter = |line: &mut Line<usize>, key| line.enter(key, || key);
     for _ in 0..110 {
         enter(&mut line, 0).unwrap();
@@ -245,7 +280,7 @@ fn who_sends_fifty_times_as_much_waits_for_itself() {
 
 #[test]
 fn keys_that_hold_as_much_take_turns() {
-    let mut line = Line::new(Some(1), 9, [None, None, None, None]);
+    let mut line = Line::new(Some(1), 9, [Bound::All; 4]);
     line.enter(3, || 3).unwrap();
     for key in [0, 0, 0, 1, 1, 2] {
         line.enter(key, || key).unwrap();
@@ -257,6 +292,68 @@ fn keys_that_hold_as_much_take_turns() {
         leaver = next;
     }
     assert_eq!(turns, [0, 1, 2, 0, 1, 0]);
+}
+
+#[test]
+fn long_calls_of_one_key_leave_a_slot_for_another() {
+    for (slots, lone) in [(1, 1), (2, 1), (4, 3), (8, 7), (16, 14), (2_000, 1_750)] {
+        let mut line = Line::new(Some(slots), 2 * slots, [Bound::Share; 3]);
+        let hold = |line: &mut Line<usize>, key| {
+            (0..2 * slots).filter(|_| matches!(line.enter(key, || key), Ok(Entrance::Holds))).count()
+        };
+        assert_eq!(hold(&mut line, 0), lone, "of {slots}");
+        assert_eq!(line.obstacle(0), Refusal::KeyBusy);
+        if slots > 1 {
+            assert!(hold(&mut line, 1) >= 1, "of {slots}");
+        }
+        if slots == 2_000 {
+            assert!(hold(&mut line, 2) >= 1, "and for a third");
+        }
+    }
+}
+
+#[test]
+fn a_share_is_of_keys_that_are_several_and_have_no_bound_of_their_own() {
+    let held = |keys: &[(&str, Option<usize>)], of: &str| {
+        let settings = Settings {
+            concurrency: Some(8),
+            queue_length: 0,
+            queue_wait: Duration::ZERO,
+            body_bytes: None,
+            turns: 1,
+        };
+        let keys = keys
+            .iter()
+            .map(|(name, concurrency)| {
+                ((*name).to_owned(), KeyLimits { concurrency: *concurrency, ..KeyLimits::default() })
+            })
+            .collect();
+        let limits = Limits::new(&settings, KeyLimits::default(), keys, Instant::now());
+        let mut permits = Vec::new();
+        while let Ok(Entry::Permit(permit)) = limits.enter(limits.key(Some(of))) {
+            permits.push(permit);
+        }
+        permits.len()
+    };
+    assert_eq!(held(&[("a", None)], "a"), 8);
+    assert_eq!(held(&[], "nobody"), 8);
+    assert_eq!(held(&[("a", None), ("b", None)], "a"), 7);
+    assert_eq!(held(&[("a", Some(8)), ("b", None)], "a"), 8);
+    assert_eq!(held(&[("a", Some(3)), ("b", None)], "a"), 3);
+}
+
+#[test]
+fn a_call_that_becomes_several_takes_what_is_free_and_gives_all_of_it_back() {
+    let gate = Gate::new(Some(4), 4, [Bound::All, Bound::Slots(2)]);
+    let Ok(Entry::Permit(mut wide)) = gate.enter(0) else { panic!("the first is free") };
+    assert_eq!(wide.widen(3), 3);
+    assert_eq!(wide.widen(2), 3, "it never becomes less");
+    let Ok(Entry::Permit(mut bound)) = gate.enter(1) else { panic!("one is left") };
+    assert_eq!(bound.widen(8), 1);
+    drop(wide);
+    assert_eq!(bound.widen(8), 2, "as far as its key may");
+    drop(bound);
+    assert_eq!(gate.counts(), vec![(0, 0); 2]);
 }
 
 #[test]
@@ -287,15 +384,15 @@ fn a_minutes_requests_come_back_one_by_one() {
     let (limits, now) = with(KeyLimits { requests_per_minute: Some(3), ..KeyLimits::default() });
     let key = limits.key(Some("a"));
     for remaining in [2, 1, 0] {
-        key.take_request(now).unwrap();
+        key.take_requests(1, now).unwrap();
         assert_eq!(key.levels(now).requests.unwrap().remaining, remaining);
     }
-    assert_eq!(key.take_request(now), Err(Exhausted { wait: Duration::from_secs(20) }));
+    assert_eq!(key.take_requests(1, now), Err(Exhausted { wait: Duration::from_secs(20) }));
     assert_eq!(key.levels(now).requests.unwrap().reset, Duration::from_mins(1));
-    key.take_request(now + Duration::from_secs(20)).unwrap();
-    key.return_request(now + Duration::from_secs(20));
-    key.take_request(now + Duration::from_secs(20)).unwrap();
-    assert!(key.take_request(now + Duration::from_secs(39)).is_err());
+    key.take_requests(1, now + Duration::from_secs(20)).unwrap();
+    key.return_requests(1, now + Duration::from_secs(20));
+    key.take_requests(1, now + Duration::from_secs(20)).unwrap();
+    assert!(key.take_requests(1, now + Duration::from_secs(39)).is_err());
 }
 
 #[test]
@@ -323,14 +420,56 @@ fn tokens_are_reserved_and_put_right() {
 
 #[test]
 fn shares_stay_within_the_budget_and_go_back() {
-    let budget = Budget::new(Some(10));
-    let (mut one, mut other) = (budget.share(), budget.share());
+    let budget = Budget::new(Some(10), false);
+    let (mut one, mut other) = (budget.share(0), budget.share(0));
     assert!(one.grow(6) && other.grow(4));
-    assert!(!budget.has_room(1) && !one.grow(1) && !one.grow(usize::MAX));
+    assert!(!budget.has_room(0, 1) && !one.grow(1) && !one.grow(usize::MAX));
     drop(one);
-    assert!(budget.has_room(6) && !budget.has_room(7) && other.grow(6));
+    assert!(budget.has_room(0, 6) && !budget.has_room(0, 7) && other.grow(6));
     drop(other);
-    assert!(budget.has_room(10));
+    assert!(budget.has_room(0, 10));
+}
+
+#[test]
+fn slow_bodies_of_one_key_leave_room_for_those_of_others() {
+    let budget = Budget::new(Some(256), true);
+    let fill = |key: usize, length: usize| {
+        let mut held = Vec::new();
+        loop {
+            let mut share = budget.share(key);
+            let fits = budget.has_room(key, length as u64);
+            // Byte by byte, as it comes.
+            let whole = (0..length).all(|_| share.grow(1));
+            assert_eq!(fits, whole, "what is told beforehand is what comes");
+            if !whole {
+                return held;
+            }
+            held.push(share);
+        }
+    };
+    let first = fill(0, 32);
+    assert_eq!(first.len(), 4, "half of it, alone");
+    let second = fill(1, 32);
+    assert_eq!(second.len(), 2, "and half of the rest");
+    let third = fill(2, 32);
+    assert_eq!(third.len(), 1);
+    assert!(budget.has_room(3, 32), "one body of a fourth");
+    drop(first);
+    assert_eq!(fill(2, 32).len(), 2, "who holds little may hold more when there is room again");
+    drop((second, third));
+    assert!(budget.has_room(0, 256));
+}
+
+#[test]
+fn an_only_body_may_take_what_is_free() {
+    let budget = Budget::new(Some(100), true);
+    let mut only = budget.share(0);
+    assert!((0..8).all(|_| only.grow(10)));
+    let mut second = budget.share(0);
+    assert!(!second.grow(1), "there are two of them now");
+    assert!(only.grow(20) && !only.grow(1));
+    drop(only);
+    assert!(second.grow(60));
 }
 
 /// Bounds of two keys, where the second is perhaps not there.
@@ -344,6 +483,7 @@ fn two(
         queue_length: 4,
         queue_wait: Duration::ZERO,
         body_bytes: Some(100),
+        turns: 2,
     };
     let keys = [("a", Some(first)), ("b", second)];
     let keys = keys.into_iter().filter_map(|(name, limits)| Some((name.to_owned(), limits?))).collect();
@@ -357,33 +497,33 @@ fn other_bounds_are_no_free_refill() {
     let (settings, keys) = two(2, minute(10), None);
     let before = Limits::new(&settings, KeyLimits::default(), keys, now);
     for _ in 0..10 {
-        before.key(Some("a")).take_request(now).unwrap();
+        before.key(Some("a")).take_requests(1, now).unwrap();
     }
-    let mut share = before.share();
+    let mut share = before.share(before.key(Some("a")));
     assert!(share.grow(80));
 
     let (settings, keys) = two(2, minute(20), Some(minute(5)));
     let after = before.continued(&settings, KeyLimits::default(), keys, now);
-    assert!(after.key(Some("a")).take_request(now).is_err(), "an empty bucket that grows is empty");
-    assert!(after.key(Some("b")).take_request(now).is_ok(), "a new key has its own");
+    assert!(after.key(Some("a")).take_requests(1, now).is_err(), "an empty bucket that grows is empty");
+    assert!(after.key(Some("b")).take_requests(1, now).is_ok(), "a new key has its own");
     assert_eq!(after.key(Some("a")).levels(now).requests.unwrap().limit, 20);
     assert!(
-        after.key(Some("a")).take_request(now + Duration::from_secs(3)).is_ok(),
+        after.key(Some("a")).take_requests(1, now + Duration::from_secs(3)).is_ok(),
         "it fills at its new pace"
     );
-    assert!(!after.has_room(30), "bodies that are held are held");
+    assert!(!after.has_room(after.key(Some("b")), 30), "bodies that are held are held");
     drop(share);
-    assert!(after.has_room(100));
+    assert!(after.has_room(after.key(Some("b")), 100));
 
     let (settings, keys) = two(2, KeyLimits::default(), None);
     let open = after.continued(&settings, KeyLimits::default(), keys, now);
-    assert!(open.key(Some("a")).take_request(now).is_ok());
+    assert!(open.key(Some("a")).take_requests(1, now).is_ok());
 }
 
 #[test]
 fn whoever_holds_a_permit_holds_it_under_other_bounds_too() {
     let now = Instant::now();
-    let any = KeyLimits::default();
+    let any = KeyLimits { concurrency: Some(9), ..KeyLimits::default() };
     let (settings, keys) = two(2, any, Some(any));
     let before = Limits::new(&settings, any, keys, now);
     let permit = |limits: &Limits, name: &str| match limits.enter(limits.key(Some(name))) {
@@ -414,8 +554,13 @@ fn whoever_holds_a_permit_holds_it_under_other_bounds_too() {
 fn keys_that_come_and_go_leave_nothing_behind() {
     let mut now = Instant::now();
     let any = KeyLimits { requests_per_minute: Some(60), ..KeyLimits::default() };
-    let settings =
-        Settings { concurrency: Some(10), queue_length: 0, queue_wait: Duration::ZERO, body_bytes: None };
+    let settings = Settings {
+        concurrency: Some(10),
+        queue_length: 0,
+        queue_wait: Duration::ZERO,
+        body_bytes: None,
+        turns: 2,
+    };
     let of = |day: u32| vec![(format!("of day {day}"), any)];
     let mut limits = Limits::new(&settings, any, of(0), now);
     let long = match limits.enter(limits.key(Some("of day 0"))) {
@@ -424,7 +569,7 @@ fn keys_that_come_and_go_leave_nothing_behind() {
     };
     for day in 1..100 {
         let key = limits.key(Some(&format!("of day {}", day - 1))).clone();
-        key.take_request(now).unwrap();
+        key.take_requests(1, now).unwrap();
         drop(key);
         now += Duration::from_mins(1);
         limits = limits.continued(&settings, any, of(day), now);
@@ -439,7 +584,7 @@ fn keys_that_come_and_go_leave_nothing_behind() {
     }
     assert!(!limits.0.former.contains_key("of day 0"));
     // Who has used something up is remembered until it has flowed in again.
-    limits.key(Some("of day 102")).take_request(now).unwrap();
+    limits.key(Some("of day 102")).take_requests(1, now).unwrap();
     for day in 103..110 {
         limits = limits.continued(&settings, any, of(day), now);
     }

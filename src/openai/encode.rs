@@ -87,15 +87,25 @@ pub fn sum(a: Usage, b: Usage) -> Usage {
 }
 
 fn choice<'a>(response: &'a Response, forms: &CallForms, index: u32) -> Result<Choice<'a>, EncodeError> {
-    let Response { text, reasoning, tool_calls, stop, usage: _, citations, service_tier: _, extras: _ } =
-        response;
+    let Response {
+        text,
+        refusal,
+        reasoning,
+        tool_calls,
+        stop,
+        usage: _,
+        citations,
+        service_tier: _,
+        extras: _,
+    } = response;
     let spoken = text.as_ref().filter(|text| !text.is_empty());
+    let refusal = refusal.as_ref().filter(|words| !words.is_empty());
     let content = match spoken {
         Some(text) => Some(Cow::Borrowed(text)),
-        None if !tool_calls.is_empty() => None,
+        None if !tool_calls.is_empty() || refusal.is_some() => None,
         None => Some(Cow::Owned(Text::new(""))),
     };
-    let has_content = spoken.is_some() || !tool_calls.is_empty();
+    let has_content = spoken.is_some() || refusal.is_some() || !tool_calls.is_empty();
     let finish_reason = finish_reason(stop, !tool_calls.is_empty(), has_content)?;
     let length = if citations.is_empty() { 0 } else { content.as_deref().map_or(0, characters) };
     let thoughts = Text::concat(reasoning.iter().map(|reasoning| &reasoning.text));
@@ -119,7 +129,7 @@ fn choice<'a>(response: &'a Response, forms: &CallForms, index: u32) -> Result<C
         message: Message {
             role: "assistant",
             content,
-            refusal: None,
+            refusal,
             reasoning_content: (!thoughts.is_empty()).then_some(thoughts),
             reasoning_details: reasoning_details(reasoning),
             annotations: citations.iter().map(|citation| Annotation::new(citation, length)).collect(),
@@ -185,7 +195,7 @@ struct Choice<'a> {
 struct Message<'a> {
     role: &'static str,
     content: Option<Cow<'a, Text>>,
-    refusal: Option<()>,
+    refusal: Option<&'a Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<Text>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -330,6 +340,7 @@ mod tests {
     fn silent(stop: StopReason) -> Response {
         Response {
             text: None,
+            refusal: None,
             reasoning: Vec::new(),
             tool_calls: Vec::new(),
             stop,
@@ -351,6 +362,7 @@ mod tests {
     fn a_full_reply_has_every_member_in_its_place() {
         let response = Response {
             text: Some(Text::new("hé\n")),
+            refusal: None,
             reasoning: vec![
                 Reasoning { text: Text::new("a"), signature: Some(Text::new("sig")), redacted: None },
                 Reasoning { text: Text::new(""), signature: None, redacted: Some(Text::new("data")) },
@@ -407,6 +419,21 @@ mod tests {
         assert_eq!(message, json!({"role": "assistant", "content": "", "refusal": null}));
         response.tool_calls = vec![ToolCall { id: "t".into(), name: "f".into(), arguments: Text::new("{}") }];
         assert_eq!(encoded(&response)["choices"][0]["message"]["content"], Value::Null);
+    }
+
+    #[test]
+    fn a_refusal_stands_in_its_own_place() {
+        let mut response = silent(StopReason::Refusal);
+        response.refusal = Some(Text::new("Not \"this\"."));
+        let choice = encoded(&response)["choices"][0].clone();
+        assert_eq!(choice["finish_reason"], "content_filter");
+        let message = json!({"role": "assistant", "content": null, "refusal": "Not \"this\"."});
+        assert_eq!(choice["message"], message);
+        response.text = Some(Text::new("Half an answer"));
+        assert_eq!(encoded(&response)["choices"][0]["message"]["content"], "Half an answer");
+        response = silent(StopReason::Malformed);
+        response.refusal = Some(Text::new("No."));
+        assert_eq!(encoded(&response)["choices"][0]["message"]["refusal"], "No.");
     }
 
     #[test]

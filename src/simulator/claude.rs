@@ -232,6 +232,9 @@ pub(super) fn fields(answer: &Answer, model: &Model) -> Value {
         "stop_reason": stop_reason(&answer.stop),
         "stop_sequence": stop_sequence(&answer.stop),
     });
+    if matches!(answer.stop, Stop::Refusal) {
+        fields["delta"]["stop_details"] = refusal();
+    }
     fields
 }
 

@@ -164,10 +164,10 @@ impl Metrics {
         InFlight::new(&self.streams_in_flight)
     }
 
-    /// A call was admitted; as [`Metrics::request_begun`].
+    /// So many calls at once were admitted for a request; as [`Metrics::request_begun`].
     #[must_use = "the call is in flight for as long as the guard lives"]
-    pub fn call_begun(&self) -> InFlight {
-        InFlight::new(&self.calls_in_flight)
+    pub fn calls_begun(&self, count: usize) -> InFlight {
+        InFlight::several(&self.calls_in_flight, count)
     }
 
     /// A call goes on without its client; as [`Metrics::request_begun`].
@@ -301,18 +301,26 @@ impl Metrics {
 
 /// Counts one thing in flight until it drops.
 #[derive(Debug)]
-pub struct InFlight(IntGauge);
+pub struct InFlight {
+    gauge: IntGauge,
+    count: i64,
+}
 
 impl InFlight {
     fn new(gauge: &IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
+        Self::several(gauge, 1)
+    }
+
+    fn several(gauge: &IntGauge, count: usize) -> Self {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        gauge.add(count);
+        Self { gauge: gauge.clone(), count }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.dec();
+        self.gauge.sub(self.count);
     }
 }
 
@@ -491,7 +499,7 @@ mod tests {
         metrics.turned_away(TurnedAway::KeyTokens);
         metrics.queued().ended(QueueOutcome::Admitted);
         drop(metrics.queued());
-        let (_queued, _call) = (metrics.queued(), metrics.call_begun());
+        let (_queued, _call) = (metrics.queued(), metrics.calls_begun(1));
         metrics.client_left(Disconnect::MidAnswer);
         metrics.connection_opened();
         metrics.connection_opened();

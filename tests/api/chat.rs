@@ -177,11 +177,51 @@ async fn a_guardrail_that_blocks_filters_and_one_that_masks_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_without_text_is_an_empty_string() {
     let gateway = TestGateway::start().await;
-    for model in [CLAUDE, NOVA] {
-        let (whole, streamed) = both(&gateway, &chat(model, "[[refusal]]")).await;
-        assert_says(&whole, &streamed, "", "content_filter");
-        assert_eq!(whole["choices"][0]["message"]["refusal"], Value::Null);
+    let (whole, streamed) = both(&gateway, &chat(NOVA, "[[refusal]]")).await;
+    assert_says(&whole, &streamed, "", "content_filter");
+    assert_eq!(whole["choices"][0]["message"]["refusal"], Value::Null);
+}
+
+/// Over Claude's own body, and over Converse, which has to be asked for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_why() {
+    const WHY: &str = "The simulator was asked to refuse.";
+    let behind_converse = "{target: us.anthropic.claude-opus-5, format: converse}";
+    let gateway = Setup::new().set("models.behind-converse", behind_converse).start().await;
+    for model in ["us.anthropic.claude-opus-5", "behind-converse"] {
+        for (said, content) in [("", Value::Null), ("[[say:Well, you take]]", json!("Well, you take"))] {
+            let asked = chat(model, &format!("{said}[[refusal]]"));
+            let (whole, streamed) = both(&gateway, &asked).await;
+            let choice = &whole["choices"][0];
+            assert_eq!(choice["finish_reason"], "content_filter", "{model}");
+            assert_eq!(choice["message"]["content"], content, "{model}");
+            assert_eq!(choice["message"]["refusal"], WHY, "{model}");
+            assert_eq!(choice["message"].get("bedrock"), None, "{model}");
+            assert_eq!(whole.get("bedrock"), None, "{model}");
+            assert_eq!(streamed.finish_reason().as_deref(), Some("content_filter"), "{model}");
+            let refusal: String =
+                streamed.deltas().iter().filter_map(|delta| delta["refusal"].as_str()).collect();
+            assert_eq!(refusal, WHY, "{model}");
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_choice_refuses_in_its_own_place_and_stop_texts_and_json_leave_it_there() {
+    let gateway = TestGateway::start().await;
+    let asked = with(
+        chat("us.anthropic.claude-opus-5", "[[refusal]]"),
+        json!({"n": 2, "stop": ["asked"], "response_format": {"type": "json_object"}}),
+    );
+    let (whole, streamed) = (gateway.chat(&asked).await.completion(), gateway.stream(&asked).await);
+    for index in 0..2 {
+        assert_eq!(whole["choices"][index]["message"]["refusal"], "The simulator was asked to refuse.");
+    }
+    let choices = streamed.chunks().into_iter().map(|chunk| &chunk["choices"][0]);
+    let told = choices.filter(|choice| choice["delta"]["refusal"].is_string());
+    let mut told: Vec<_> = told.map(|choice| choice["index"].as_u64()).collect();
+    told.sort_unstable();
+    assert_eq!(told, [Some(0), Some(1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ mod chat;
 mod choices;
 mod clock;
 mod cors;
+mod counting;
 #[cfg(unix)]
 mod credentials;
 mod departure;

@@ -34,14 +34,14 @@ fn stream() -> Request {
     Request::chat(&streamed(&chat(CLAUDE, "hi")))
 }
 
-async fn sample(gateway: &TestGateway, name: &str) -> f64 {
+pub(crate) async fn sample(gateway: &TestGateway, name: &str) -> f64 {
     let metrics = gateway.get("/metrics").await;
     let line = metrics.text().lines().find(|line| line.starts_with(name));
     line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
 /// Waits until a metric has a value, by asking for it.
-async fn until(gateway: &TestGateway, name: &str, value: f64) {
+pub(crate) async fn until(gateway: &TestGateway, name: &str, value: f64) {
     while (sample(gateway, name).await - value).abs() > 1e-9 {
         tokio::task::yield_now().await;
     }
@@ -49,7 +49,7 @@ async fn until(gateway: &TestGateway, name: &str, value: f64) {
 
 /// A refusal that invites to come again.
 #[track_caller]
-fn assert_turned_away(answer: &Answer, status: u16, kind: &str, code: &str) {
+pub(crate) fn assert_turned_away(answer: &Answer, status: u16, kind: &str, code: &str) {
     assert_eq!(answer.verdict(), (status, kind.to_owned(), Some(code.to_owned())));
     assert_eq!(answer.header("x-should-retry"), None, "the client may come again");
     let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
@@ -245,6 +245,62 @@ async fn a_key_at_its_own_limit_is_told_so_and_no_other_key_is() {
     assert_turned_away(&refused, 429, "rate_limit_error", "rate_limit_exceeded");
     gateway.send(of(1, Request::chat(&chat(CLAUDE, "hi")))).await.completion();
     assert_eq!(refused.header("x-ratelimit-limit-requests"), None, "that is another limit");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_long_the_calls_of_one_key_last_another_finds_a_slot() {
+    let setup = with_keys(Setup::new()).set("limits.concurrency", "4").set("limits.queue.length", "0");
+    let gateway = setup.start().await;
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        streams.push(under_way(&gateway, of(0, stream())).await);
+    }
+    let refused = gateway.send(of(0, Request::chat(&chat(CLAUDE, "hi")))).await;
+    assert_turned_away(&refused, 429, "rate_limit_error", "rate_limit_exceeded");
+    for _ in 0..3 {
+        gateway.send(of(1, Request::chat(&chat(CLAUDE, "hi")))).await.completion();
+    }
+    // A target's own bound is everybody's, too.
+    let target = format!("{{target: {CLAUDE}, concurrency: 4}}");
+    let bound = with_keys(Setup::new()).set("models.m", &target).start().await;
+    let ask = |key: usize| of(key, Request::chat(&chat("m", "hi")));
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        streams.push(under_way(&bound, of(0, Request::chat(&streamed(&chat("m", "hi"))))).await);
+    }
+    assert_eq!(bound.send(ask(0)).await.status, 503);
+    for _ in 0..3 {
+        bound.send(ask(1)).await.completion();
+    }
+    drop(streams);
+    until(&bound, "outcrop_calls_in_flight", 0.0).await;
+    bound.send(ask(0)).await.completion();
+    // Who is alone leaves nothing to nobody.
+    let alone = Setup::new().set("limits.concurrency", "2").start().await;
+    let (_first, _released) = under_way(&alone, stream()).await;
+    alone.chat(&chat(CLAUDE, "hi")).await.completion();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_bodies_of_one_key_leave_room_for_another() {
+    let setup = with_keys(Setup::new()).set("server.body_limit", "1MiB").set("limits.body_bytes", "4MiB");
+    let gateway = setup.start().await;
+    let large = chat(CLAUDE, &"x".repeat(700_000));
+    let mut slow = Vec::new();
+    // Each keeps what has come of it, and isn't complete.
+    for _ in 0..8 {
+        slow.push(gateway.dispatch(of(0, Request::chat(&large)).withholding(1)).await);
+    }
+    until(&gateway, r#"outcrop_turned_away_total{reason="body_bytes"}"#, 6.0).await;
+    let refused = gateway.send(of(0, Request::chat(&large))).await;
+    assert_turned_away(&refused, 503, "server_error", "overloaded");
+    for _ in 0..3 {
+        gateway.send(of(1, Request::chat(&large))).await.completion();
+        gateway.send(of(1, Request::chat(&large)).chunked()).await.completion();
+    }
+    drop(slow);
+    until(&gateway, "outcrop_http_requests_in_flight", 1.0).await;
+    gateway.send(of(0, Request::chat(&large))).await.completion();
 }
 
 #[tokio::test(flavor = "multi_thread")]

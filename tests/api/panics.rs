@@ -126,6 +126,7 @@ impl Server {
                     max_fallbacks: 0,
                 },
                 upstream: UpstreamPolicy {
+                    shared: false,
                     breaker: None,
                     budget: BudgetPolicy { share: 0.0, min_per_second: 1 },
                 },
@@ -141,6 +142,7 @@ impl Server {
             queue_length: 0,
             queue_wait: Duration::ZERO,
             body_bytes: Some(4 << 20),
+            turns: 2,
         };
         let edge = Arc::new(Edge {
             generation: 1,

@@ -133,6 +133,109 @@ async fn a_whole_loop_keeps_its_thoughts_from_turn_to_turn() {
     }
 }
 
+/// Models that think between their calls, what they think by, what asks them to, and what is said of it.
+const BETWEEN_CALLS: [(&str, &str, &str); 6] = [
+    ("us.openai.gpt-5.6-sol", "[[redacted]]", "encrypted_thoughts"),
+    ("us.xai.grok-4.7", "[[redacted]]", "encrypted_thoughts"),
+    ("moonshotai.kimi-k2-thinking", "[[reasoning:let me see]]", "plain_thoughts"),
+    ("minimax.minimax-m2.5", "[[reasoning:let me see]]", "plain_thoughts"),
+    ("zai.glm-5", "[[reasoning:let me see]]", "plain_thoughts"),
+    ("deepseek.v3.2", "[[reasoning:let me see]]", "plain_thoughts"),
+];
+
+fn between_calls(model: &str, thought: &str) -> Value {
+    let text = format!(r#"{thought}[[tool:weather {{"city":"Bern"}}]]"#);
+    with(chat(model, &text), json!({"tools": [tool("weather", "city")]}))
+}
+
+/// Whether the model's first turn went out with its thought first, and the call behind it.
+#[track_caller]
+fn thinks_before_it_calls(body: &Value) -> bool {
+    let blocks = body["messages"][1]["content"].as_array().unwrap();
+    assert!(blocks.last().unwrap().get("toolUse").is_some(), "{body}");
+    match blocks.as_slice() {
+        [thought, _] => thought.get("reasoningContent").is_some(),
+        _ => false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_that_think_between_calls_get_their_thoughts_back() {
+    let gateway = setup().start().await;
+    for (model, thought, kind) in BETWEEN_CALLS {
+        let body = between_calls(model, thought);
+        for streamed in [false, true] {
+            let calls = if streamed {
+                gateway.stream(&body).await.tool_calls()
+            } else {
+                made(&gateway.chat(&body).await.completion())
+            };
+            // Most clients know nothing of thoughts.
+            let answer = gateway.chat(&next(&body, &Value::Null, &calls)).await;
+            assert_eq!(answer.completion()["choices"][0]["message"]["content"], "21 degrees", "{model}");
+            assert_eq!(notes(&answer), format!("messages:restored;reason={kind}"), "{model}");
+            assert!(thinks_before_it_calls(&gateway.last_call().1), "{model}");
+        }
+    }
+    // Some send back what they got.
+    let gateway = setup().set("reasoning.store.ttl", "0").start().await;
+    for (model, thought, _) in BETWEEN_CALLS {
+        let body = between_calls(model, thought);
+        let whole = gateway.chat(&body).await.completion();
+        let mut next = next(&body, &Value::Null, &made(&whole));
+        next["messages"][1] = whole["choices"][0]["message"].clone();
+        let answer = gateway.chat(&next).await;
+        answer.completion();
+        assert_eq!(notes(&answer), "", "{model}");
+        assert!(thinks_before_it_calls(&gateway.last_call().1), "{model}");
+        // What was thought before the user's last word is over.
+        let messages = next["messages"].as_array_mut().unwrap();
+        messages.push(json!({"role": "assistant", "content": "21 degrees"}));
+        messages.push(json!({"role": "user", "content": "thanks"}));
+        let answer = gateway.chat(&next).await;
+        answer.completion();
+        assert_eq!(notes(&answer), "messages[1]:dropped;reason=reasoning_not_replayed", "{model}");
+        assert!(!thinks_before_it_calls(&gateway.last_call().1), "{model}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thoughts_that_a_model_does_not_take_back_after_all_are_left_out() {
+    let gateway = setup().start().await;
+    for (model, thought, _) in BETWEEN_CALLS {
+        for (refusal, remembered) in [
+            ("The encrypted content could not be verified.", true),
+            (
+                "This model doesn't support the reasoningContent content block. Remove it and try again.",
+                false,
+            ),
+            ("User messages cannot contain reasoning content", true),
+        ] {
+            let body = between_calls(model, &format!("{refusal} {thought}"));
+            let whole = gateway.chat(&body).await.completion();
+            let mut next = next(&body, &Value::Null, &made(&whole));
+            if !remembered {
+                next["messages"][1] = whole["choices"][0]["message"].clone();
+            }
+            gateway.script([Reply::error(400, "ValidationException", refusal)]);
+            let answer = gateway.chat(&next).await;
+            answer.completion();
+            assert!(
+                notes(&answer).contains("messages:dropped;reason=thoughts_refused"),
+                "{}",
+                notes(&answer)
+            );
+            assert_eq!(answer.header("x-outcrop-attempts"), Some("2"), "{model}");
+            assert!(!thinks_before_it_calls(&gateway.last_call().1), "{model}");
+        }
+        // Where everything else is refused, thoughts aren't to blame.
+        let body = between_calls(model, thought);
+        let whole = gateway.chat(&body).await.completion();
+        gateway.script([Reply::error(400, "ValidationException", "The toolConfig is malformed.")]);
+        assert_eq!(gateway.chat(&next(&body, &Value::Null, &made(&whole))).await.status, 400);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_keys_never_see_each_others_thoughts() {
     let digest = |key: &str| {

@@ -371,3 +371,92 @@ async fn a_model_without_tools_says_so() {
         }
     }
 }
+
+/// Kimi's tokens, as they were seen in its text and in its thoughts.
+fn tokens(calls: &str) -> String {
+    format!("<|tool_calls_section_begin|>{calls}<|tool_calls_section_end|>")
+}
+
+fn token_call(name: &str, number: u32, arguments: &str) -> String {
+    format!(
+        "<|tool_call_begin|>functions.{name}:{number}<|tool_call_argument_begin|>{arguments}<|tool_call_end|>"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_kimi_writes_in_its_own_tokens_are_calls() {
+    let native = "{target: moonshotai.kimi-k2.5, format: native}";
+    let gateway = Setup::new().set("models.native", native).start().await;
+    let two = token_call("weather", 0, r#"{"city":"Bern"}"#) + " " + &token_call("weather", 1, "{}");
+    for model in ["moonshotai.kimi-k2-thinking", "moonshotai.kimi-k3", "native"] {
+        for (directive, content) in [("say", json!("Two at once.  And now.")), ("reasoning", Value::Null)] {
+            let said = format!("[[{directive}:Two at once. {} And now.]]", tokens(&two));
+            let said = if content.is_null() { said + "[[say:]]" } else { said };
+            let body =
+                with(chat(model, &said), json!({"max_tokens": 2000, "tools": [tool("weather", "city")]}));
+            let whole = gateway.chat(&body).await.completion();
+            let streamed = gateway.stream(&body).await;
+            streamed.assert_complete(false);
+            let choice = &whole["choices"][0];
+            assert_eq!(choice["finish_reason"], "tool_calls", "{model} {whole}");
+            assert_eq!(streamed.finish_reason().as_deref(), Some("tool_calls"), "{model}");
+            for calls in [choice["message"]["tool_calls"].as_array().unwrap(), &streamed.tool_calls()] {
+                let called: Vec<_> = calls.iter().map(|call| call["function"].clone()).collect();
+                let weather = |arguments: &str| json!({"name": "weather", "arguments": arguments});
+                assert_eq!(called, [weather(r#"{"city":"Bern"}"#), weather("{}")], "{model}");
+                assert_ne!(calls[0]["id"], calls[1]["id"]);
+            }
+            assert_eq!(choice["message"]["content"], content, "{model}");
+            assert!(!streamed.answer.text().contains("tool_call_begin"), "{model}");
+            assert!(!whole.to_string().contains("<|"), "{model} {whole}");
+        }
+        let said = format!("[[say:{}]]", tokens(&token_call("unheard_of", 0, "{}")));
+        let body = with(chat(model, &said), json!({"max_tokens": 2000, "tools": [tool("weather", "city")]}));
+        // No such tool, no tools at all, no call wanted: it is what the model said.
+        let without = with(chat(model, &format!("[[say:{}]]", tokens(&two))), json!({"max_tokens": 2000}));
+        let unwanted =
+            with(without.clone(), json!({"tools": [tool("weather", "city")], "tool_choice": "none"}));
+        for body in [body, without, unwanted] {
+            let whole = gateway.chat(&body).await.completion();
+            assert_eq!(whole["choices"][0]["finish_reason"], "stop", "{model}");
+            let said = whole["choices"][0]["message"]["content"].as_str().unwrap();
+            assert!(said.contains("<|tool_call_begin|>"), "{model} {said}");
+            assert_eq!(gateway.stream(&body).await.text(), said, "{model}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_in_tokens_gets_the_name_that_the_client_knows() {
+    let gateway = TestGateway::start().await;
+    let own = "weather.now in ".to_owned() + &"x".repeat(80);
+    let asking = |said: &str| {
+        let tools =
+            json!([{"type": "function", "function": {"name": own, "parameters": {"type": "object"}}}]);
+        with(chat("moonshotai.kimi-k2.5", said), json!({"tools": tools, "stop": ["Bern"]}))
+    };
+    gateway.chat(&asking("hi")).await.completion();
+    let sent =
+        gateway.last_call().1["toolConfig"]["tools"][0]["toolSpec"]["name"].as_str().unwrap().to_owned();
+    assert_ne!(sent, own);
+    let said = format!("[[say:One. {} In Bern.]]", tokens(&token_call(&sent, 0, r#"{"city":"Bern"}"#)));
+    let streamed = gateway.stream(&asking(&said)).await;
+    let calls = streamed.tool_calls();
+    assert_eq!(calls[0]["function"], json!({"name": own, "arguments": r#"{"city":"Bern"}"#}));
+    // Stop texts are looked for in what is text.
+    assert_eq!(streamed.text(), "One.  In ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_deepseek_leaves_of_its_markup_before_a_call_is_no_text() {
+    let gateway = TestGateway::start().await;
+    let body = |said: &str| with(chat("deepseek.v3.2", said), json!({"tools": [tool("weather", "city")]}));
+    let called = body(r#"[[say:I'll look. <｜DSML｜function_calls]][[tool:weather {"city":"Bern"}]]"#);
+    let whole = gateway.chat(&called).await.completion();
+    assert_eq!(whole["choices"][0]["message"]["content"], "I'll look. ");
+    let streamed = gateway.stream(&called).await;
+    streamed.assert_complete(false);
+    assert_eq!((streamed.text().as_str(), streamed.tool_calls().len()), ("I'll look. ", 1));
+    let talks = body("[[say:Its markup begins with <｜DSML｜function_calls]]");
+    assert_eq!(gateway.stream(&talks).await.text(), "Its markup begins with <｜DSML｜function_calls");
+}

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use outcrop::bedrock::ModelId;
 use outcrop::chat::NamePattern;
 use outcrop::families::{
-    self, Capabilities, Control, FAMILIES, FormatKind, Sampling, SingleCall, StopSupport, TopK,
+    self, Capabilities, Control, FAMILIES, FormatKind, Replay, Sampling, SingleCall, StopSupport, TopK,
 };
 use serde_json::Value;
 
@@ -99,7 +99,10 @@ fn columns(able: &Capabilities) -> impl Iterator<Item = Column> + use<> {
         thinking,
         cache,
         web_search,
-        signed_reasoning,
+        replay,
+        // Of replies.
+        call_markup: _,
+        refusal_at: _,
         user,
         prefill,
         leading_assistant,
@@ -119,7 +122,7 @@ fn columns(able: &Capabilities) -> impl Iterator<Item = Column> + use<> {
         StopSupport::Native(_) | StopSupport::BarsOrUser => true,
         StopSupport::Emulated => false,
     };
-    let columns: [(bool, Column); 36] = [
+    let columns: [(bool, Column); 38] = [
         (system, ("system", |request| said(request, &["system", "developer"]).next().is_some())),
         (tools, ("tools", |request| !list(&request["tools"]).is_empty())),
         // Where there are none, the column says nothing.
@@ -221,10 +224,23 @@ fn columns(able: &Capabilities) -> impl Iterator<Item = Column> + use<> {
         ),
         (web_search, ("web_search", |request| request["web_search_options"].is_object())),
         (
-            signed_reasoning,
+            replay == Replay::Signed,
             ("signed_reasoning", |request| {
                 said(request, &["assistant"])
                     .any(|message| message["reasoning_details"].to_string().contains("\"signature\""))
+            }),
+        ),
+        (
+            replay == Replay::Encrypted,
+            ("encrypted_reasoning", |request| {
+                said(request, &["assistant"])
+                    .any(|message| message["reasoning_details"].to_string().contains("reasoning.encrypted"))
+            }),
+        ),
+        (
+            replay == Replay::Plain,
+            ("plain_reasoning", |request| {
+                said(request, &["assistant"]).any(|message| message["reasoning_content"].is_string())
             }),
         ),
         (user, ("user", |request| request["user"].is_string())),

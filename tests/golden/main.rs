@@ -151,8 +151,8 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         input_names: _,
         extras: _,
         local_stop,
+        markup: _,
         json,
-        signs_thoughts: _,
     } = families::prepare(&terms, request, &mut notes)?;
     assert_eq!(format.name(), case.format, "the family speaks another format");
     let call = format.encode(&request, &model, streaming == StreamingMode::Native)?;
@@ -296,6 +296,7 @@ fn row(event: &Event) -> Value {
             json!([name, block.0, text.decode()])
         }
         Event::BlockStop { block } => json!(["block_stop", block.0]),
+        Event::Refusal(words) => json!(["refusal", words.decode()]),
         Event::Stop(reason) => json!(["stop", stop_word(reason)]),
         Event::Usage(Usage { input, output, cache_read, cache_write, reasoning }) => {
             json!(["usage", {"input": input, "output": output, "cache_read": cache_read,

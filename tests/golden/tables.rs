@@ -5,10 +5,12 @@ use std::fs;
 
 use anyhow::Result;
 use outcrop::bedrock::ModelId;
-use outcrop::chat::{Block, Effort, Message, NamePattern, Notes, Request, Role, Text, Tool, ToolChoice};
+use outcrop::chat::{
+    Block, CallMarkup, Effort, Message, NamePattern, Notes, Request, Role, Text, Tool, ToolChoice,
+};
 use outcrop::families::{
-    self, CacheSupport, Capabilities, Control, FormatKind, Lessons, ModelLimits, Overrides, SingleCall,
-    Terms, TopK,
+    self, CacheSupport, Capabilities, Control, FormatKind, Lessons, ModelLimits, Overrides, Replay,
+    SingleCall, Terms, TopK,
 };
 use outcrop::openai;
 
@@ -138,6 +140,7 @@ pub(crate) fn able(model: &ModelId) -> impl Iterator<Item = (FormatKind, Capabil
     [FormatKind::Converse].into_iter().chain(native).map(move |kind| (kind, family.capabilities(model, kind)))
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: a line for each column")]
 fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
     let Capabilities {
         system,
@@ -162,7 +165,9 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         thinking: _,
         cache,
         web_search,
-        signed_reasoning,
+        replay,
+        call_markup,
+        refusal_at,
         user,
         prefill,
         leading_assistant,
@@ -200,7 +205,12 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         (s3, "s3"),
         (json_schema, "json_schema"),
         (web_search, "web_search"),
-        (signed_reasoning, "signed_reasoning"),
+        (replay == Replay::Signed, "signed_reasoning"),
+        (replay == Replay::Encrypted, "encrypted_reasoning_in_loops"),
+        (replay == Replay::Plain, "plain_reasoning_in_loops"),
+        (matches!(call_markup, CallMarkup::Calls(_)), "calls_in_text"),
+        (matches!(call_markup, CallMarkup::Tail(_)), "markup_behind_text"),
+        (!refusal_at.is_empty(), "tells_why_refused"),
         (user, "user"),
         (prefill, "prefill"),
         (leading_assistant, "leading_assistant"),

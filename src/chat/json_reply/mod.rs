@@ -165,6 +165,7 @@ impl JsonReply {
                     | Delta::ToolInput(_),
             }
             | Event::Start
+            | Event::Refusal(_)
             | Event::Usage(_)
             | Event::ServiceTier(_)
             | Event::Extra(_) => out.push(event),

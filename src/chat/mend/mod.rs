@@ -99,11 +99,24 @@ fn runs(messages: Vec<Message>, shape: Shape, notes: &mut Notes) -> (Option<Mess
     let mut runs: Vec<Run> = Vec::new();
     let mut leading = true;
     for Message { role, content, index } in messages {
-        let mut said = Vec::with_capacity(content.len());
-        said.extend(content.into_iter().filter_map(|block| {
-            let block = without_blanks(block, index, shape, notes)?;
-            Some(Said { from: index, block })
-        }));
+        let (mut said, orphan) = kept(content, index, shape, notes);
+        if let Some(point) = orphan {
+            let before = match runs.last_mut() {
+                Some(run) => run.said.last().map(|said| &said.block),
+                None => system.as_ref().and_then(|system| system.content.last()),
+            };
+            // Where nothing stands before it, or another point, it keeps nothing.
+            if before.is_none_or(|block| matches!(block, Block::CachePoint(_))) {
+                notes.add(format!("messages[{index}]"), Action::Dropped, "nothing_to_cache");
+            } else {
+                match (runs.last_mut(), &mut system) {
+                    (Some(run), _) => run.said.push(Said { from: index, block: point }),
+                    (None, Some(system)) => system.content.push(point),
+                    (None, None) => {}
+                }
+                rewritten(notes, index, "cache_point_moved");
+            }
+        }
         leading = leading && role == Role::System;
         let silent = said.iter().all(|said| matches!(said.block, Block::Reasoning(_)));
         let role = match role {
@@ -128,6 +141,30 @@ fn runs(messages: Vec<Message>, shape: Shape, notes: &mut Notes) -> (Option<Mess
         }
     }
     (system, runs)
+}
+
+/// A message's content without what is blank. A cache point of a blank part goes behind what stands before it: the second is
+/// such a point where nothing of the message does.
+fn kept(content: Vec<Block>, index: usize, shape: Shape, notes: &mut Notes) -> (Vec<Said>, Option<Block>) {
+    let mut said: Vec<Said> = Vec::with_capacity(content.len());
+    let (mut blank, mut orphan) = (false, None);
+    for block in content {
+        let is_orphan = blank && matches!(block, Block::CachePoint(_));
+        let Some(block) = without_blanks(block, index, shape, notes) else {
+            blank = true;
+            continue;
+        };
+        blank = false;
+        if is_orphan && said.is_empty() {
+            orphan = Some(block);
+            continue;
+        }
+        if is_orphan {
+            rewritten(notes, index, "cache_point_moved");
+        }
+        said.push(Said { from: index, block });
+    }
+    (said, orphan)
 }
 
 fn without_blanks(block: Block, from: usize, shape: Shape, notes: &mut Notes) -> Option<Block> {

@@ -13,9 +13,12 @@ mod user;
 
 use std::collections::HashMap;
 
-use super::{Family, FormatKind, Lessons, Overrides};
+use super::{Family, FormatKind, Lessons, Overrides, Replay};
 use crate::bedrock::ModelId;
-use crate::chat::{Action, Aliases, InvalidRequest, JsonAsk, MemberNames, Notes, Request, Tool, mend};
+use crate::chat::{
+    Action, Aliases, CallMarkup, InvalidRequest, JsonAsk, MarkupReader, MemberNames, Notes, Request, Tool,
+    ToolChoice, mend,
+};
 use crate::formats::{self, ChatFormat};
 
 /// On which terms a request goes to a model.
@@ -69,10 +72,10 @@ pub struct Prepared {
     pub extras: Vec<&'static str>,
     /// Stop texts for [`crate::chat::StopCutter`]: the model doesn't watch for them.
     pub local_stop: Vec<String>,
+    /// Takes the model's own markup for calls out of its reply.
+    pub markup: Option<MarkupReader>,
     /// The reply has to be JSON, and the model is only asked for it: for [`crate::chat::JsonReply`].
     pub json: Option<JsonAsk>,
-    /// The model signs what it thinks, and will want it back.
-    pub signs_thoughts: bool,
 }
 
 /// How the call and the client's stream go together.
@@ -104,6 +107,12 @@ pub fn chat_format(
             (FormatKind::Converse, &formats::CONVERSE as &'static dyn ChatFormat)
         }
     }
+}
+
+/// Which thoughts of earlier turns the model takes back in this request.
+pub fn replay(family: &dyn Family, model: &ModelId, request: &Request, forced: Option<FormatKind>) -> Replay {
+    let (kind, _) = chat_format(family, model, request, forced);
+    family.capabilities(model, kind).replay
 }
 
 /// Bends a request, with a note for each thing it bends; what can't be bent is refused.
@@ -142,6 +151,8 @@ pub fn prepare(
     let able = reasoning::effort(&mut request, &able, &room, notes);
     sampling::sampling(&mut request, &able, notes);
     sampling::draw(&mut request, &able, notes);
+    // Where the client wants no call, whatever stands in the reply is none.
+    let may_call = request.tool_choice != Some(ToolChoice::None);
     let local_stop = sampling::stop(&mut request, able.stop, notes);
     tools::tools(&mut request, &able, notes)?;
     let output::Asked { json, held } = output::output_format(&mut request, &able, notes);
@@ -149,7 +160,7 @@ pub fn prepare(
     let renamed = tools::schemas(&mut request, &able, held, empty_names, notes)?;
     output::verbosity(&mut request, &able, notes);
     service::metadata(&mut request, notes);
-    service::reply_fields(&mut request, kind, notes);
+    service::reply_fields(&mut request, &able, kind, notes);
     service::web_search(&mut request, &able, notes);
     user::user(&mut request, &able, notes);
     format.note_rewrites(&request, notes);
@@ -177,18 +188,10 @@ pub fn prepare(
             StreamingMode::Synthesised
         }
     };
-    let signs_thoughts = able.signed_reasoning;
-    Ok(Prepared {
-        request,
-        format,
-        streaming,
-        aliases,
-        input_names,
-        extras,
-        local_stop,
-        json,
-        signs_thoughts,
-    })
+    let looks = may_call && able.call_markup != CallMarkup::No;
+    let tools = request.tools.iter().filter(|_| looks).map(|tool| tool.name.clone()).collect();
+    let markup = MarkupReader::new(able.call_markup, tools);
+    Ok(Prepared { request, format, streaming, aliases, input_names, extras, local_stop, markup, json })
 }
 
 /// How the members of inputs are called on the way back.

@@ -31,11 +31,21 @@ pub(super) fn metadata(request: &mut Request, notes: &mut Notes) {
     }
 }
 
-/// Members of the model's own reply can be asked for through Converse only.
-pub(super) fn reply_fields(request: &mut Request, kind: FormatKind, notes: &mut Notes) {
+/// As many members of a reply Bedrock lets be asked for.
+const MOST_REPLY_FIELDS: usize = 10;
+
+/// Members of the model's own reply can be asked for through Converse only. What the gateway itself wants to know goes
+/// behind what the client asks for, where there is room.
+pub(super) fn reply_fields(request: &mut Request, able: &Capabilities, kind: FormatKind, notes: &mut Notes) {
     if kind == FormatKind::Native && !request.service.reply_fields.is_empty() {
         request.service.reply_fields.clear();
         notes.add("bedrock.additionalModelResponseFieldPaths", Action::Dropped, "converse_only");
+    }
+    let fields = &mut request.service.reply_fields;
+    for pointer in able.refusal_at {
+        if fields.len() < MOST_REPLY_FIELDS && !fields.iter().any(|asked| asked == pointer) {
+            fields.push((*pointer).to_owned());
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use crate::formats::ProtocolError;
 use crate::formats::blocks::Blocks;
 use crate::formats::guardrail::{Trace, Traced};
 use crate::formats::scalar::Count;
+use crate::formats::stop_details::StopDetails;
 
 use super::wire::{self, ContentBlock, Message, Metrics};
 
 /// Reads a body of `InvokeModel`. What its usage leaves out stands in the headers.
 pub(super) fn reply(reply: &bedrock::Reply, events: &mut Vec<Event>) -> Result<(), ProtocolError> {
-    let Message { content, stop_reason: reason, usage, error, guardrail_action, trace } =
+    let Message { content, stop_reason: reason, stop_details, usage, error, guardrail_action, trace } =
         serde_json::from_slice(&reply.body).map_err(ProtocolError::shape("reply"))?;
     if let Some(error) = error {
         return Err(ProtocolError::Reported(error.kind));
@@ -27,6 +28,7 @@ pub(super) fn reply(reply: &bedrock::Reply, events: &mut Vec<Event>) -> Result<(
         start_block(block, BlockIndex(index), &mut blocks, events)?;
         blocks.stop(BlockIndex(index), events);
     }
+    events.extend(stop_details.and_then(StopDetails::event));
     events.push(Event::Stop(stop));
     let mut tally = Tally::default();
     tally.count(usage);

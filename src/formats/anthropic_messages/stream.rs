@@ -4,6 +4,7 @@ use crate::bedrock::Frame;
 use crate::chat::{BlockIndex, Event, Usage};
 use crate::formats::blocks::Blocks;
 use crate::formats::guardrail::Traced;
+use crate::formats::stop_details::StopDetails;
 use crate::formats::{ProtocolError, StreamDecoder, fuzz};
 
 use super::decode::{Guardrail, Tally, start_block, stop_reason};
@@ -27,6 +28,7 @@ pub struct MessagesStream {
     tally: Tally,
     /// Of the `message_delta`.
     stop_reason: Option<String>,
+    stop_details: Option<StopDetails>,
     /// A guardrail's, for a client that asked to see it.
     trace: Option<Traced>,
 }
@@ -143,7 +145,10 @@ impl MessagesStream {
             "message_delta" => {
                 self.begin(events)?;
                 self.tally.count(usage);
-                self.stop_reason = delta.and_then(|delta| delta.stop_reason).or(self.stop_reason.take());
+                if let Some(Delta { stop_reason, stop_details, .. }) = delta {
+                    self.stop_reason = stop_reason.or(self.stop_reason.take());
+                    self.stop_details = stop_details.or(self.stop_details.take());
+                }
                 Ok(())
             }
             "message_stop" => {
@@ -172,9 +177,14 @@ impl MessagesStream {
             }
             Delta { thinking: Some(thought), .. } => self.blocks.reasoning(block, thought, events),
             Delta { signature: Some(signature), .. } => self.blocks.signature(block, signature, events),
-            Delta { text: None, partial_json: None, thinking: None, signature: None, stop_reason: _ } => {
-                self.blocks.skip();
-            }
+            Delta {
+                text: None,
+                partial_json: None,
+                thinking: None,
+                signature: None,
+                stop_reason: _,
+                stop_details: _,
+            } => self.blocks.skip(),
         }
         Ok(())
     }
@@ -208,6 +218,7 @@ impl MessagesStream {
         let stop = stop_reason(self.stop_reason.as_deref(), self.guardrail)
             .ok_or(ProtocolError::Grammar("a message_stop without a stop reason before it"))?;
         self.blocks.stop_all(events);
+        events.extend(self.stop_details.take().and_then(StopDetails::event));
         events.push(Event::Stop(stop));
         events.extend(self.tally.usage().map(Event::Usage));
         events.extend(self.trace.take().map(Traced::event));

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::chat::{BlockIndex, Text};
 use crate::formats::guardrail::Traced;
 use crate::formats::scalar::{Count, optional_block_index, text};
+use crate::formats::stop_details::StopDetails;
 
 /// A whole reply.
 #[derive(Deserialize)]
@@ -18,6 +19,7 @@ pub(super) struct Message<'a> {
     #[serde(borrow)]
     pub(super) content: Option<Vec<ContentBlock<'a>>>,
     pub(super) stop_reason: Option<String>,
+    pub(super) stop_details: Option<StopDetails>,
     pub(super) usage: Option<Usage>,
     /// `type: "error"` has this and nothing else.
     pub(super) error: Option<Error>,
@@ -90,6 +92,7 @@ pub(super) struct Delta {
     #[serde(default, deserialize_with = "text")]
     pub(super) signature: Option<Text>,
     pub(super) stop_reason: Option<String>,
+    pub(super) stop_details: Option<StopDetails>,
 }
 
 #[derive(Deserialize)]

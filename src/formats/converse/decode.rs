@@ -26,6 +26,7 @@ pub(super) fn reply(body: &[u8], events: &mut Vec<Event>) -> Result<(), Protocol
     for (block, index) in output.message.content.into_iter().zip(0..) {
         content_block(block, BlockIndex(index), &mut blocks, events)?;
     }
+    events.extend(asked.refusal);
     events.push(Event::Stop(stop_reason(&reason, actions(trace.as_ref()))));
     events.extend(tokens.as_ref().map(|tokens| Event::Usage(usage(tokens, asked.thoughts))));
     events.extend(served_by(service_tier));

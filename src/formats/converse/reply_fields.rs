@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::chat::{Event, Extra, Json};
 use crate::formats::ProtocolError;
 use crate::formats::scalar::Count;
+use crate::formats::stop_details::StopDetails;
 
 /// What a reply or its stream has under this name.
 const NAME: &str = "additionalModelResponseFields";
@@ -24,9 +25,17 @@ struct OutputTokensDetails {
     thinking_tokens: Option<Count>,
 }
 
+/// Where Claude says why it refused: beside its stop reason, and in a stream in the last `delta`.
+#[derive(Deserialize)]
+struct Delta {
+    stop_details: Option<StopDetails>,
+}
+
 /// What was asked for.
 #[derive(Debug, Default)]
 pub(super) struct ReplyFields {
+    /// Why the model refused, where it says.
+    pub(super) refusal: Option<Event>,
     /// How many tokens were thoughts.
     pub(super) thoughts: Option<u64>,
     /// What the client asked for.
@@ -50,19 +59,30 @@ impl ReplyFields {
                 members.remove("usage");
             }
         }
+        let mut refusal = None;
+        if let Some(details) = members.get("stop_details") {
+            refusal = serde_json::from_str::<StopDetails>(details.get()).map_err(&shape)?.event();
+        }
+        if refusal.is_none()
+            && let Some(delta) = members.get("delta").filter(|delta| delta.get().starts_with('{'))
+        {
+            let Delta { stop_details } = serde_json::from_str(delta.get()).map_err(&shape)?;
+            refusal = stop_details.and_then(StopDetails::event);
+        }
         let event = if members.is_empty() {
             None
         } else {
             let value = serde_json::value::to_raw_value(&members).map_err(&shape)?;
             Some(Event::Extra(Extra { name: NAME, value: Json::from_raw(&value) }))
         };
-        Ok(Self { thoughts: thoughts.map(|Count(thoughts)| thoughts), event })
+        Ok(Self { refusal, thoughts: thoughts.map(|Count(thoughts)| thoughts), event })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Text;
 
     fn read(json: &str) -> (Option<u64>, String) {
         let fields = ReplyFields::read(Some(serde_json::from_str(json).unwrap())).unwrap();
@@ -72,6 +92,22 @@ mod tests {
             Some(other) => panic!("{other:?}"),
         };
         (fields.thoughts, shown)
+    }
+
+    #[test]
+    fn why_the_model_refused_is_told_wherever_it_stands() {
+        let why = |json: &str| {
+            let fields = ReplyFields::read(Some(serde_json::from_str(json).unwrap())).unwrap();
+            fields.refusal.map(|event| format!("{event:?}"))
+        };
+        let no = Some(format!("{:?}", Event::Refusal(Text::new("No."))));
+        let details = r#""stop_details":{"type":"refusal","explanation":"No."}"#;
+        assert_eq!(why(&format!("{{{details}}}")), no);
+        assert_eq!(why(&format!(r#"{{"delta":{{"stop_reason":"refusal",{details}}}}}"#)), no);
+        assert_eq!(why(&format!(r#"{{{details},"delta":{{{details}}}}}"#)), no, "once");
+        for silent in [r#"{"stop_details":null,"delta":{"stop_details":null}}"#, r#"{"delta":null}"#, "{}"] {
+            assert_eq!(why(silent), None, "{silent}");
+        }
     }
 
     #[test]

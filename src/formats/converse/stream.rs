@@ -86,6 +86,7 @@ impl StreamDecoder for ConverseStream {
                 self.blocks.stop_all(events);
                 let asked = ReplyFields::read(additional_model_response_fields)?;
                 self.thoughts = asked.thoughts;
+                events.extend(asked.refusal);
                 events.extend(asked.event);
                 self.stage = Stage::Stopped(stop_reason.into_owned());
                 Ok(())

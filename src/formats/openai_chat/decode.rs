@@ -133,7 +133,7 @@ impl ChatStream {
         }
         if let Some(refusal) = refusal.filter(|refusal| !refusal.is_empty()) {
             self.refused = true;
-            self.turn.text(refusal, events)?;
+            self.turn.refusal(refusal, events)?;
         }
         let calls = tool_calls.unwrap_or_default();
         if !calls.is_empty() {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::chat::{
-    Action, Block, Draw, Image, InvalidRequest, Json, Message, Notes, OutputFormat, Request, Role, Source,
-    Text, Tool, ToolChoice, ToolResult, ToolUse,
+    Action, Block, Draw, Image, InvalidRequest, Json, Message, Notes, OutputFormat, Reasoning, Request, Role,
+    Source, Text, Tool, ToolChoice, ToolResult, ToolUse,
 };
 use crate::formats::model_fields::Fields;
 use crate::formats::to_body;
@@ -178,6 +178,9 @@ struct Turn<'a> {
     role: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<Content<'a>>,
+    /// What it thought, for models that think between their calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<Text>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Call<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -306,6 +309,7 @@ fn push_turns<'a>(
     let Message { role, content, index } = message;
     let mut said = Vec::with_capacity(content.len());
     let mut tool_calls = Vec::new();
+    let mut thoughts: Vec<&Text> = Vec::new();
     for block in content {
         match block {
             Block::ToolUse(ToolUse { id, name, input }) => tool_calls.push(Call {
@@ -317,11 +321,13 @@ fn push_turns<'a>(
             Block::ToolResult(ToolResult { id, content, is_error: _ }) => turns.push(Turn {
                 role: "tool",
                 content: said_content(content.iter(), *index)?,
+                reasoning_content: None,
                 tool_calls: Vec::new(),
                 tool_call_id: Some(dialect.id(id)),
             }),
-            // None of these models signs its thoughts, and unsigned ones stay here.
-            Block::Reasoning(_) | Block::CachePoint(_) => {}
+            // None of these models signs its thoughts: the family has left those that it takes back as they are.
+            Block::Reasoning(Reasoning { text, signature: _, redacted: _ }) => thoughts.push(text),
+            Block::CachePoint(_) => {}
             Block::Text(_) | Block::Image(_) | Block::Document(_) | Block::Audio(_) | Block::Remote(_) => {
                 said.push(block);
             }
@@ -334,7 +340,8 @@ fn push_turns<'a>(
     };
     let content = said_content(said.into_iter(), *index)?;
     if content.is_some() || !tool_calls.is_empty() {
-        turns.push(Turn { role, content, tool_calls, tool_call_id: None });
+        let reasoning_content = (!thoughts.is_empty()).then(|| Text::concat(thoughts));
+        turns.push(Turn { role, content, reasoning_content, tool_calls, tool_call_id: None });
     }
     Ok(())
 }

@@ -121,7 +121,7 @@ fn results_of_tools_are_messages_of_their_own() {
         written(&OPENAI_CHAT, &request),
         concat!(
             r#"{"messages":[{"role":"system","content":"a\n\nb"},"#,
-            r#"{"role":"assistant","tool_calls":[{"id":"t1","type":"function","#,
+            r#"{"role":"assistant","reasoning_content":"hm","tool_calls":[{"id":"t1","type":"function","#,
             r#""function":{"name":"weather","arguments":"{\"z\":1.50,\"a\":\"\\u00e9\"}"}}]},"#,
             r#"{"role":"tool","content":"rain","tool_call_id":"t1"},"#,
             r#"{"role":"user","content":"and now?"}],"#,
@@ -282,7 +282,8 @@ fn other_servers_ways_to_say_it_are_understood() {
     ));
     assert_eq!(read.stop, StopReason::MaxTokens);
     let read = response(whole(&choice("message", &json!({"refusal":"no"}), &json!("stop"))));
-    assert_eq!((read.text, read.stop), (Some(Text::new("no")), StopReason::Refusal));
+    let told = (read.text, read.refusal, read.stop);
+    assert_eq!(told, (None, Some(Text::new("no")), StopReason::Refusal));
 }
 
 #[test]

@@ -1,9 +1,12 @@
-//! Signed thoughts, kept for clients that don't bring them back.
+//! Thoughts, kept for clients that don't bring them back.
 //!
 //! Claude goes on with a tool loop only from the thoughts that it began it with, each with its signature. OpenAI's
 //! protocol has no place for them: a client that knows no more than that sends back a turn's text and calls. So each turn
 //! with calls leaves its thoughts here, and finds them again by the ids of its calls, for the same caller and the same
 //! model only. See `docs/decisions/0023-signed-thoughts-are-remembered.md`.
+//!
+//! Of GPT and Grok encrypted thoughts are kept in the same way, and of open models that think between their calls the plain
+//! text: they go back within the open tool loop only. See `docs/decisions/0042-thoughts-go-back-in-a-tool-loop.md`.
 //!
 //! Nothing here is written to a disk or shared with another process.
 
@@ -22,6 +25,7 @@ use crate::chat::{
     Action, Block, BlockKind, Delta, Event, Message, Notes, Reasoning, Request, Response, Role,
     open_tool_loop,
 };
+use crate::families::Replay;
 
 pub use store::ThoughtLimits;
 
@@ -36,6 +40,8 @@ pub(super) struct Owner {
     pub(super) principal: Option<Arc<str>>,
     /// Who thought: another model would refuse them.
     pub(super) model: Arc<str>,
+    /// What the model takes back.
+    pub(super) takes: Replay,
     /// The conversation before the turn that is coming, where its call will come back without an id.
     pub(super) unnamed: Option<Conversation>,
 }
@@ -101,7 +107,11 @@ impl Thoughts {
             if any_unnamed {
                 before.add(message);
             }
-            let Some(key) = lost(message).then(|| key(owner, calls(message))).flatten() else { continue };
+            if at < open && owner.takes.is_of_the_loop() {
+                continue;
+            }
+            let is_lost = lost(message, owner.takes);
+            let Some(key) = is_lost.then(|| key(owner, calls(message))).flatten() else { continue };
             let mut store = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let (key, kept) = match (store.find(&key, now), unnamed) {
                 (None, Some(unnamed)) => (unnamed, store.find(&unnamed, now)),
@@ -139,14 +149,19 @@ impl Found {
     }
 
     /// Puts them back, as they came, before everything else that the turn said.
-    pub(super) fn restore(&self, request: &mut Request, notes: &mut Notes) {
+    pub(super) fn restore(&self, request: &mut Request, takes: Replay, notes: &mut Notes) {
         for (at, _, thoughts) in &self.turns {
             if let Some(message) = request.messages.get_mut(*at) {
                 message.content.splice(0..0, thoughts.iter().cloned().map(Block::Reasoning));
             }
         }
         if !self.turns.is_empty() {
-            notes.add("messages", Action::Restored, "signed_thoughts");
+            let reason = match takes {
+                Replay::Signed | Replay::No => "signed_thoughts",
+                Replay::Encrypted => "encrypted_thoughts",
+                Replay::Plain => "plain_thoughts",
+            };
+            notes.add("messages", Action::Restored, reason);
         }
     }
 }
@@ -161,7 +176,7 @@ pub(super) fn refused(fault: &Fault) -> bool {
     let says = |words: &str| error.detail.contains(words);
     of_the_request
         && !says("budget_tokens")
-        && ["thinking", "signature", "easoning", "redactedContent"].into_iter().any(says)
+        && ["thinking", "signature", "easoning", "redactedContent", "ncrypted"].into_iter().any(says)
 }
 
 /// Hears a reply and keeps the thoughts of a turn with calls.
@@ -204,6 +219,7 @@ impl Recorder {
             Event::BlockStart { kind: BlockKind::Text, block: _ }
             | Event::Delta { delta: Delta::Text(_) | Delta::ToolInput(_) | Delta::Citation(_), block: _ }
             | Event::BlockStop { .. }
+            | Event::Refusal(_)
             | Event::Usage(_)
             | Event::ServiceTier(_)
             | Event::Extra(_) => {}
@@ -233,21 +249,37 @@ impl Recorder {
             _ => key(&self.owner, calls),
         };
         if let Some(key) = key {
-            reasoning.retain(is_proven);
+            reasoning.retain(|thought| self.owner.takes.takes(thought, true));
+            if reasoning.is_empty() && self.owner.takes.is_of_the_loop() {
+                // Nobody asks whether there were any.
+                return;
+            }
             let mut store = self.thoughts.0.lock().unwrap_or_else(PoisonError::into_inner);
-            store.put(key, reasoning, now);
+            store.put(key, &self.owner.principal, reasoning, now);
         }
     }
 }
 
 /// A turn of the model without a thought that it would know for its own.
-fn lost(message: &Message) -> bool {
-    let proven = |block: &Block| matches!(block, Block::Reasoning(thought) if is_proven(thought));
-    message.role == Role::Assistant && !message.content.iter().any(proven)
+fn lost(message: &Message, takes: Replay) -> bool {
+    message.role == Role::Assistant && !message.content.iter().any(|block| is_taken(block, takes))
 }
 
-fn is_proven(thought: &Reasoning) -> bool {
-    thought.signature.is_some() || thought.redacted.is_some()
+fn is_taken(block: &Block, takes: Replay) -> bool {
+    matches!(block, Block::Reasoning(thought) if takes.takes(thought, true))
+}
+
+/// Are there thoughts in the open tool loop that the model would get?
+pub(super) fn brings(request: &Request, takes: Replay) -> bool {
+    let turns = open_tool_loop(&request.messages).iter();
+    turns.flat_map(|message| &message.content).any(|block| is_taken(block, takes))
+}
+
+/// Takes all thoughts out.
+pub(super) fn strip(request: &mut Request) {
+    for message in &mut request.messages {
+        message.content.retain(|block| !matches!(block, Block::Reasoning(_)));
+    }
 }
 
 /// The calls of a turn: ids and names.
@@ -297,7 +329,7 @@ fn key<'a>(owner: &Owner, calls: impl Iterator<Item = (&'a str, &'a str)>) -> Op
 }
 
 fn owned(owner: &Owner) -> Sha256 {
-    let Owner { principal, model, unnamed: _ } = owner;
+    let Owner { principal, model, takes: _, unnamed: _ } = owner;
     let mut hash = Sha256::new();
     add(&mut hash, if principal.is_some() { "key" } else { "" });
     add(&mut hash, principal.as_deref().unwrap_or_default());

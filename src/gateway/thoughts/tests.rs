@@ -8,12 +8,12 @@ fn thoughts() -> Thoughts {
     Thoughts::new(ThoughtLimits { ttl: Duration::from_mins(1), max_bytes: 100_000 })
 }
 
-fn owner(principal: Option<&str>, model: &str) -> Owner {
-    Owner { principal: principal.map(Into::into), model: model.into(), unnamed: None }
+fn owner_by(principal: Option<&str>, model: &str) -> Owner {
+    Owner { principal: principal.map(Into::into), model: model.into(), unnamed: None, takes: Replay::Signed }
 }
 
 fn alice() -> Owner {
-    owner(Some("alice"), "anthropic.claude-opus-5")
+    owner_by(Some("alice"), "anthropic.claude-opus-5")
 }
 
 /// A reply that thinks in two blocks, one of them redacted, says something and calls these tools.
@@ -75,11 +75,15 @@ fn replayed(calls: &[(&str, &str)]) -> Request {
 fn found(thoughts: &Thoughts, owner: &Owner, request: &Request) -> (Vec<String>, bool) {
     let found = thoughts.find(owner, request, Instant::now());
     let (mut request, mut notes) = (request.clone(), Notes::new());
-    found.restore(&mut request, &mut notes);
+    found.restore(&mut request, owner.takes, &mut notes);
     let told: Vec<_> = notes.iter().map(ToString::to_string).collect();
-    let expected: &[&str] =
-        if found.is_empty() { &[] } else { &["messages:restored;reason=signed_thoughts"] };
-    assert_eq!(told, expected);
+    let kind = match owner.takes {
+        Replay::Signed | Replay::No => "signed",
+        Replay::Encrypted => "encrypted",
+        Replay::Plain => "plain",
+    };
+    let note = format!("messages:restored;reason={kind}_thoughts");
+    assert_eq!(told, Vec::from_iter((!found.is_empty()).then_some(note)));
     let turn = &request.messages[1].content;
     let said = turn.iter().map_while(|block| match block {
         Block::Reasoning(Reasoning { text, signature, redacted }) => {
@@ -108,16 +112,16 @@ fn nobody_else_gets_them() {
     let thoughts = thoughts();
     hear(&thoughts, alice(), &reply(CALLS, true));
     for other in [
-        owner(Some("bob"), "anthropic.claude-opus-5"),
-        owner(None, "anthropic.claude-opus-5"),
-        owner(Some(""), "anthropic.claude-opus-5"),
-        owner(Some("alice"), "anthropic.claude-sonnet-5"),
-        owner(Some("alicea"), "nthropic.claude-opus-5"),
+        owner_by(Some("bob"), "anthropic.claude-opus-5"),
+        owner_by(None, "anthropic.claude-opus-5"),
+        owner_by(Some(""), "anthropic.claude-opus-5"),
+        owner_by(Some("alice"), "anthropic.claude-sonnet-5"),
+        owner_by(Some("alicea"), "nthropic.claude-opus-5"),
     ] {
         assert_eq!(found(&thoughts, &other, &replayed(CALLS)), (vec![], false), "{other:?}");
     }
     // Without keys there is one caller.
-    let open = || owner(None, "anthropic.claude-opus-5");
+    let open = || owner_by(None, "anthropic.claude-opus-5");
     hear(&thoughts, open(), &reply(CALLS, true));
     assert_eq!(found(&thoughts, &open(), &replayed(CALLS)).0.len(), 2);
 }
@@ -158,6 +162,41 @@ fn a_turn_without_a_thought_is_known_to_have_had_none() {
     let thoughts = thoughts();
     hear(&thoughts, alice(), &reply(CALLS, false));
     assert_eq!(found(&thoughts, &alice(), &replayed(CALLS)), (vec![], true));
+}
+
+#[test]
+fn each_model_gets_back_what_it_takes_and_no_more() {
+    for (takes, back) in [
+        (Replay::Encrypted, vec!["\"\" - ZGF0YQ=="]),
+        // The signature goes by the way: the family leaves it out.
+        (Replay::Plain, vec!["\"let me\\n\" sig -"]),
+    ] {
+        let (thoughts, owner) = (thoughts(), || Owner { takes, ..alice() });
+        hear(&thoughts, owner(), &reply(CALLS, true));
+        assert_eq!(found(&thoughts, &owner(), &replayed(CALLS)).0, back, "{takes:?}");
+        // Another caller, another model.
+        for other in
+            [owner_by(Some("bob"), "anthropic.claude-opus-5"), owner_by(Some("alice"), "xai.grok-4.6")]
+        {
+            let other = Owner { takes, ..other };
+            assert!(found(&thoughts, &other, &replayed(CALLS)).0.is_empty(), "{other:?}");
+        }
+        // The user has spoken since.
+        let mut over = replayed(CALLS);
+        let said = vec![Block::Text(Text::new("done"))];
+        over.messages.push(Message { role: Role::Assistant, content: said.clone(), index: 3 });
+        over.messages.push(Message { role: Role::User, content: said, index: 4 });
+        assert!(thoughts.find(&owner(), &over, Instant::now()).is_empty(), "{takes:?}");
+        // The client brings its own.
+        let mut own = replayed(CALLS);
+        let (text, redacted) = match takes {
+            Replay::Plain => (Text::new("own"), None),
+            Replay::No | Replay::Signed | Replay::Encrypted => (Text::new(""), Some(Text::new("b3du"))),
+        };
+        own.messages[1].content.insert(0, Block::Reasoning(Reasoning { text, signature: None, redacted }));
+        assert!(thoughts.find(&owner(), &own, Instant::now()).is_empty(), "{takes:?}");
+        assert!(brings(&own, takes) && !brings(&replayed(CALLS), takes));
+    }
 }
 
 #[test]

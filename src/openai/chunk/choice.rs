@@ -20,7 +20,7 @@ pub(super) struct Choice {
     calls: u32,
     /// Entries of `reasoning_details` written: the next one's number.
     details: usize,
-    /// Text has been written.
+    /// Text, or why there is none, has been written.
     spoke: bool,
     pub(super) usage: Option<Usage>,
     citations: Vec<Citation>,
@@ -200,6 +200,12 @@ impl Choice {
                 self.block_start(*block, kind, frame, forms, out)?;
             }
             (Phase::Open, Event::BlockStop { block }) => self.block_stop(*block, frame, out)?,
+            (Phase::Open, Event::Refusal(words)) => {
+                if !words.is_empty() {
+                    self.spoke = true;
+                    frame.chunk(&self.delta, &["{\"refusal\":", words.as_json(), "}"], out);
+                }
+            }
             (Phase::Open, Event::Stop(reason)) => {
                 if !self.open.is_empty() {
                     return Err(EncodeError::Grammar("the model stopped inside a block"));
@@ -212,6 +218,7 @@ impl Choice {
                 Event::BlockStart { .. }
                 | Event::Delta { .. }
                 | Event::BlockStop { .. }
+                | Event::Refusal(_)
                 | Event::Stop(_)
                 | Event::ServiceTier(_)
                 | Event::Extra(_),
@@ -222,6 +229,7 @@ impl Choice {
                 | Event::BlockStart { .. }
                 | Event::Delta { .. }
                 | Event::BlockStop { .. }
+                | Event::Refusal(_)
                 | Event::Stop(_),
             ) => return Err(EncodeError::Grammar("an event after the model's stop")),
         }

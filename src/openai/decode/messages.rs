@@ -106,18 +106,10 @@ impl Reader<'_> {
         path: &Path<'_>,
     ) -> Result<Vec<Block>, InvalidRequest> {
         let mut blocks = Vec::new();
-        let thoughts = wire.reasoning_content.take();
-        match (wire.reasoning_details.take(), thoughts) {
-            // The details say the same as `reasoning_content`, with the proofs.
-            (Some(details), _) => self.reasoning(details, &path.member("reasoning_details"), &mut blocks)?,
-            (None, Some(raw)) => {
-                let path = path.member("reasoning_content");
-                if !parse::text(raw, &path)?.is_empty() {
-                    self.ledger.dropped(&path, "unsigned");
-                }
-            }
-            (None, None) => {}
+        if let Some(details) = wire.reasoning_details.take() {
+            self.reasoning(details, &path.member("reasoning_details"), &mut blocks)?;
         }
+        self.thought(wire, path, &mut blocks)?;
         let mut said = false;
         if let Some(raw) = wire.content.take() {
             self.content(raw, Place::Assistant, &path.member("content"), &mut blocks)?;
@@ -159,6 +151,35 @@ impl Reader<'_> {
         Ok(blocks)
     }
 
+    /// What an earlier answer carried in `reasoning_content`, which some servers call `reasoning`. The details say the same,
+    /// and with the proofs, unless they are what only the model can read.
+    fn thought(
+        &mut self,
+        wire: &mut wire::Message<'_>,
+        path: &Path<'_>,
+        blocks: &mut Vec<Block>,
+    ) -> Result<(), InvalidRequest> {
+        let mut known = blocks
+            .iter()
+            .any(|block| matches!(block, Block::Reasoning(thought) if thought.redacted.is_none()));
+        let places =
+            [("reasoning_content", wire.reasoning_content.take()), ("reasoning", wire.reasoning.take())];
+        for (name, raw) in places {
+            let (path, Some(raw)) = (path.member(name), raw) else { continue };
+            // Elsewhere the same names are an object's.
+            if !raw.get().starts_with('"') {
+                self.ledger.dropped(&path, "no_equivalent");
+                continue;
+            }
+            let text = parse::text(raw, &path)?;
+            if !known && !text.is_empty() {
+                known = true;
+                blocks.push(Block::Reasoning(Reasoning { text, signature: None, redacted: None }));
+            }
+        }
+        Ok(())
+    }
+
     /// What an earlier answer of ours carried in `reasoning_details`, on its way back to the model.
     fn reasoning(
         &mut self,
@@ -174,14 +195,12 @@ impl Reader<'_> {
             let signature = signature.map(|raw| parse::text(raw, &path.member("signature"))).transpose()?;
             let data = data.map(|raw| parse::text(raw, &path.member("data"))).transpose()?;
             match kind.as_deref() {
-                Some("reasoning.text") => match signature {
-                    Some(signature) => blocks.push(Block::Reasoning(Reasoning {
-                        text: text.unwrap_or_else(|| Text::new("")),
-                        signature: Some(signature),
-                        redacted: None,
-                    })),
-                    None => self.ledger.dropped(path, "unsigned"),
-                },
+                Some("reasoning.text") => {
+                    let text = text.unwrap_or_else(|| Text::new(""));
+                    if signature.is_some() || !text.is_empty() {
+                        blocks.push(Block::Reasoning(Reasoning { text, signature, redacted: None }));
+                    }
+                }
                 Some("reasoning.encrypted") => blocks.push(Block::Reasoning(Reasoning {
                     text: Text::new(""),
                     signature: None,
@@ -383,6 +402,7 @@ impl Reader<'_> {
             tool_call_id,
             function_call,
             reasoning_content,
+            reasoning,
             reasoning_details,
             annotations,
             audio,
@@ -401,6 +421,7 @@ impl Reader<'_> {
             ("tool_call_id", tool_call_id.is_some(), "not_of_this_role"),
             ("function_call", function_call.is_some(), "not_of_this_role"),
             ("reasoning_content", reasoning_content.is_some(), "not_of_this_role"),
+            ("reasoning", reasoning.is_some(), "not_of_this_role"),
             ("reasoning_details", reasoning_details.is_some(), "not_of_this_role"),
         ] {
             if given {

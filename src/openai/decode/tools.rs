@@ -1,6 +1,7 @@
 //! Tools, the choice among them, and the calls in the history.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
@@ -144,7 +145,7 @@ pub(super) fn choice(
             if raw.get().starts_with('"') {
                 Some(mode(&parse::island::<Str<'_>>(raw, &path)?, &["none", "auto"], &path)?)
             } else {
-                Some(ToolChoice::Named(named(Some(parse::island(raw, &path)?), &tools, &path, ledger)?))
+                Some(ToolChoice::Named(named(Some(parse::island(raw, &path)?), has(&tools), &path, ledger)?))
             }
         }
         (None, None) => None,
@@ -165,8 +166,8 @@ fn chosen(
     ledger.unknown(path, &rest);
     let kind = kind.ok_or_else(|| missing(&path.member("type")))?;
     match &*kind {
-        "function" => named(function, tools, &path.member("function"), ledger).map(ToolChoice::Named),
-        "custom" => named(custom, tools, &path.member("custom"), ledger).map(ToolChoice::Named),
+        "function" => named(function, has(tools), &path.member("function"), ledger).map(ToolChoice::Named),
+        "custom" => named(custom, has(tools), &path.member("custom"), ledger).map(ToolChoice::Named),
         "allowed_tools" => {
             let path = path.member("allowed_tools");
             allowed(allowed_tools.ok_or_else(|| missing(&path))?, tools, &path, ledger)
@@ -187,14 +188,17 @@ fn allowed(
     let word = word.ok_or_else(|| missing(&mode_path))?;
     let choice = mode(&word, &["auto", "required"], &mode_path)?;
     let list_path = path.member("tools");
-    let mut names = Vec::new();
+    let known: HashSet<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    let mut names = HashSet::new();
     for (index, entry) in list.ok_or_else(|| missing(&list_path))?.0.into_iter().enumerate() {
         let path = list_path.item(index);
         let wire::AllowedTool { kind, function, custom, rest } = entry;
         ledger.unknown(&path, &rest);
-        names.push(match kind.as_deref() {
-            Some("function") => named(function, tools, &path.member("function"), ledger)?,
-            Some("custom") => named(custom, tools, &path.member("custom"), ledger)?,
+        names.insert(match kind.as_deref() {
+            Some("function") => {
+                named(function, |name| known.contains(name), &path.member("function"), ledger)?
+            }
+            Some("custom") => named(custom, |name| known.contains(name), &path.member("custom"), ledger)?,
             Some(_) => return Err(not_one_of(&path.member("type"), &["function", "custom"])),
             None => return Err(missing(&path.member("type"))),
         });
@@ -203,10 +207,15 @@ fn allowed(
     Ok(choice)
 }
 
+/// Whether there is a tool of a name. For one name; each look goes through all tools.
+fn has(tools: &[Tool]) -> impl Fn(&str) -> bool {
+    |name| tools.iter().any(|tool| tool.name == name)
+}
+
 /// The name of a tool that the request has.
 fn named(
     wire: Option<wire::Named<'_>>,
-    tools: &[Tool],
+    is_known: impl Fn(&str) -> bool,
     path: &Path<'_>,
     ledger: &mut Ledger,
 ) -> Result<String, InvalidRequest> {
@@ -214,11 +223,7 @@ fn named(
     ledger.unknown(path, &rest);
     let path = path.member("name");
     let name = parse::name(name, &path)?;
-    if tools.iter().any(|tool| tool.name == name) {
-        Ok(name)
-    } else {
-        Err(invalid(&path, "the request has no tool of that name"))
-    }
+    if is_known(&name) { Ok(name) } else { Err(invalid(&path, "the request has no tool of that name")) }
 }
 
 fn mode(word: &str, words: &[&str], path: &Path<'_>) -> Result<ToolChoice, InvalidRequest> {

@@ -170,6 +170,7 @@ object! {
         "tool_call_id" => tool_call_id: Str<'a>,
         "function_call" => function_call: FunctionCall<'a>,
         "reasoning_content" => reasoning_content: &'a RawValue,
+        "reasoning" => reasoning: &'a RawValue,
         "reasoning_details" => reasoning_details: Array<ReasoningDetail<'a>, 1_024>,
         "annotations" => annotations: &'a RawValue,
         "audio" => audio: &'a RawValue,

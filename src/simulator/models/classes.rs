@@ -133,7 +133,7 @@ const CHAT_JSON: Abilities = CHAT.with(&[JsonSchema]);
 const CHAT_THINKER: Abilities = CHAT_JSON.with(&[Reasoning]);
 const ON_OR_OFF: Fields = Fields::Effort(&["none", "high"]);
 pub(super) const DEEPSEEK_V3: Facts =
-    speaking(Format::Chat, CHAT_JSON.with(&[ForceAny]), Stop::Refused, ON_OR_OFF);
+    speaking(Format::Chat, CHAT_THINKER.with(&[ForceAny]), Stop::Refused, ON_OR_OFF);
 pub(super) const GPT_OSS: Facts = speaking(
     Format::Chat,
     CHAT.with(&[Reasoning]),
@@ -145,7 +145,7 @@ pub(super) const GPT: Facts = Facts {
     sampling: Sampling::Refused,
     ..speaking(
         Format::Foreign,
-        CHAT_JSON.with(&[ForceAny, ForceTool, Images]),
+        CHAT_THINKER.with(&[ForceAny, ForceTool, Images]),
         Stop::Refused,
         Fields::Reasoning(&["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
     )

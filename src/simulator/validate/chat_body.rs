@@ -145,6 +145,9 @@ fn messages(model: &Model, form: Format, messages: &Value) -> Result<(), Fault> 
         if role == "system" && index > 0 && form == Format::Jamba {
             return Err(Fault::malformed(&at, "the system message must be the first"));
         }
+        if members.contains_key("reasoning_content") && !model.can(Can::Reasoning) {
+            return Err(Fault::malformed(&at, "extraneous key [reasoning_content] is not permitted"));
+        }
         content(model, members, role, &at)?;
         for (place, call) in list(&message["tool_calls"]).iter().enumerate() {
             asked.push(tool_call(form, call, &format!("{at}/tool_calls/{place}"))?);

@@ -4,7 +4,7 @@ use super::{cache_points, media};
 use crate::simulator::answer::{redacted, signature};
 use crate::simulator::converse::list;
 use crate::simulator::fault::Fault;
-use crate::simulator::models::{Can, Format, Model, Stop};
+use crate::simulator::models::{Can, Fields, Format, Model, Stop};
 use crate::simulator::shape::{array, named, object, one_of, only, required, string, union};
 use serde_json::Value;
 
@@ -246,6 +246,12 @@ fn reasoning(model: &Model, value: &Value, role: &str, place: &Place) -> Result<
         return Err(unsupported("reasoningContent content block that you provided"));
     }
     let (kind, value) = union(value, &at, &["reasoningText", "redactedContent"])?;
+    // GPT and Grok encrypt what they think, open models never do.
+    let encrypts = matches!(model.facts.fields, Fields::Reasoning(_));
+    let own = model.facts.format == Format::Claude || encrypts == (kind == "redactedContent");
+    if !own {
+        return Err(unsupported(&format!("reasoningContent.{kind} content block that you provided")));
+    }
     if kind == "redactedContent" {
         let data = string(value, &at)?;
         if model.facts.format == Format::Claude && data != redacted() {

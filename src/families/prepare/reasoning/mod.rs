@@ -2,7 +2,7 @@
 
 use crate::chat::{Action, Block, Effort, Json, Message, ModelField, Notes, Request, open_tool_loop};
 use crate::families::thinking::{Budget, Control, Member, Off, Words};
-use crate::families::{Capabilities, Sampling};
+use crate::families::{Capabilities, Replay, Sampling};
 
 /// Of an answer's tokens, as many are not thought away: more only if the client asked for fewer.
 const ANSWER: u32 = 4096;
@@ -222,13 +222,18 @@ fn lacks_thoughts(messages: &[Message]) -> bool {
     !turn.flat_map(|message| &message.content).any(|block| matches!(block, Block::Reasoning(_)))
 }
 
-/// Thoughts go back only to a model that signed them: others refuse them, or take them for speech.
+/// Thoughts go back only where the model takes them: elsewhere it refuses them, or takes them for speech.
 pub(super) fn thoughts(request: &mut Request, able: &Capabilities, notes: &mut Notes) {
-    for message in &mut request.messages {
-        let before = message.content.len();
-        message.content.retain(|block| match block {
+    let open = request.messages.len() - open_tool_loop(&request.messages).len();
+    for (at, message) in request.messages.iter_mut().enumerate() {
+        let (mut left_out, mut bare) = (false, false);
+        message.content.retain_mut(|block| match block {
             Block::Reasoning(thought) => {
-                able.signed_reasoning && (thought.signature.is_some() || thought.redacted.is_some())
+                let takes = able.replay.takes(thought, at >= open);
+                left_out |= !takes;
+                // Another model's word for it means nothing to this one.
+                bare |= takes && able.replay == Replay::Plain && thought.signature.take().is_some();
+                takes
             }
             Block::Text(_)
             | Block::Image(_)
@@ -239,9 +244,14 @@ pub(super) fn thoughts(request: &mut Request, able: &Capabilities, notes: &mut N
             | Block::ToolUse(_)
             | Block::ToolResult(_) => true,
         });
-        if message.content.len() < before {
-            let reason = if able.signed_reasoning { "reasoning_unsigned" } else { "reasoning_not_replayed" };
-            notes.add(format!("messages[{}]", message.index), Action::Dropped, reason);
+        for (noted, reason) in [
+            (left_out && able.replay == Replay::Signed, "reasoning_unsigned"),
+            (left_out && able.replay != Replay::Signed, "reasoning_not_replayed"),
+            (bare, "signature_not_replayed"),
+        ] {
+            if noted {
+                notes.add(format!("messages[{}]", message.index), Action::Dropped, reason);
+            }
         }
     }
 }

@@ -404,6 +404,60 @@ fn thoughts_go_back_only_to_the_model_that_signed_them() {
 }
 
 #[test]
+fn in_an_open_loop_models_get_back_what_they_thought_in_their_own_way() {
+    let [text, signed, encrypted] = [
+        (Text::new("hm"), None, None),
+        (Text::new("hm"), Some(Text::new("s")), None),
+        (Text::new(""), None, Some(Text::new("ZGF0YQ=="))),
+    ]
+    .map(|(text, signature, redacted)| Block::Reasoning(Reasoning { text, signature, redacted }));
+    // What is left of the thoughts before a call, in a loop that is open or over.
+    let left = |id, thought: &Block, open: bool| {
+        let mut request = with_history(None, &["f"]);
+        request.messages[1].content.insert(0, thought.clone());
+        if !open {
+            request.messages.push(message(3, Role::Assistant, vec![words("done")]));
+            request.messages.push(message(4, Role::User, vec![words("more")]));
+        }
+        let (prepared, notes) = on(id).good(request);
+        let thoughts = prepared.request.messages[1].content.iter().filter_map(|block| match block {
+            Block::Reasoning(Reasoning { text, signature, redacted }) => {
+                Some(format!("{} {} {}", text.decode(), signature.is_some(), redacted.is_some()))
+            }
+            _ => None,
+        });
+        (thoughts.collect::<Vec<_>>().join(","), notes.join(" "))
+    };
+    let dropped = || (String::new(), "messages[1]:dropped;reason=reasoning_not_replayed".to_owned());
+    for id in
+        ["openai.gpt-5.6-sol", "openai.gpt-6-astra", "openai.gpt-6.1-sol", "xai.grok-4.6", "xai.grok-4.7"]
+    {
+        assert_eq!(left(id, &encrypted, true), (" false true".into(), String::new()), "{id}");
+        for (thought, open) in [(&encrypted, false), (&text, true), (&signed, true)] {
+            assert_eq!(left(id, thought, open), dropped(), "{id} {thought:?}");
+        }
+    }
+    for id in [
+        "moonshot.kimi-k2-thinking",
+        "moonshotai.kimi-k3",
+        "minimax.minimax-m2.5",
+        "zai.glm-4.7",
+        "zai.glm-5.3",
+        "deepseek.v3.2",
+    ] {
+        assert_eq!(left(id, &text, true), ("hm false false".into(), String::new()), "{id}");
+        let bare = "messages[1]:dropped;reason=signature_not_replayed".to_owned();
+        assert_eq!(left(id, &signed, true), ("hm false false".into(), bare), "{id}");
+        for (thought, open) in [(&text, false), (&encrypted, true), (&signed, false)] {
+            assert_eq!(left(id, thought, open), dropped(), "{id} {thought:?}");
+        }
+    }
+    for id in ["openai.gpt-oss-120b-1:0", "qwen.qwen3-32b-v1:0", NOVA] {
+        assert_eq!(left(id, &text, true), dropped(), "{id}");
+    }
+}
+
+#[test]
 fn an_effort_without_a_place_is_noted() {
     let (prepared, notes) = on(NOVA).good(Request { reasoning: Some(Effort::High), ..hello() });
     assert_eq!(prepared.request.reasoning, None);

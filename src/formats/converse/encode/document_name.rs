@@ -1,13 +1,21 @@
 //! Names of documents, as Converse takes them: 1 to 200 of letters, digits, single spaces, `-()[]`, and no
 //! two alike in one request (a client may well send `report.pdf` twice).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 const LONGEST: usize = 200;
 
+/// Longest ` (n)` behind a name that is there already.
+const LONGEST_SUFFIX: usize = " (4294967295)".len();
+
 /// The names of one request so far.
 #[derive(Debug, Default)]
-pub(super) struct DocumentNames(HashSet<String>);
+pub(super) struct DocumentNames {
+    taken: HashSet<String>,
+    /// The number to try next behind a beginning, as far as numbers were needed. A beginning and a number make a name in one
+    /// way only, so each name that is taken is met once: all names of a request cost no more than their length.
+    next: HashMap<String, u32>,
+}
 
 impl DocumentNames {
     /// A legal name as near as can be to the client's, without its extension, and not used before.
@@ -17,16 +25,20 @@ impl DocumentNames {
             Some(_) | None => file,
         };
         let base = legal(stem);
-        let mut name = base.clone();
-        let mut copy: u32 = 2;
-        while !self.0.insert(name.clone()) {
-            let suffix = format!(" ({copy})");
-            // The base is ASCII, so any byte is a place to cut.
-            let kept = base.get(..LONGEST - suffix.len()).unwrap_or(&base).trim_end();
-            name = format!("{kept}{suffix}");
-            copy += 1;
+        if !self.taken.contains(&base) {
+            self.taken.insert(base.clone());
+            return base;
         }
-        name
+        // The base is ASCII, so any byte is a place to cut. What is alike as far as here counts together.
+        let kept = base.get(..LONGEST - LONGEST_SUFFIX).unwrap_or(&base).trim_end();
+        let next = self.next.entry(kept.to_owned()).or_insert(2);
+        loop {
+            let name = format!("{kept} ({next})");
+            *next += 1;
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
     }
 }
 
@@ -81,5 +93,28 @@ mod tests {
         assert_eq!(names.name_for("a.pdf"), "a");
         assert_eq!(names.name_for("a.txt"), "a (2)");
         assert_eq!(names.name_for("a (2)"), "a (2) (2)");
+        assert_eq!(names.name_for("a.md"), "a (3)");
+    }
+
+    /// As many as a body may hold values. Trying each number from the first on would take hours.
+    #[test]
+    fn many_of_one_name_take_no_longer_each_than_a_few() {
+        const MANY: usize = 200_000;
+        let long = "y".repeat(LONGEST);
+        let alike = |number: usize| format!("{}{number:06}", long.get(..LONGEST - 6).unwrap_or_default());
+        let each: [&dyn Fn(usize) -> String; 4] = [
+            &|_| "minutes.txt".to_owned(),
+            // Every second one has the name that its neighbour would be given.
+            &|number| if number % 2 == 0 { format!("b ({})", number / 2 + 2) } else { "b".to_owned() },
+            &|_| String::new(),
+            // Different, and alike once there is a number behind them; each comes twice.
+            &|number| alike(number / 2),
+        ];
+        for name in each {
+            let mut names = DocumentNames::default();
+            let given: HashSet<_> = (0..MANY).map(|number| names.name_for(&name(number))).collect();
+            assert_eq!(given.len(), MANY);
+            assert!(given.iter().all(|name| name.len() <= LONGEST));
+        }
     }
 }

@@ -75,7 +75,7 @@ fn what_says_nothing_is_no_reason_to_end_a_conversation() {
         ),
         (
             r#"{"role":"assistant","content":null,"reasoning_content":"I"}"#,
-            0,
+            1,
             "content:rewritten;reason=no_content",
         ),
         (
@@ -240,27 +240,48 @@ fn deprecated_function_calls_get_an_id_that_their_result_shares() {
 }
 
 #[test]
-fn thoughts_come_back_only_with_their_proof() {
+fn thoughts_come_back_with_their_proof_or_without() {
     let decoded = read(&talk(
         r#"{"role":"assistant","content":"a","reasoning_content":"th","reasoning_details":[
               {"type":"reasoning.text","index":0,"text":"th","signature":"s"},
               {"type":"reasoning.encrypted","index":1,"data":"d"},{"type":"reasoning.text","text":"x"}]},
-           {"role":"assistant","content":"b","reasoning_content":"th"}"#,
+           {"role":"assistant","content":"b","reasoning_content":"th"},
+           {"role":"assistant","content":"c","reasoning":"by another name"},
+           {"role":"assistant","content":"d","reasoning_content":"","reasoning":"th"},
+           {"role":"assistant","content":"e","reasoning_content":"th","reasoning":"th",
+            "reasoning_details":[{"type":"reasoning.encrypted","data":"d"}]},
+           {"role":"assistant","content":"f","reasoning":{"effort":"high"},"reasoning_content":["th"],"reasoning_details":[
+              {"type":"reasoning.text","text":""},{"type":"reasoning.summary","summary":"s"}]}"#,
     ));
-    let [Message { content, .. }, Message { content: unsigned, .. }] = &decoded.request.messages[..] else {
-        panic!("two")
-    };
-    let [Block::Reasoning(signed), Block::Reasoning(redacted), Block::Text(_)] = &content[..] else {
+    let [Message { content, .. }, rest @ ..] = &decoded.request.messages[..] else { panic!("six") };
+    let [Block::Reasoning(signed), Block::Reasoning(redacted), Block::Reasoning(bare), Block::Text(_)] =
+        &content[..]
+    else {
         panic!("{content:?}")
     };
+    assert_eq!((&bare.text, &bare.signature), (&Text::new("x"), &None));
     assert_eq!((&signed.text, &signed.signature), (&Text::new("th"), &Some(Text::new("s"))));
     assert_eq!(redacted.redacted, Some(Text::new("d")));
-    assert!(matches!(unsigned[..], [Block::Text(_)]));
+    let thoughts = rest.iter().map(|message| {
+        let thought = |block: &Block| match block {
+            Block::Reasoning(crate::chat::Reasoning { text, signature: None, redacted: None }) => {
+                text.decode().into_owned()
+            }
+            Block::Reasoning(crate::chat::Reasoning { redacted: Some(data), .. }) => {
+                format!("<{}>", data.decode())
+            }
+            _ => String::new(),
+        };
+        message.content.iter().map(thought).collect::<Vec<_>>().join("|")
+    });
+    assert_eq!(thoughts.collect::<Vec<_>>(), ["th|", "by another name|", "th|", "<d>|th|", ""]);
     assert_eq!(
         notes(&decoded),
         [
-            "messages[0].reasoning_details[2]:dropped;reason=unsigned",
-            "messages[1].reasoning_content:dropped;reason=unsigned",
+            "messages[5].reasoning_details[1].summary:dropped;reason=unknown_field",
+            "messages[5].reasoning_details[1]:dropped;reason=no_equivalent",
+            "messages[5].reasoning_content:dropped;reason=no_equivalent",
+            "messages[5].reasoning:dropped;reason=no_equivalent",
         ]
     );
 }

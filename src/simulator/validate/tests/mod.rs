@@ -412,6 +412,14 @@ fn claude_takes_back_its_own_reasoning_only() {
     on_converse(CLAUDE_4_5, &unsigned, Some("signature: Field required"));
     on_converse(GPT_OSS, &unsigned, None);
     on_converse("deepseek.r1-v1:0", &unsigned, Some("reasoningContent content block"));
+    on_converse("deepseek.v3.2", &unsigned, None);
+    on_converse("moonshotai.kimi-k2.5", &unsigned, None);
+    on_converse(GPT, &unsigned, Some("reasoningContent.reasoningText content block"));
+    let mut encrypted = unsigned;
+    encrypted["messages"][1]["content"][0] = json!({"reasoningContent": {"redactedContent": "ZGF0YQ=="}});
+    on_converse(GPT, &encrypted, None);
+    on_converse("xai.grok-4.7", &encrypted, None);
+    on_converse("zai.glm-5", &encrypted, Some("reasoningContent.redactedContent content block"));
 }
 
 #[test]

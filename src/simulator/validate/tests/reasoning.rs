@@ -102,9 +102,11 @@ fn each_family_has_its_own_word_for_thinking() {
         ("qwen.qwen3-32b-v1:0", json!({"reasoning_config": "high"}), None),
         ("qwen.qwen3-32b-v1:0", json!({"reasoning_config": "max"}), Some("enum value set")),
         (GPT, json!({"reasoning": {"effort": "none"}}), None),
+        (GPT, json!({"reasoning": {"effort": "max"}}), None),
         ("openai.gpt-6.1-sol", json!({"reasoning": {"effort": "none"}}), Some("enum value set")),
         ("xai.grok-4.7", json!({"reasoning": {"effort": "none"}}), Some("enum value set")),
         ("xai.grok-4.7", json!({"reasoning": {"effort": "xhigh"}}), None),
+        ("xai.grok-4.7", json!({"reasoning": {"effort": "max"}}), Some("enum value set")),
     ] {
         on_converse(id, &fields(given), refusal);
     }
