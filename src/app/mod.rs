@@ -382,6 +382,18 @@ fn edge(config: &Config, gateway: Gateway, process: Process, before: Option<&Edg
             origins: origins.clone(),
             max_age: *max_age,
         }),
+        hosts: http::Hosts {
+            names: config.server.hosts.clone(),
+            // Where it listens is the process's.
+            public_on_loopback: before.map_or_else(
+                || config.server.listen.ip().is_loopback(),
+                |before| before.hosts.public_on_loopback,
+            ),
+            admin_on_loopback: before.map_or_else(
+                || config.server.admin.is_some_and(|admin| admin.ip().is_loopback()),
+                |before| before.hosts.admin_on_loopback,
+            ),
+        },
         process,
     }
 }

@@ -24,6 +24,8 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// Whose pages may call; `None`: nobody's.
     pub cors: Option<Cors>,
+    /// By which other names it may be called where it asks for no key; in small letters.
+    pub hosts: Vec<Box<str>>,
     /// How often the configuration and the certificate are looked at; `None`: when told to.
     pub watch: Option<Duration>,
     /// The longest request body, in bytes.
@@ -73,12 +75,28 @@ fn origin(node: &Node) -> Result<Option<HeaderValue>, Problem> {
         return Ok(None);
     }
     let wrong = || scalar::invalid(&text, "an origin such as https://chat.example.com, or \"*\"");
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(wrong)?;
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    // Editors and extensions have schemes of their own.
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
+        && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+    if !is_scheme {
+        return Err(wrong());
+    }
     let is_whole = rest.parse::<Authority>().is_ok_and(|authority| authority.as_str() == rest);
     if !is_whole || rest.contains('@') || rest.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(wrong());
     }
     HeaderValue::from_str(&text).map_err(|_| wrong()).map(Some)
+}
+
+/// `gateway.internal`, without a port, which isn't looked at.
+fn host(node: &Node) -> Result<Box<str>, Problem> {
+    let text = scalar::text(node)?;
+    let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    if !is_name {
+        return Err(scalar::invalid(&text, "the name of a host such as gateway.internal, without a port"));
+    }
+    Ok(text.strip_suffix('.').unwrap_or(&text).to_ascii_lowercase().into())
 }
 
 /// PEM files.
@@ -121,6 +139,7 @@ impl Server {
         let admin = section.optional("admin", scalar::listen);
         let tls = Tls::read(section.section("tls"));
         let cors = Cors::read(section.section("cors"));
+        let hosts = section.list("hosts", |item| item.read_here(host));
         let watch = section.read("watch", scalar::seconds_or_off);
         let body_limit = section.read("body_limit", scalar::size);
         let max_connections = section.read("max_connections", scalar::count);
@@ -144,6 +163,7 @@ impl Server {
             admin: admin?,
             tls: tls?,
             cors: cors?,
+            hosts: hosts?,
             watch: watch?,
             body_limit: body_limit?,
             max_connections: max_connections?,

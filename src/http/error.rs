@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 
+use super::browser::Refused;
 use crate::auth;
 use crate::chat::InvalidRequest;
 use crate::gateway::{ErrorKind, Fault, ResolveError, Retry};
@@ -75,6 +76,30 @@ impl ApiError {
             "Unknown request URL: {method} {path}. The API is under /v1; GET /openapi.yaml describes it."
         );
         Self::client(StatusCode::NOT_FOUND, "unknown_url", message)
+    }
+
+    /// A page of a browser did what it may not.
+    pub(super) fn from_a_page(why: Refused) -> Self {
+        match why {
+            Refused::Host => Self::client(
+                StatusCode::MISDIRECTED_REQUEST,
+                "host_not_allowed",
+                "This gateway asks for no key, so it can be called by an address or as localhost only, not by another \
+                 name in Host: a page could have made that name lead here. Add it to server.hosts, or configure keys.",
+            ),
+            Refused::Origin => Self::client(
+                StatusCode::FORBIDDEN,
+                "origin_not_allowed",
+                "This gateway asks for no key, so pages of other origins may not call it from a browser. Add the page's \
+                 origin to server.cors.origins, or configure keys.",
+            ),
+            Refused::ContentType => Self::client(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "A page in a browser has to send `Content-Type: application/json` to a gateway that asks for no key: \
+                 other kinds are sent without asking (server.cors.origins says whose pages may call).",
+            ),
+        }
     }
 
     /// A path with another method.

@@ -16,15 +16,18 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::admit::admit;
 use super::authenticate::authenticate;
+use super::browser::{Door, guard};
 use super::error::ApiError;
 use super::record::record;
 use super::{Cors, Edge};
 
 /// For every path, the unknown ones too. The last layer added is the outermost.
-pub(super) fn everything(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router {
+pub(super) fn everything(router: Router<Arc<Edge>>, edge: &Arc<Edge>, door: Door) -> Router {
     router
         // Unknown paths are errors in OpenAI's shape, not axum's empty 404.
         .fallback(no_route)
+        // Before any answer, readable or not, and unknown paths too.
+        .layer(from_fn_with_state((Arc::clone(edge), door), guard))
         // Inside `record`, so that a panic is an answer which is logged and counted like any other.
         .layer(CatchPanicLayer::custom(panicked))
         // Outermost: it sees every outcome, and gives even a 401 its request id.

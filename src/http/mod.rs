@@ -6,6 +6,7 @@ mod admit;
 mod answer;
 mod apart;
 mod authenticate;
+mod browser;
 mod chat;
 mod departure;
 mod embeddings;
@@ -31,6 +32,7 @@ use axum::routing::{get, post};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
+pub use browser::Hosts;
 pub use departure::Drain;
 pub use health::{CredentialState, Health};
 
@@ -39,6 +41,7 @@ use crate::gateway::Gateway;
 use crate::limits;
 use crate::listener::Shutdown;
 use crate::telemetry::Metrics;
+use browser::Door;
 
 /// What every handler can see: one configuration, and what outlives it. A request keeps the edge that it came in by.
 pub struct Edge {
@@ -54,6 +57,8 @@ pub struct Edge {
     pub limits: Limits,
     /// Whose pages may call from a browser; `None`: nobody's.
     pub cors: Option<Cors>,
+    /// By which names it is called where it asks for no key.
+    pub hosts: Hosts,
     /// The same for all configurations of the process.
     pub process: Process,
 }
@@ -112,12 +117,12 @@ pub fn public(edge: &Arc<Edge>, admin_apart: bool) -> Router {
         .route("/v1/models/{*id}", get(models::retrieve).fallback(layers::get_only));
     let api = layers::readable_by_pages(layers::authenticated(api, edge), edge.cors.as_ref());
     let router = if admin_apart { api.merge(probes()) } else { api.merge(operations()) };
-    layers::everything(router, edge)
+    layers::everything(router, edge, Door::Public)
 }
 
 /// What operators and their machines ask, on a listener of its own.
 pub fn admin(edge: &Arc<Edge>) -> Router {
-    layers::everything(operations(), edge)
+    layers::everything(operations(), edge, Door::Admin)
 }
 
 /// Open to everybody: health paths answer on both listeners.

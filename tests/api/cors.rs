@@ -24,8 +24,8 @@ async fn allowing(origins: &str) -> TestGateway {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobodys_pages_may_by_default() {
-    let gateway = TestGateway::start().await;
-    assert_eq!(gateway.send(preflight(PAGE)).await.verdict().0, 405);
+    let gateway = allowing("[]").await;
+    assert_eq!(gateway.send(preflight(PAGE)).await.verdict().0, 401);
     let answer = gateway.send(call(PAGE)).await;
     answer.completion();
     assert!(!answer.headers.keys().any(|name| name.as_str().starts_with("access-control-")));
@@ -73,4 +73,63 @@ async fn no_browsers_own_credentials_are_ever_allowed() {
     }
     let any = allowing("['*']").await;
     assert_eq!(any.send(call(PAGE)).await.header("access-control-allow-origin"), Some("*"));
+}
+
+/// Sends what a program or a page sends, and gives the status and the code of the answer.
+async fn turned_away(gateway: &TestGateway, request: Request) -> (u16, String) {
+    let answer = gateway.send(request).await;
+    let code = if answer.status == 200 { String::new() } else { answer.json()["error"]["code"].to_string() };
+    (answer.status, code.trim_matches('"').to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_keys_pages_of_others_can_do_nothing() {
+    let gateway = TestGateway::start().await;
+    let form = |kind| Request::form("/v1/chat/completions", kind, chat(CLAUDE, "hi").to_string());
+    for request in [
+        form("text/plain").header("origin", PAGE),
+        form("application/json").header("origin", "null"),
+        form("multipart/form-data; boundary=x").header("sec-fetch-site", "cross-site"),
+        Request::get("/v1/models").header("origin", PAGE),
+        Request::get("/no/such/path").header("origin", PAGE),
+        preflight(PAGE),
+    ] {
+        assert_eq!(turned_away(&gateway, request).await, (403, "origin_not_allowed".to_owned()));
+    }
+    assert!(gateway.calls().is_empty());
+    // A program says nothing of where it comes from.
+    for kind in ["application/x-www-form-urlencoded", "text/plain"] {
+        assert_eq!(turned_away(&gateway, form(kind)).await.0, 200, "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_keys_pages_that_may_call_send_json() {
+    let page = "vscode-file://vscode-app";
+    let gateway = Setup::new().set("server.cors.origins", &format!("['{page}']")).start().await;
+    let answer = gateway.send(Request::chat(&chat(CLAUDE, "hi")).header("origin", page)).await;
+    answer.completion();
+    assert_eq!(answer.header("access-control-allow-origin"), Some(page));
+    let form = Request::form("/v1/chat/completions", "text/plain", chat(CLAUDE, "hi").to_string());
+    let form = form.header("origin", page);
+    assert_eq!(turned_away(&gateway, form).await, (415, "unsupported_media_type".to_owned()));
+    assert_eq!(turned_away(&gateway, call(PAGE)).await, (403, "origin_not_allowed".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_was_made_to_lead_here_is_nobodys() {
+    let gateway = Setup::new().set("server.hosts", "[gateway.internal]").start().await;
+    for (host, status) in [("rebind.evil.example", 421), ("gateway.internal:8080", 200), ("localhost", 200)] {
+        for path in ["/health", "/v1/models", "/"] {
+            assert_eq!(
+                gateway.send(Request::get(path).header("host", host)).await.status,
+                status,
+                "{host}{path}"
+            );
+        }
+    }
+    // Whoever shows a key is no page of a stranger's.
+    let gateway = allowing("[]").await;
+    let named = call(PAGE).header("host", "gateway.internal");
+    assert_eq!(turned_away(&gateway, named).await.0, 200);
 }

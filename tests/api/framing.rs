@@ -23,13 +23,17 @@ async fn raw(gateway: &TestGateway, bytes: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_be_read_in_two_ways_is_answered_once_and_closed() {
     let gateway = TestGateway::start().await;
-    let post = "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\n";
+    let post = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n";
     let cases = [
-        ("CONNECT", "CONNECT a:443 HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 400),
-        ("absolute form", "GET http://b/livez HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 400),
-        ("two hosts", "GET /livez HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_owned(), 400),
+        ("CONNECT", "CONNECT a:443 HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned(), 400),
+        ("absolute form", "GET http://b/livez HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned(), 400),
+        ("two hosts", "GET /livez HTTP/1.1\r\nhost: localhost\r\nhost: b\r\n\r\n".to_owned(), 400),
         ("no host", "GET /livez HTTP/1.1\r\n\r\n".to_owned(), 400),
-        ("long header", format!("GET /livez HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "y".repeat(17_000)), 431),
+        (
+            "long header",
+            format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "y".repeat(17_000)),
+            431,
+        ),
         ("two lengths", format!("{post}content-length: 1\r\ncontent-length: 2\r\n\r\nab"), 400),
         ("signed length", format!("{post}content-length: +1\r\n\r\na"), 400),
         ("other coding", format!("{post}transfer-encoding: xchunked\r\n\r\n"), 400),
@@ -46,7 +50,7 @@ async fn what_could_be_read_in_two_ways_is_answered_once_and_closed() {
         ("no request", "\x16\x03\x01\x02\x00\x01".to_owned(), 400),
     ];
     for (name, bytes, status) in cases {
-        let smuggled = "GET /livez HTTP/1.1\r\nhost: a\r\n\r\n";
+        let smuggled = "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
         let answer = raw(&gateway, &format!("{bytes}{smuggled}")).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{name}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{name}: {answer}");
@@ -60,8 +64,8 @@ async fn an_offer_to_upgrade_changes_nothing() {
     let gateway = TestGateway::start().await;
     let offer =
         "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n";
-    let last = "GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
-    let answer = raw(&gateway, &format!("GET /livez HTTP/1.1\r\nhost: a\r\n{offer}\r\n{last}")).await;
+    let last = "GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let answer = raw(&gateway, &format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{offer}\r\n{last}")).await;
     assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");
 }
 

@@ -16,7 +16,7 @@ use outcrop::gateway::{
     Asking, Bounds, BudgetPolicy, Deadlines, Directory, Folding, Gateway, Listing, Policy, ProfileChoice,
     RetryPolicy, Routes, Rules, UpstreamPolicy,
 };
-use outcrop::http::{self, Edge, Health, Process};
+use outcrop::http::{self, Edge, Health, Hosts, Process};
 use outcrop::limits::{KeyLimits, Limits, Settings};
 use outcrop::listener::{self, Listener, Shutdown, Workers};
 use outcrop::simulator::Frame;
@@ -151,6 +151,7 @@ impl Server {
             admission: Limits::new(&settings, KeyLimits::default(), Vec::new(), Instant::now()),
             limits: http::Limits { body: 1 << 20, keep_alive: None, drain: None },
             cors: None,
+            hosts: Hosts::default(),
             process: Process {
                 metrics: Arc::clone(&metrics),
                 health: Arc::new(Health::new(false, std::iter::empty())),

@@ -39,7 +39,10 @@ fn write(folder: &Path, authority: u8) {
 fn secured(folder: &TempDir) -> Setup {
     write(folder.path(), AUTHORITY);
     let path = |name: &str| folder.path().join(name).display().to_string();
-    Setup::new().set("server.tls.cert", &path("cert.pem")).set("server.tls.key", &path("key.pem"))
+    Setup::new()
+        .set("server.tls.cert", &path("cert.pem"))
+        .set("server.tls.key", &path("key.pem"))
+        .set("server.hosts", "[Gateway.test]")
 }
 
 struct Client {

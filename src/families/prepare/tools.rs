@@ -167,10 +167,9 @@ pub(super) struct Renamed {
 fn refused(path: String, unfit: &Unfit) -> InvalidRequest {
     let Unfit { at, why } = unfit;
     let at: String = at.chars().filter(|c| !c.is_control()).take(100).collect();
-    let param = Some(path);
     match *why {
         "recursive_schema" => InvalidRequest {
-            param,
+            param: Some(path),
             code: "recursive_schema",
             message: format!(
                 "This model is shown no definitions, so references have to be replaced by what they refer to, and `{at}` \
@@ -178,21 +177,21 @@ fn refused(path: String, unfit: &Unfit) -> InvalidRequest {
             ),
         },
         "schema_too_large" => InvalidRequest {
-            param,
+            param: Some(path),
             code: "schema_too_large",
             message: "This schema is longer than 1 MiB, or what has to be done to the schemas of all tools for this model, \
                       such as putting definitions where they are referred to, makes them more than 512 KiB longer."
                 .to_owned(),
         },
         "schema_too_deep" => InvalidRequest {
-            param,
+            param: Some(path),
             code: "schema_too_deep",
             message: "This schema nests deeper than 64 levels, or does once its definitions stand where they are \
                       referred to."
                 .to_owned(),
         },
         _ => InvalidRequest::value(
-            param.unwrap_or_default(),
+            path,
             "The schema of a tool's parameters has to be of type \"object\": models call tools with an object of \
              arguments. Make what it describes a property of one.",
         ),

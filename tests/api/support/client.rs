@@ -39,7 +39,12 @@ impl Request {
     }
 
     pub(crate) fn post(path: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { body: Some(body.into()), ..Self::new("POST", path) }.header("content-type", "application/json")
+        Self::form(path, "application/json", body)
+    }
+
+    /// A body of some kind.
+    pub(crate) fn form(path: &str, kind: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: Some(body.into()), ..Self::new("POST", path) }.header("content-type", kind)
     }
 
     /// A chat.
@@ -63,7 +68,10 @@ impl Request {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nhost: localhost\r\n", self.method, self.path);
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            head.push_str("host: localhost\r\n");
+        }
         for (name, value) in &self.headers {
             head.extend([name, ": ", value, "\r\n"]);
         }
