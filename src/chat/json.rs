@@ -315,6 +315,14 @@ impl Json {
         }
     }
 
+    /// The schema of an object that may have any members.
+    pub fn open_object() -> Self {
+        match RawValue::from_string(r#"{"type":"object","properties":{}}"#.to_owned()) {
+            Ok(raw) => Self(raw),
+            Err(_) => unreachable!("the schema is valid JSON"),
+        }
+    }
+
     /// Is it an object without members?
     pub fn is_empty_object(&self) -> bool {
         self.0.get().strip_prefix('{').is_some_and(|inside| inside.trim_start() == "}")

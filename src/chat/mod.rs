@@ -7,6 +7,7 @@
 
 mod alias;
 mod event;
+mod input_names;
 mod json;
 mod json_reply;
 mod markup;
@@ -19,8 +20,9 @@ mod surrogates;
 mod tool_loop;
 mod weight;
 
-pub use alias::Aliases;
+pub use alias::{Aliases, NamePattern, Naming};
 pub use event::{BlockIndex, BlockKind, Citation, Delta, Event, Extra};
+pub use input_names::{InputNamer, MemberNames};
 pub use json::{Json, NotJson, Text, end_of_string, push_escaped};
 pub use json_reply::{JsonAsk, JsonReply, JsonSource, Opening};
 pub use markup::{CallMarkup, CallTokens, MarkupReader};

@@ -34,7 +34,7 @@ impl Family for Anthropic {
             tool_choice_none: native,
             single_call: if native { SingleCall::Own } else { SingleCall::ClaudeField },
             strict_tools: version.takes_strict_tools(),
-            tool_schemas: ToolSchemas::WithoutRootUnions,
+            tool_schemas: ToolSchemas { root_unions: false, any_property_names: false, ..ToolSchemas::ANY },
             mixed_tool_results: true,
             images_in_tool_results: true,
             tool_result_status: true,

@@ -1,7 +1,7 @@
 //! The columns of the table that the families fill.
 
 use super::thinking::{Control, Thinking};
-use crate::chat::{CallMarkup, Effort, Reasoning, Shape};
+use crate::chat::{CallMarkup, Effort, NamePattern, Reasoning, Shape};
 
 /// What one model can do: data, by family and generation, from which [`super::prepare`] bends a request.
 ///
@@ -28,6 +28,8 @@ pub struct Capabilities {
     pub strict_tools: bool,
     /// What schemas of tools have to look like.
     pub tool_schemas: ToolSchemas,
+    /// How tools may be called.
+    pub tool_names: NamePattern,
     /// A turn with tool results may hold text and images too.
     pub mixed_tool_results: bool,
     /// A tool result may hold images and files; else they follow it.
@@ -98,7 +100,8 @@ impl Capabilities {
         tool_choice_none: false,
         single_call: SingleCall::No,
         strict_tools: false,
-        tool_schemas: ToolSchemas::AsWritten,
+        tool_schemas: ToolSchemas::ANY,
+        tool_names: NamePattern::TOOLS,
         mixed_tool_results: false,
         images_in_tool_results: false,
         tool_result_status: false,
@@ -311,15 +314,20 @@ pub enum SingleCall {
     ClaudeField,
 }
 
-/// What schemas of tools have to look like.
+/// What schemas of tools may have in them. All of them are of objects, in draft 2020-12.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ToolSchemas {
-    /// As the client wrote them.
-    AsWritten,
-    /// Without a union at the root.
-    WithoutRootUnions,
-    /// Without references: the model isn't shown definitions.
-    WithoutReferences,
+pub struct ToolSchemas {
+    /// A union at the root.
+    pub root_unions: bool,
+    /// References, definitions, and other words about the schema at its root. A model without isn't shown definitions.
+    pub references: bool,
+    /// Properties of any name but the empty one; else names of [`NamePattern::PROPERTIES`].
+    pub any_property_names: bool,
+}
+
+impl ToolSchemas {
+    /// Whatever the draft allows.
+    pub const ANY: Self = Self { root_unions: true, references: true, any_property_names: true };
 }
 
 /// Which thoughts of earlier turns a model takes back.

@@ -19,7 +19,7 @@ impl Family for GptOss {
 
     fn capabilities(&self, _model: &ModelId, format: FormatKind) -> Capabilities {
         let able = Capabilities {
-            tool_schemas: ToolSchemas::WithoutReferences,
+            tool_schemas: ToolSchemas { references: false, ..ToolSchemas::ANY },
             images: false,
             documents: false,
             thinking: THINKING,

@@ -1,9 +1,9 @@
 //! Amazon: Nova 1 and 2. Micro reads text only; 2 can think.
 
 use super::thinking::{Control, Member, Off, Thinking, Words};
-use super::{CacheSupport, Capabilities, Family, FormatKind, StopSupport, TopK};
+use super::{CacheSupport, Capabilities, Family, FormatKind, StopSupport, ToolSchemas, TopK};
 use crate::bedrock::ModelId;
-use crate::chat::Effort;
+use crate::chat::{Effort, NamePattern};
 use crate::formats::{ChatFormat, NOVA_MESSAGES};
 
 pub(super) struct Nova;
@@ -24,6 +24,9 @@ impl Family for Nova {
         let able = Capabilities {
             tool_choice_any: true,
             tool_choice_named: true,
+            tool_schemas: ToolSchemas { references: false, ..ToolSchemas::ANY },
+            // It calls `get-it` in a way that its own service can't read.
+            tool_names: NamePattern::Marks("_"),
             mixed_tool_results: true,
             images_in_tool_results: media,
             tool_result_status: true,

@@ -1,5 +1,6 @@
 //! One try: send, decode, up to the commit point.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use super::{Fault, Phase, Target, Trail};
 use crate::bedrock::{Invocation, ModelId, Reply, ReplyHead};
 use crate::catalog;
 use crate::chat::{
-    Action, Event, JsonAsk, JsonReply, MarkupReader, Notes, Request, Response, StopCutter, StopReason,
-    StopTexts,
+    Action, Event, InputNamer, JsonAsk, JsonReply, MarkupReader, MemberNames, Notes, Request, Response,
+    StopCutter, StopReason, StopTexts,
 };
 use crate::families::{self, Lessons, ModelLimits, StreamingMode, Terms};
 use crate::formats::{ChatFormat, ProtocolError};
@@ -26,6 +27,8 @@ pub(super) struct ChatPlan {
     invocation: Invocation,
     format: &'static dyn ChatFormat,
     mode: StreamingMode,
+    /// Other names of the members of calls' inputs, by tool.
+    input_names: Option<Arc<HashMap<String, MemberNames>>>,
     way_back: WayBack,
     markup: Option<MarkupReader>,
     /// What is watched for here.
@@ -101,6 +104,7 @@ impl ChatPlan {
             invocation,
             format: prepared.format,
             mode: prepared.streaming,
+            input_names: (!prepared.input_names.is_empty()).then(|| Arc::new(prepared.input_names)),
             way_back: WayBack::new(prepared.aliases, prepared.extras, recorder),
             markup: prepared.markup,
             stops: (!prepared.local_stop.is_empty())
@@ -119,6 +123,7 @@ impl ChatPlan {
         let decoder = self.format.stream_decoder();
         let filters = Filters {
             markup: self.markup.clone(),
+            namer: self.namer(),
             cutter: self.cutter(),
             json: self.json.map(JsonReply::new),
         };
@@ -168,6 +173,13 @@ impl ChatPlan {
             }
             events = kept;
         }
+        if let Some(mut namer) = self.namer() {
+            let mut named = Vec::with_capacity(events.len());
+            for event in events {
+                namer.push(event, &mut named);
+            }
+            events = named;
+        }
         if let Some(mut cutter) = self.cutter() {
             events = cut_whole(&mut cutter, events);
         }
@@ -212,6 +224,10 @@ impl ChatPlan {
         let Invocation { operation, model: _, headers, body } = &self.invocation;
         let theirs = &other.invocation;
         *operation == theirs.operation && *headers == theirs.headers && *body == theirs.body
+    }
+
+    fn namer(&self) -> Option<InputNamer> {
+        self.input_names.clone().map(InputNamer::new)
     }
 
     fn cutter(&self) -> Option<StopCutter> {

@@ -13,7 +13,7 @@ use super::thoughts::Recorder;
 use super::upstream::Held;
 use super::{Fault, Phase};
 use crate::bedrock::{BedrockError, ErrorKind, FrameStream, LONGEST_REPLY};
-use crate::chat::{Aliases, Event, JsonReply, MarkupReader, StopCutter, Usage};
+use crate::chat::{Aliases, Event, InputNamer, JsonReply, MarkupReader, StopCutter, Usage};
 use crate::formats::{ProtocolError, StreamDecoder};
 
 /// A reply's events as they come. It ends after `Stop` and what belongs to it; a failure is its last item.
@@ -44,6 +44,8 @@ pub struct EventStream {
 pub(super) struct Filters {
     /// Reads calls that the model wrote in its own markup.
     pub(super) markup: Option<MarkupReader>,
+    /// Gives members of inputs the names that the client knows.
+    pub(super) namer: Option<InputNamer>,
     /// Cuts at stop texts.
     pub(super) cutter: Option<StopCutter>,
     /// Takes the JSON out.
@@ -228,6 +230,11 @@ impl EventStream {
                 let mut kept = Vec::with_capacity(self.scratch.len());
                 self.scratch.drain(..).for_each(|event| markup.push(event, &mut kept));
                 self.scratch = kept;
+            }
+            if let Some(namer) = &mut self.filters.namer {
+                let mut named = Vec::with_capacity(self.scratch.len());
+                self.scratch.drain(..).for_each(|event| namer.push(event, &mut named));
+                self.scratch = named;
             }
             if let Some(cutter) = &mut self.filters.cutter {
                 let mut kept = Vec::with_capacity(self.scratch.len());

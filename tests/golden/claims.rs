@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use outcrop::bedrock::ModelId;
+use outcrop::chat::NamePattern;
 use outcrop::families::{
-    self, Capabilities, Control, FAMILIES, FormatKind, Replay, Sampling, SingleCall, StopSupport,
-    ToolSchemas, TopK,
+    self, Capabilities, Control, FAMILIES, FormatKind, Replay, Sampling, SingleCall, StopSupport, TopK,
 };
 use serde_json::Value;
 
@@ -87,6 +87,7 @@ fn columns(able: &Capabilities) -> impl Iterator<Item = Column> + use<> {
         single_call,
         strict_tools,
         tool_schemas,
+        tool_names,
         mixed_tool_results,
         images_in_tool_results,
         tool_result_status,
@@ -121,7 +122,7 @@ fn columns(able: &Capabilities) -> impl Iterator<Item = Column> + use<> {
         StopSupport::Native(_) | StopSupport::BarsOrUser => true,
         StopSupport::Emulated => false,
     };
-    let columns: [(bool, Column); 36] = [
+    let columns: [(bool, Column); 38] = [
         (system, ("system", |request| said(request, &["system", "developer"]).next().is_some())),
         (tools, ("tools", |request| !list(&request["tools"]).is_empty())),
         // Where there are none, the column says nothing.
@@ -153,15 +154,29 @@ fn columns(able: &Capabilities) -> impl Iterator<Item = Column> + use<> {
             }),
         ),
         (
-            tools && tool_schemas == ToolSchemas::WithoutRootUnions,
+            tools && !tool_schemas.root_unions,
             ("union_flattened", |request| {
                 schemas(request).any(|schema| schema["anyOf"].is_array() || schema["oneOf"].is_array())
             }),
         ),
         (
-            tools && tool_schemas == ToolSchemas::WithoutReferences,
+            tools && !tool_schemas.references,
             ("references_inlined", |request| {
                 schemas(request).any(|schema| schema.to_string().contains("\"$ref\""))
+            }),
+        ),
+        (
+            tools && !tool_schemas.any_property_names,
+            ("properties_renamed", |request| {
+                let names = |schema: &Value| schema["properties"].as_object().cloned().unwrap_or_default();
+                schemas(request)
+                    .any(|schema| names(schema).keys().any(|name| !NamePattern::PROPERTIES.fits(name)))
+            }),
+        ),
+        (
+            tools && tool_names != NamePattern::TOOLS,
+            ("tools_renamed", |request| {
+                list(&request["tools"]).iter().any(|tool| tool["function"]["name"].to_string().contains('-'))
             }),
         ),
         (

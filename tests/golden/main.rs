@@ -143,8 +143,17 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         thoughts_complete: false,
         cache: false,
     };
-    let Prepared { request, format, streaming, aliases: _, extras: _, local_stop, markup: _, json } =
-        families::prepare(&terms, request, &mut notes)?;
+    let Prepared {
+        request,
+        format,
+        streaming,
+        aliases: _,
+        input_names: _,
+        extras: _,
+        local_stop,
+        markup: _,
+        json,
+    } = families::prepare(&terms, request, &mut notes)?;
     assert_eq!(format.name(), case.format, "the family speaks another format");
     let call = format.encode(&request, &model, streaming == StreamingMode::Native)?;
     let operation = match call.operation {

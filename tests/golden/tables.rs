@@ -5,10 +5,12 @@ use std::fs;
 
 use anyhow::Result;
 use outcrop::bedrock::ModelId;
-use outcrop::chat::{Block, CallMarkup, Effort, Message, Notes, Request, Role, Text, Tool, ToolChoice};
+use outcrop::chat::{
+    Block, CallMarkup, Effort, Message, NamePattern, Notes, Request, Role, Text, Tool, ToolChoice,
+};
 use outcrop::families::{
     self, CacheSupport, Capabilities, Control, FormatKind, Lessons, ModelLimits, Overrides, Replay,
-    SingleCall, Terms, ToolSchemas, TopK,
+    SingleCall, Terms, TopK,
 };
 use outcrop::openai;
 
@@ -149,6 +151,7 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         single_call,
         strict_tools,
         tool_schemas,
+        tool_names,
         mixed_tool_results,
         images_in_tool_results,
         tool_result_status,
@@ -188,8 +191,10 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         (tool_choice_none, "none"),
         (single_call != SingleCall::No, "single_call"),
         (strict_tools, "strict_tools"),
-        (tool_schemas == ToolSchemas::WithoutRootUnions, "no_root_unions"),
-        (tool_schemas == ToolSchemas::WithoutReferences, "no_references"),
+        (!tool_schemas.root_unions, "no_root_unions"),
+        (!tool_schemas.references, "no_references"),
+        (!tool_schemas.any_property_names, "property_names"),
+        (tool_names != NamePattern::TOOLS, "tool_names"),
         (mixed_tool_results, "mixed_results"),
         (images_in_tool_results, "images_in_results"),
         (tool_result_status, "result_status"),
@@ -222,11 +227,7 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
             write!(row, " {name}={value}")?;
         }
     }
-    if let Some(CacheSupport { least_tokens, tools, one_hour }) = cache {
-        write!(row, " cache>={least_tokens}")?;
-        row.push_str(if tools { "+tools" } else { "" });
-        row.push_str(if one_hour { "+1h" } else { "" });
-    }
+    row.push_str(&cache.map(cached).unwrap_or_default());
     match top_k {
         TopK::No => {}
         TopK::Own => row.push_str(" top_k"),
@@ -239,4 +240,11 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         write!(row, " max_tokens>={least_max_tokens}")?;
     }
     Ok(row)
+}
+
+fn cached(cache: CacheSupport) -> String {
+    let CacheSupport { least_tokens, tools, one_hour } = cache;
+    let [tools, one_hour] =
+        [(tools, "+tools"), (one_hour, "+1h")].map(|(on, flag)| if on { flag } else { "" });
+    format!(" cache>={least_tokens}{tools}{one_hour}")
 }

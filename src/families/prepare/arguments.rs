@@ -1,7 +1,33 @@
 //! Calls in the history: models have called tools with arguments that have no name, and Converse refuses such
 //! a history from then on.
 
-use crate::chat::{Action, Block, Json, Message, Notes, end_of_string};
+use std::collections::HashMap;
+
+use super::tools::Renamed;
+use crate::chat::{Action, Block, Json, MemberNames, Message, Notes, Request, end_of_string};
+
+/// Calls of tools whose properties have other names for the model have those, too.
+pub(super) fn rename_members(request: &mut Request, renamed: &[Renamed], notes: &mut Notes) {
+    let mut by_tool: HashMap<&str, MemberNames> = HashMap::new();
+    for Renamed { tool, names } in renamed {
+        if let Some(tool) = request.tools.get(*tool) {
+            by_tool.entry(&tool.name).or_insert_with(|| names.iter().cloned().collect());
+        }
+    }
+    if by_tool.is_empty() {
+        return;
+    }
+    for message in &mut request.messages {
+        for block in &mut message.content {
+            let Block::ToolUse(call) = block else { continue };
+            let named = by_tool.get(call.name.as_str()).and_then(|names| names.renamed(&call.input));
+            if let Some(named) = named {
+                call.input = named;
+                notes.add(format!("messages[{}]", message.index), Action::Renamed, "properties_renamed");
+            }
+        }
+    }
+}
 
 /// Gives nameless members of calls' inputs a name, at any depth; all else stays as it was written.
 pub(super) fn name_members(messages: &mut [Message], notes: &mut Notes) {

@@ -11,10 +11,13 @@ mod service;
 mod tools;
 mod user;
 
+use std::collections::HashMap;
+
 use super::{Family, FormatKind, Lessons, Overrides, Replay};
 use crate::bedrock::ModelId;
 use crate::chat::{
-    Action, Aliases, CallMarkup, InvalidRequest, JsonAsk, MarkupReader, Notes, Request, ToolChoice, mend,
+    Action, Aliases, CallMarkup, InvalidRequest, JsonAsk, MarkupReader, MemberNames, Notes, Request, Tool,
+    ToolChoice, mend,
 };
 use crate::formats::{self, ChatFormat};
 
@@ -63,6 +66,8 @@ pub struct Prepared {
     pub streaming: StreamingMode,
     /// Gives the tools in the reply the names that the client knows.
     pub aliases: Aliases,
+    /// Names of the members of their inputs, for [`crate::chat::InputNamer`]; by tool, as sent.
+    pub input_names: HashMap<String, MemberNames>,
     /// What of the reply's [`crate::chat::Extra`]s the client asked to see.
     pub extras: Vec<&'static str>,
     /// Stop texts for [`crate::chat::StopCutter`]: the model doesn't watch for them.
@@ -151,7 +156,8 @@ pub fn prepare(
     let local_stop = sampling::stop(&mut request, able.stop, notes);
     tools::tools(&mut request, &able, notes)?;
     let output::Asked { json, held } = output::output_format(&mut request, &able, notes);
-    tools::schemas(&mut request, &able, held, notes)?;
+    let empty_names = format.takes_empty_keys();
+    let renamed = tools::schemas(&mut request, &able, held, empty_names, notes)?;
     output::verbosity(&mut request, &able, notes);
     service::metadata(&mut request, notes);
     service::reply_fields(&mut request, &able, kind, notes);
@@ -160,11 +166,13 @@ pub fn prepare(
     format.note_rewrites(&request, notes);
     request.messages = mend(std::mem::take(&mut request.messages), able.shape(), notes);
     tools::refuse_calls(&request.messages, &able)?;
-    if !format.takes_empty_keys() {
+    arguments::rename_members(&mut request, &renamed, notes);
+    if !empty_names {
         arguments::name_members(&mut request.messages, notes);
     }
     cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
-    let aliases = Aliases::apply(&mut request, notes);
+    let aliases = Aliases::apply(&mut request, able.tool_names, notes);
+    let input_names = input_names(&request.tools, renamed);
 
     let can_stream = able.tools_while_streaming || request.tools.is_empty();
     let streaming = match (streaming, can_stream) {
@@ -183,7 +191,16 @@ pub fn prepare(
     let looks = may_call && able.call_markup != CallMarkup::No;
     let tools = request.tools.iter().filter(|_| looks).map(|tool| tool.name.clone()).collect();
     let markup = MarkupReader::new(able.call_markup, tools);
-    Ok(Prepared { request, format, streaming, aliases, extras, local_stop, markup, json })
+    Ok(Prepared { request, format, streaming, aliases, input_names, extras, local_stop, markup, json })
+}
+
+/// How the members of inputs are called on the way back.
+fn input_names(tools: &[Tool], renamed: Vec<tools::Renamed>) -> HashMap<String, MemberNames> {
+    let named = renamed.into_iter().filter_map(|tools::Renamed { tool, names }| {
+        let back = names.into_iter().map(|(own, sent)| (sent, own)).collect();
+        Some((tools.get(tool)?.name.clone(), back))
+    });
+    named.collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //!
 //! What no schema describes is always asked for in words: a tool without parameters would be called with `{}`.
 
-use super::schema::{self, Bent, Counts, Unfit};
+use super::schema::{self, Bent, Budget, Counts, Held, Unfit};
 use super::tools;
 use crate::chat::{
     Action, Block, Json, JsonAsk, JsonSource, Message, Notes, Opening, OutputFormat, Request, Role, Text,
@@ -40,9 +40,9 @@ pub(super) fn output_format(request: &mut Request, able: &Capabilities, notes: &
         }
     };
     if able.json_schema {
-        match schema::held(&schema) {
-            Ok(Bent { schema: bent, changes, counts }) if tools::fits(counts) => {
-                for change in changes {
+        match schema::held(&schema, &mut Budget::new()) {
+            Ok(Held { bent: Bent { schema: bent, changes }, counts }) if tools::fits(counts) => {
+                for change in changes.iter() {
                     notes.add(SCHEMA, Action::Rewritten, change);
                 }
                 if let OutputFormat::JsonSchema { schema, description: given, .. } = &mut request.format {
@@ -65,6 +65,8 @@ pub(super) fn output_format(request: &mut Request, able: &Capabilities, notes: &
     if opening == Some(Opening::Object)
         && schema::names_properties(&schema)
         && can_be_made_to_call(request, able)
+        // A schema that the model can't be shown as a tool's can still be read to it.
+        && schema::for_tool(&schema, able.tool_schemas, true, &mut Budget::new()).is_ok()
     {
         return force_a_tool(request, able, name, description, schema, notes);
     }

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::schema::{self, Bent, Counts, Unfit};
+use super::schema::{self, Accepted, Bent, Budget, Counts, Held, Unfit};
 use crate::chat::{
-    Action, Block, InvalidRequest, Json, Message, ModelField, Notes, Request, Tool, ToolChoice,
+    Action, Block, InvalidRequest, Json, Message, ModelField, Notes, Request, Text, Tool, ToolChoice,
 };
-use crate::families::{Capabilities, SingleCall, ToolSchemas};
+use crate::families::{Capabilities, SingleCall};
 
 /// Keeps of the tools, and of what is asked about them, what the model takes.
 pub(super) fn tools(
@@ -14,6 +14,7 @@ pub(super) fn tools(
     able: &Capabilities,
     notes: &mut Notes,
 ) -> Result<(), InvalidRequest> {
+    unique(&mut request.tools, notes);
     let called = request.messages.iter().any(|message| calls(message).next().is_some());
     if request.tool_choice == Some(ToolChoice::None) && !called {
         // Nothing could be called, and nothing was.
@@ -44,6 +45,39 @@ pub(super) fn tools(
     Ok(())
 }
 
+/// A tool that is there twice is one; two servers of tools may well offer the same.
+fn unique(tools: &mut Vec<Tool>, notes: &mut Notes) {
+    let mut known = HashSet::new();
+    let twice: Vec<bool> = tools
+        .iter()
+        .map(|Tool { name, description, schema, strict, cache: _ }| {
+            let description = description.as_ref().map(Text::decode);
+            !known.insert((
+                name.clone(),
+                description,
+                schema.as_ref().map(Json::compact),
+                *strict == Some(true),
+            ))
+        })
+        .collect();
+    if !twice.contains(&true) {
+        return;
+    }
+    let mut kept: Vec<Tool> = Vec::with_capacity(tools.len());
+    for (position, (tool, again)) in std::mem::take(tools).into_iter().zip(twice).enumerate() {
+        if !again {
+            kept.push(tool);
+            continue;
+        }
+        notes.add(format!("tools[{position}]"), Action::Dropped, "duplicate_tool");
+        // What is to be kept up to it is kept up to the tool before it.
+        if let Some(before) = kept.last_mut() {
+            before.cache = before.cache.or(tool.cache);
+        }
+    }
+    *tools = kept;
+}
+
 /// Most strict tools of one request, and most of what is counted over the schemas that Claude is held to in it
 /// (Anthropic's documentation of structured outputs).
 const STRICT_TOOLS: usize = 20;
@@ -56,13 +90,17 @@ pub(super) fn fits(counts: Counts) -> bool {
 }
 
 /// Gives the tools the schemas that the model takes, and keeps those strict that it can be held to: the first ones, as
-/// far as its limits go. `held` is what the reply's own schema has used of them.
+/// far as its limits go. `held` is what the reply's own schema has used of them, `empty_names` whether the format has
+/// a place for members without a name. Gives the names of properties that differ from the client's, by tool.
 pub(super) fn schemas(
     request: &mut Request,
     able: &Capabilities,
     mut held: Counts,
+    empty_names: bool,
     notes: &mut Notes,
-) -> Result<(), InvalidRequest> {
+) -> Result<Vec<Renamed>, InvalidRequest> {
+    let mut budget = Budget::new();
+    let mut all_renamed = Vec::new();
     let mut strict = 0;
     for (position, tool) in request.tools.iter_mut().enumerate() {
         // Bedrock refuses an empty description, and it describes nothing.
@@ -78,43 +116,31 @@ pub(super) fn schemas(
             }
             continue;
         };
-        let bent = match able.tool_schemas {
-            ToolSchemas::AsWritten => None,
-            ToolSchemas::WithoutRootUnions => {
-                // What can't be bent may still be taken as it is.
-                schema::flattened(schema).map_or_else(
-                    |Unfit { at: _, why }| {
-                        notes.add(path(), Action::Warned, why);
-                        None
-                    },
-                    Some,
-                )
-            }
-            ToolSchemas::WithoutReferences => {
-                Some(schema::inlined(schema).map_err(|unfit| refused(path(), &unfit))?)
-            }
-        };
-        if let Some(Bent { schema: bent, changes, counts: _ }) = bent {
-            for change in changes {
-                notes.add(path(), Action::Rewritten, change);
-            }
-            if let Some(bent) = bent {
-                *schema = bent;
-            }
+        let Accepted { bent: Bent { schema: bent, changes }, renamed } =
+            schema::for_tool(schema, able.tool_schemas, empty_names, &mut budget)
+                .map_err(|unfit| refused(path(), &unfit))?;
+        for change in changes.iter() {
+            notes.add(path(), Action::Rewritten, change);
+        }
+        if let Some(bent) = bent {
+            *schema = bent;
+        }
+        if !renamed.is_empty() {
+            all_renamed.push(Renamed { tool: position, names: renamed });
         }
         if !asks {
             continue;
         }
-        let why = match schema::held(schema) {
+        let why = match schema::held(schema, &mut budget) {
             _ if !able.strict_tools => "no_equivalent",
             Err(Unfit { at: _, why }) => why,
-            Ok(Bent { schema: bent, changes, counts }) => {
+            Ok(Held { bent: Bent { schema: bent, changes }, counts }) => {
                 let Counts { optional, unions } = counts;
                 let all = Counts { optional: held.optional + optional, unions: held.unions + unions };
                 if strict < STRICT_TOOLS && fits(all) {
                     (strict, held) = (strict + 1, all);
                     tool.strict = Some(true);
-                    for change in changes {
+                    for change in changes.iter() {
                         notes.add(path(), Action::Rewritten, change);
                     }
                     if let Some(bent) = bent {
@@ -127,20 +153,38 @@ pub(super) fn schemas(
         };
         notes.add(format!("tools[{position}].strict"), Action::Dropped, why);
     }
-    Ok(())
+    Ok(all_renamed)
+}
+
+/// Properties of a tool that the model knows by other names.
+pub(super) struct Renamed {
+    /// Its place among the tools.
+    pub(super) tool: usize,
+    /// (own, as sent)
+    pub(super) names: Vec<(String, String)>,
 }
 
 fn refused(path: String, unfit: &Unfit) -> InvalidRequest {
     let Unfit { at, why } = unfit;
+    let why = *why;
     let at: String = at.chars().filter(|c| !c.is_control()).take(100).collect();
-    InvalidRequest::unsupported(
-        path,
-        format!(
-            "This model is shown no definitions, so references have to be replaced by what they refer to, and that \
-             can't be done for `{at}` ({}).",
-            why.replace('_', " ")
+    let text = match why {
+        "recursive_schema" => format!(
+            "This model is shown no definitions, so references have to be replaced by what they refer \
+             to, and `{at}` refers to itself. Say the same without a circle, or use a model that takes definitions."
         ),
-    )
+        "schema_too_large" => "This schema is longer than 1 MiB, or the schemas of all tools together become more than 512 KiB longer by what has to be done to them for this model, such as \
+                               putting definitions where they are referred to."
+            .to_owned(),
+        "schema_too_deep" => "This schema nests deeper than 64 levels, or does once its definitions \
+                              stand where they are referred to."
+            .to_owned(),
+        "not_an_object" => "The schema of a tool's parameters has to be of type \"object\": models call tools with an \
+                            object of arguments. Make what it describes a property of one."
+            .to_owned(),
+        _ => "This schema can't be put in a form that this model takes.".to_owned(),
+    };
+    InvalidRequest { param: Some(path), code: why, message: text }
 }
 
 /// "At most one call a turn", where the model can be told. That there may be more is what silence means.

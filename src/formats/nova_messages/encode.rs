@@ -9,7 +9,7 @@ use crate::chat::{
 };
 use crate::formats::model_fields::Fields;
 use crate::formats::to_body;
-use crate::formats::tool_schema::ToolSchema;
+use crate::formats::tool_schema::tool_schema;
 
 /// Writes the body. Equal requests give equal bytes.
 pub(super) fn body(request: &Request) -> Result<Bytes, InvalidRequest> {
@@ -57,7 +57,7 @@ pub(super) fn body(request: &Request) -> Result<Bytes, InvalidRequest> {
             stop_sequences: stop,
         }
         .if_any(),
-        tool_config: tool_config(tools, tool_choice.as_ref())?,
+        tool_config: tool_config(tools, tool_choice.as_ref()),
         fields: Fields::new(model_fields).beside(&OWN)?,
     };
     for message in messages {
@@ -206,7 +206,7 @@ struct ToolSpec<'a> {
 
 #[derive(Serialize)]
 struct InputSchema<'a> {
-    json: ToolSchema<'a>,
+    json: &'a Json,
 }
 
 #[derive(Serialize)]
@@ -216,12 +216,9 @@ enum Choice<'a> {
     Tool { name: &'a str },
 }
 
-fn tool_config<'a>(
-    tools: &'a [Tool],
-    choice: Option<&'a ToolChoice>,
-) -> Result<Option<ToolConfig<'a>>, InvalidRequest> {
+fn tool_config<'a>(tools: &'a [Tool], choice: Option<&'a ToolChoice>) -> Option<ToolConfig<'a>> {
     if tools.is_empty() {
-        return Ok(None);
+        return None;
     }
     let tool_choice = match choice {
         // Nova has no "none": the family has seen to it.
@@ -229,17 +226,17 @@ fn tool_config<'a>(
         Some(ToolChoice::Required) => Some(Choice::Any {}),
         Some(ToolChoice::Named(name)) => Some(Choice::Tool { name }),
     };
-    let tools = tools.iter().enumerate().map(|(at, tool)| tool_entry(tool, at)).collect::<Result<_, _>>()?;
-    Ok(Some(ToolConfig { tools, tool_choice }))
+    let tools = tools.iter().map(tool_entry).collect();
+    Some(ToolConfig { tools, tool_choice })
 }
 
-fn tool_entry(tool: &Tool, at: usize) -> Result<ToolEntry<'_>, InvalidRequest> {
+fn tool_entry(tool: &Tool) -> ToolEntry<'_> {
     // Nova neither holds inputs to their schema nor keeps tools in a cache: the family has noted it.
-    let Tool { name, description, schema, strict: _, cache: _ } = tool;
+    let Tool { name, description, schema: _, strict: _, cache: _ } = tool;
     // An empty description is refused.
     let description = description.as_ref().filter(|text| !text.is_blank());
-    let input_schema = InputSchema { json: ToolSchema::of(schema.as_ref(), at)? };
-    Ok(ToolEntry { tool_spec: ToolSpec { name, description, input_schema } })
+    let input_schema = InputSchema { json: tool_schema(tool) };
+    ToolEntry { tool_spec: ToolSpec { name, description, input_schema } }
 }
 
 fn content_block(block: &Block, message: usize) -> Result<ContentBlock<'_>, InvalidRequest> {

@@ -13,7 +13,7 @@ use crate::chat::{
 };
 use crate::formats::model_fields::Fields;
 use crate::formats::to_body;
-use crate::formats::tool_schema::ToolSchema;
+use crate::formats::tool_schema::tool_schema;
 
 /// In what a vendor departs from OpenAI.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +61,7 @@ pub(super) fn body(request: &Request, dialect: Dialect) -> Result<Bytes, Invalid
         frequency_penalty: *frequency_penalty,
         presence_penalty: *presence_penalty,
         logit_bias: logit_bias.as_ref(),
-        tools: tools.iter().enumerate().map(|(at, tool)| tool_entry(tool, at)).collect::<Result<_, _>>()?,
+        tools: tools.iter().map(tool_entry).collect(),
         tool_choice: None,
         parallel_tool_calls: None,
         response_format: response_format(format),
@@ -232,7 +232,7 @@ struct Function<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a Text>,
-    parameters: ToolSchema<'a>,
+    parameters: &'a Json,
     #[serde(skip_serializing_if = "Option::is_none")]
     strict: Option<bool>,
 }
@@ -265,13 +265,13 @@ struct JsonSchema<'a> {
     strict: bool,
 }
 
-fn tool_entry(tool: &Tool, at: usize) -> Result<ToolEntry<'_>, InvalidRequest> {
+fn tool_entry(tool: &Tool) -> ToolEntry<'_> {
     // None of these models has a prompt cache: the family has dropped its points.
-    let Tool { name, description, schema, strict, cache: _ } = tool;
-    let parameters = ToolSchema::of(schema.as_ref(), at)?;
+    let Tool { name, description, schema: _, strict, cache: _ } = tool;
     let strict = strict.filter(|strict| *strict);
-    let function = Function { name, description: description.as_ref(), parameters, strict };
-    Ok(ToolEntry { r#type: "function", function })
+    let function =
+        Function { name, description: description.as_ref(), parameters: tool_schema(tool), strict };
+    ToolEntry { r#type: "function", function }
 }
 
 fn tool_choice_entry(choice: &ToolChoice, dialect: Dialect) -> Option<Choice<'_>> {

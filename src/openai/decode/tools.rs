@@ -79,6 +79,15 @@ fn tool(
 fn function(wire: wire::Function<'_>, path: &Path<'_>, ledger: &mut Ledger) -> Result<Tool, InvalidRequest> {
     let wire::Function { name, description, parameters, strict, rest } = wire;
     ledger.unknown(path, &rest);
+    // PHP writes an empty object as a list.
+    let parameters = parameters.filter(|raw| {
+        let is_empty_list =
+            raw.get().strip_prefix('[').is_some_and(|inside| inside.trim_start().starts_with(']'));
+        if is_empty_list {
+            ledger.rewritten(&path.member("parameters"), "empty_list");
+        }
+        !is_empty_list
+    });
     Ok(Tool {
         name: parse::name(name, &path.member("name"))?,
         description: description.map(|raw| parse::text(raw, &path.member("description"))).transpose()?,

@@ -1,7 +1,7 @@
 //! `OpenAI`'s Chat Completions body, as the families that speak it natively take it.
 
 use super::media::picture;
-use super::schema;
+use super::{dialect, schema};
 use crate::simulator::converse::list;
 use crate::simulator::fault::Fault;
 use crate::simulator::models::{Can, Fields, Format, Model};
@@ -236,6 +236,10 @@ fn tools(model: &Model, form: Format, request: &Map<String, Value>, streaming: b
         let function = object(required(members, &at, "function")?, &at)?;
         only(function, &at, &["name", "description", "parameters", "strict"])?;
         names.push(named(required(function, &at, "name")?, &format!("{at}/function/name"), 64, "_-")?);
+        if let Some(schema) = function.get("parameters") {
+            dialect::takes(model, schema)
+                .map_err(|why| Fault::malformed(&format!("{at}/function/parameters"), &why))?;
+        }
     }
     match request.get("tool_choice") {
         None => Ok(()),

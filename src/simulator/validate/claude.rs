@@ -2,7 +2,7 @@
 
 use super::claude_blocks::{block, name, words};
 use super::claude_rules::{self, Parameters};
-use super::{cache_points, history, schema};
+use super::{cache_points, dialect, history, schema};
 use crate::simulator::converse::{list, strings};
 use crate::simulator::fault::Fault;
 use crate::simulator::models::{Can, Model};
@@ -246,6 +246,8 @@ fn tools(model: &Model, body: &Value) -> Check {
         if tool["input_schema"]["type"] != "object" {
             return Err(format!("{at}custom.input_schema.type: Field required"));
         }
+        dialect::takes(model, &tool["input_schema"])
+            .map_err(|why| format!("{at}custom.input_schema: {why}"))?;
         if tool["strict"] == true {
             if !model.can(Can::Strict) {
                 return Err(format!("{at}custom.strict: Extra inputs are not permitted"));

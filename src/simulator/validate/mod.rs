@@ -10,6 +10,7 @@ mod cohere;
 mod completion;
 mod conversation;
 mod converse;
+mod dialect;
 mod fields;
 mod history;
 mod media;

@@ -1,7 +1,7 @@
 //! Tools and their choice, in the shape that Converse and Nova's native format share.
 
 use super::conversation::{NAME_MARKS, from_model, unsupported};
-use super::{cache_points, schema};
+use super::{cache_points, dialect, schema};
 use crate::simulator::converse::list;
 use crate::simulator::fault::Fault;
 use crate::simulator::models::{Can, Model};
@@ -59,9 +59,27 @@ pub(super) fn tools(model: &Model, body: &Value, streaming: bool) -> Result<(), 
     schema::fits_together(model, strict.map(|spec| &spec["inputSchema"]["json"]))
         .map_err(|why| from_model(&why))?;
     match config.get("toolChoice") {
-        Some(choice) => tool_choice(model, choice, &names),
+        Some(choice) => {
+            tool_choice(model, choice, &names)?;
+            calls_can_be_read(model, choice, &names)
+        }
         None => Ok(()),
     }
+}
+
+/// Nova writes calls of tools with a hyphen in their name in a way that its own service can't read.
+fn calls_can_be_read(model: &Model, choice: &Value, names: &[&str]) -> Result<(), Fault> {
+    let called = match choice["tool"]["name"].as_str() {
+        Some(name) => Some(name),
+        None if choice.get("any").is_some() => names.first().copied(),
+        None => None,
+    };
+    if model.provider() == "amazon" && called.is_some_and(|name| name.contains('-')) {
+        let message = "Model produced invalid sequence as part of ToolUse. Please refer to the model tool use \
+                       troubleshooting guide.";
+        return Err(Fault::new(424, "ModelErrorException", message));
+    }
+    Ok(())
 }
 
 fn tool_spec<'a>(model: &Model, spec: &'a Map<String, Value>, at: &str) -> Result<&'a str, Fault> {
@@ -82,6 +100,12 @@ fn tool_spec<'a>(model: &Model, spec: &'a Map<String, Value>, at: &str) -> Resul
         return Err(Fault::validation(format!(
             "The value at {path}.inputSchema.json.type must be one of the following: object."
         )));
+    }
+    if let Err(why) = dialect::takes(model, schema) {
+        return Err(match model.provider() {
+            "anthropic" => from_model(&format!("tools.0.custom.input_schema: {why}")),
+            _ => Fault::validation(format!("Invalid schema at {at}/inputSchema/json: {why}")),
+        });
     }
     if spec.get("strict") == Some(&Value::Bool(true)) {
         if !model.can(Can::Strict) {

@@ -1,56 +1,35 @@
 //! Tools' schemas without unions at their root.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
+use super::budget::{Budget, Exhausted};
+use super::pointers::{Address, Pointers, reference};
 use super::tree::Node;
-use super::{Bent, Counts, MOST, Place, Unfit, change, describe, parsed, written};
-use crate::chat::Json;
+use super::{Changes, describe};
 
 /// What a root may not have for Claude ("`input_schema` does not support oneOf, allOf, or anyOf at the top level").
 const UNIONS: [&str; 3] = ["anyOf", "oneOf", "allOf"];
 
+/// Branches may be references, to references.
+const HOPS: usize = 8;
+
 /// Takes unions off the root: all properties of all branches are the root's, those that every branch requires are
 /// required, and what the union said is described. That allows more than the union did, and no less.
-pub(in crate::families::prepare) fn flattened(schema: &Json) -> Result<Bent, Unfit> {
-    let unchanged = Bent { schema: None, changes: Vec::new(), counts: Counts::default() };
-    if !UNIONS.iter().any(|union| schema.as_str().contains(union)) {
-        return Ok(unchanged);
+pub(super) fn flatten(
+    root: &mut Node<'_>,
+    budget: &mut Budget,
+    changes: &mut Changes,
+) -> Result<(), Exhausted> {
+    let is_union = |keyword: &str| UNIONS.contains(&keyword);
+    if !root.members().into_iter().flatten().any(|(keyword, _)| is_union(keyword)) {
+        return Ok(());
     }
-    let mut root = parsed(schema)?;
-    let Some(members) = root.members_mut() else { return Ok(unchanged) };
+    let Joined { properties, required } = Joined::of(root, budget)?;
+    let Some(members) = root.members_mut() else { return Ok(()) };
     let (unions, rest): (Vec<_>, Vec<_>) =
-        std::mem::take(members).into_iter().partition(|(keyword, _)| UNIONS.contains(&keyword.as_ref()));
+        std::mem::take(members).into_iter().partition(|(keyword, _)| is_union(keyword));
     *members = rest;
-    if unions.is_empty() {
-        return Ok(unchanged);
-    }
-    let branches = unions.iter().map(|(_, branches)| branches.items().len()).sum::<usize>();
-    let names = |keyword| {
-        let all = unions.iter().flat_map(|(_, branches)| branches.items());
-        all.filter_map(|branch| end(&root, branch).member(keyword)).map(Node::len).sum::<usize>()
-    };
-    if branches.max(names("properties")).max(names("required")) > MOST {
-        return Err(Unfit::new(&Place::Root, "schema_too_large"));
-    }
-    let mut properties = root.member("properties").and_then(Node::members).cloned().unwrap_or_default();
-    let mut required: Vec<Node<'_>> = root.member("required").map_or(&[][..], Node::items).to_vec();
-    for (keyword, branches) in &unions {
-        let branches: Vec<&Node<'_>> = branches.items().iter().map(|branch| end(&root, branch)).collect();
-        for property in branches.iter().filter_map(|branch| branch.member("properties")?.members()).flatten()
-        {
-            join(&mut properties, property);
-        }
-        let asks = |branch: &&Node<'_>, name: &Node<'_>| {
-            branch.member("required").is_some_and(|required| required.items().contains(name))
-        };
-        let mentioned = branches.iter().filter_map(|branch| branch.member("required")).flat_map(Node::items);
-        for name in mentioned {
-            let by_all = keyword == "allOf" || branches.iter().all(|branch| asks(branch, name));
-            if by_all && !required.contains(name) {
-                required.push(name.clone());
-            }
-        }
-    }
     if root.member("type").is_none() {
         root.set("type", Node::literal("\"object\""));
     }
@@ -58,40 +37,129 @@ pub(in crate::families::prepare) fn flattened(schema: &Json) -> Result<Bent, Unf
     if !required.is_empty() {
         root.set("required", Node::Array(required));
     }
-    // A union of closed branches leaves the root to what all of them name.
-    describe(&mut root, &unions);
-    let mut changes = Vec::new();
-    change(&mut changes, "union_flattened");
-    written(&root, changes, Counts::default())
+    // A union of closed branches leaves the root to what all of them name. Quotes are escaped in a text.
+    budget.bytes(unions.iter().map(|(_, union)| 2 * union.size()).sum())?;
+    describe(root, &unions);
+    changes.add("union_flattened");
+    Ok(())
+}
+
+/// What a root and the branches of its unions say together.
+struct Joined<'a> {
+    properties: Vec<(Cow<'a, str>, Node<'a>)>,
+    required: Vec<Node<'a>>,
+}
+
+impl<'a> Joined<'a> {
+    fn of(root: &Node<'a>, budget: &mut Budget) -> Result<Self, Exhausted> {
+        let mut pointers = Pointers::new(root);
+        let mut properties = Properties::default();
+        properties.add(root, budget)?;
+        let mut required: Vec<Node<'a>> = root.member("required").map_or(&[][..], Node::items).to_vec();
+        let mut all_required: HashSet<String> =
+            required.iter().filter_map(Node::as_text).map(Cow::into_owned).collect();
+        for (keyword, union) in root.members().into_iter().flatten() {
+            if !UNIONS.contains(&keyword.as_ref()) {
+                continue;
+            }
+            let mut known = HashSet::new();
+            let mut branches = Vec::new();
+            for branch in union.items() {
+                let branch = end(&mut pointers, branch, budget)?;
+                // The same branch again says nothing new.
+                if known.insert(Address::of(branch)) {
+                    branches.push(branch);
+                }
+            }
+            let mut mentioned: Vec<Cow<'_, str>> = Vec::new();
+            let mut times: HashMap<Cow<'_, str>, usize> = HashMap::new();
+            for branch in &branches {
+                properties.add(branch, budget)?;
+                let names = branch.member("required").map_or(&[][..], Node::items);
+                let names: HashSet<Cow<'_, str>> = names.iter().filter_map(Node::as_text).collect();
+                let mut names: Vec<_> = names.into_iter().collect();
+                names.sort_unstable();
+                for name in names {
+                    let count = times.entry(name.clone()).or_insert_with(|| {
+                        mentioned.push(name);
+                        0
+                    });
+                    *count += 1;
+                }
+            }
+            for name in mentioned {
+                let by_all = keyword == "allOf" || times.get(&name) == Some(&branches.len());
+                if by_all && all_required.insert(name.to_string()) {
+                    required.push(Node::text(&name));
+                }
+            }
+        }
+        Ok(Self { properties: properties.joined(), required })
+    }
 }
 
 /// Where a branch leads. A circle ends in nothing.
-fn end<'n, 'a>(root: &'n Node<'a>, mut branch: &'n Node<'a>) -> &'n Node<'a> {
-    for _ in 0..8 {
-        let Some(pointer) = branch.member("$ref").and_then(Node::as_text) else { break };
-        let Some(target) = root.at(&pointer) else { break };
+fn end<'n, 'a>(
+    pointers: &mut Pointers<'n, 'a>,
+    mut branch: &'n Node<'a>,
+    budget: &mut Budget,
+) -> Result<&'n Node<'a>, Exhausted> {
+    for _ in 0..HOPS {
+        let Some(pointer) = reference(branch) else { break };
+        budget.hop(&pointer)?;
+        let Some(target) = pointers.at(&pointer) else { break };
         branch = target;
     }
-    branch
+    Ok(branch)
 }
 
-/// A property of several branches is what any of them says.
-fn join<'a>(properties: &mut Vec<(Cow<'a, str>, Node<'a>)>, (name, schema): &(Cow<'a, str>, Node<'a>)) {
-    match properties.iter_mut().find(|(own, _)| own == name) {
-        None => properties.push((name.clone(), schema.clone())),
-        Some((_, own)) if own == schema => {}
-        Some((_, Node::Object(own))) if matches!(own.as_slice(), [(keyword, Node::Array(any))] if keyword == "anyOf" && any.contains(schema)) =>
-            {}
-        Some((_, own)) => match own {
-            Node::Object(members) if matches!(members.as_slice(), [(keyword, Node::Array(_))] if keyword == "anyOf") => {
-                if let Some((_, Node::Array(any))) = members.first_mut() {
-                    any.push(schema.clone());
+/// Properties by name, in the order in which they are first named.
+#[derive(Default)]
+struct Properties<'n, 'a> {
+    named: Vec<(&'n Cow<'a, str>, Alternatives<'n, 'a>)>,
+    places: HashMap<&'n str, usize>,
+}
+
+struct Alternatives<'n, 'a> {
+    schemas: Vec<&'n Node<'a>>,
+    /// The schemas as they are written, once there are several to be told apart.
+    written: HashSet<String>,
+}
+
+impl<'n, 'a> Properties<'n, 'a> {
+    fn add(&mut self, schema: &'n Node<'a>, budget: &mut Budget) -> Result<(), Exhausted> {
+        let properties = schema.member("properties").and_then(Node::members);
+        for (name, schema) in properties.into_iter().flatten() {
+            budget.bytes(name.len() + schema.size())?;
+            let Some((_, known)) =
+                self.places.get(name.as_ref()).and_then(|place| self.named.get_mut(*place))
+            else {
+                self.places.insert(name, self.named.len());
+                self.named.push((name, Alternatives { schemas: vec![schema], written: HashSet::new() }));
+                continue;
+            };
+            if let ([only], true) = (known.schemas.as_slice(), known.written.is_empty()) {
+                known.written.insert(only.written());
+            }
+            if known.written.insert(schema.written()) {
+                known.schemas.push(schema);
+            }
+        }
+        Ok(())
+    }
+
+    /// A property of several branches is what any of them says.
+    fn joined(self) -> Vec<(Cow<'a, str>, Node<'a>)> {
+        let joined = self.named.into_iter().map(|(name, Alternatives { schemas, written: _ })| {
+            let schema = match schemas.as_slice() {
+                [only] => (*only).clone(),
+                several => {
+                    let any = several.iter().map(|schema| (*schema).clone()).collect();
+                    Node::Object(vec![(Cow::Borrowed("anyOf"), Node::Array(any))])
                 }
-            }
-            own => {
-                let any = vec![own.clone(), schema.clone()];
-                *own = Node::Object(vec![(Cow::Borrowed("anyOf"), Node::Array(any))]);
-            }
-        },
+            };
+            (name.clone(), schema)
+        });
+        joined.collect()
     }
 }

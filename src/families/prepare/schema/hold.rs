@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::refs::are_straight;
+use super::tidy::{DESCRIBED, tidied};
 use super::tree::Node;
-use super::{Bent, Counts, MOST, Place, Unfit, change, describe, parsed, subschemas, written};
+use super::{Bent, Budget, Changes, Counts, Place, Unfit, describe, parsed, subschemas, too_large, written};
 use crate::chat::Json;
 
 /// Keywords that every compiler of schemas takes.
@@ -36,31 +37,48 @@ const FORMATS: [&str; 10] =
 /// What a compiled pattern can't have: looking around, going back, word borders.
 const BEYOND_REGULAR: [&str; 6] = ["(?=", "(?!", "(?<", "(?P", "\\b", "\\B"];
 
-/// Bends a schema to what can be compiled. What can't be without taking values away, or references that lead
-/// nowhere or back, is unfit.
-pub(in crate::families::prepare) fn held(schema: &Json) -> Result<Bent, Unfit> {
-    let mut root = parsed(schema)?;
-    are_straight(&root)?;
-    let (mut changes, mut counts) = (Vec::new(), Counts::default());
-    hold(&mut root, &Place::Root, &mut changes)?;
-    count(&root, &mut counts);
-    written(&root, changes, counts)
+/// Most members that are joined with others, name by name.
+const MOST: usize = 256;
+
+/// A schema that a reply can be held to.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::families::prepare) struct Held {
+    pub(in crate::families::prepare) bent: Bent,
+    /// How much there is of what targets count.
+    pub(in crate::families::prepare) counts: Counts,
 }
 
-fn hold(schema: &mut Node<'_>, at: &Place<'_>, changes: &mut Vec<&'static str>) -> Result<(), Unfit> {
+/// Bends a schema to what can be compiled. What can't be without taking values away, or references that lead
+/// nowhere or back, is unfit.
+pub(in crate::families::prepare) fn held(schema: &Json, budget: &mut Budget) -> Result<Held, Unfit> {
+    budget.allow(schema.as_str().len());
+    let (mut changes, mut counts) = (Changes::default(), Counts::default());
+    let mut root = parsed(schema)?;
+    tidied(&mut root, budget, &mut changes).map_err(too_large)?;
+    are_straight(&root)?;
+    hold(&mut root, &Place::Root, &mut changes)?;
+    // What references lead to may have been taken out.
+    are_straight(&root)?;
+    count(&root, &mut counts);
+    Ok(Held { bent: written(&root, changes)?, counts })
+}
+
+fn hold(schema: &mut Node<'_>, at: &Place<'_>, changes: &mut Changes) -> Result<(), Unfit> {
     let Some(members) = schema.members() else {
         // `true` allows anything, `false` nothing: neither can be compiled.
         return Err(Unfit::new(at, "open_schema"));
     };
     if members.iter().any(|(keyword, _)| BOOKKEEPING.contains(&keyword.as_ref())) {
-        change(changes, "bookkeeping_dropped");
+        changes.add("bookkeeping_dropped");
     }
     if let Some(members) = schema.members_mut() {
         members.retain(|(keyword, _)| !BOOKKEEPING.contains(&keyword.as_ref()));
     }
     merge_only(schema, at, changes)?;
     one_of(schema, changes);
-    let described = taken_out(schema, changes);
+    nullable(schema, changes);
+    let mut described = taken_out(schema, changes);
+    by_type(schema, &mut described, changes);
     describe(schema, &described);
     kind(schema, at, changes)?;
     let Some(members) = schema.members_mut() else { return Ok(()) };
@@ -85,11 +103,7 @@ fn hold(schema: &mut Node<'_>, at: &Place<'_>, changes: &mut Vec<&'static str>) 
 }
 
 /// A schema that consists of only one other is that one. Of several, closing one would shut out the others.
-fn merge_only<'a>(
-    schema: &mut Node<'a>,
-    at: &Place<'_>,
-    changes: &mut Vec<&'static str>,
-) -> Result<(), Unfit> {
+fn merge_only<'a>(schema: &mut Node<'a>, at: &Place<'_>, changes: &mut Changes) -> Result<(), Unfit> {
     let Some(members) = schema.members_mut() else { return Ok(()) };
     let Some(position) = members.iter().position(|(keyword, _)| keyword == "allOf") else { return Ok(()) };
     let only = match members.get(position) {
@@ -107,7 +121,7 @@ fn merge_only<'a>(
     let fresh: Vec<(Cow<'a, str>, Node<'a>)> =
         only.into_iter().filter(|(keyword, _)| members.iter().all(|(own, _)| own != keyword)).collect();
     members.extend(fresh);
-    change(changes, "all_of_merged");
+    changes.add("all_of_merged");
     Ok(())
 }
 
@@ -117,24 +131,108 @@ fn is_about(keyword: &str) -> bool {
 }
 
 /// "Exactly one" can't be compiled; "any" can, and says the same of schemas that differ.
-fn one_of(schema: &mut Node<'_>, changes: &mut Vec<&'static str>) {
+fn one_of(schema: &mut Node<'_>, changes: &mut Changes) {
     let Some(members) = schema.members_mut() else { return };
     if members.iter().any(|(keyword, _)| keyword == "anyOf") {
         return;
     }
     if let Some((keyword, _)) = members.iter_mut().find(|(keyword, _)| keyword == "oneOf") {
         *keyword = Cow::Borrowed("anyOf");
-        change(changes, "one_of_as_any_of");
+        changes.add("one_of_as_any_of");
     }
 }
 
-fn taken_out<'a>(schema: &mut Node<'a>, changes: &mut Vec<&'static str>) -> Vec<(Cow<'a, str>, Node<'a>)> {
+/// `OpenAPI`'s `nullable: true` is one type more.
+fn nullable(schema: &mut Node<'_>, changes: &mut Changes) {
+    let Some(members) = schema.members_mut() else { return };
+    let Some(at) = members.iter().position(|(keyword, _)| keyword == "nullable") else { return };
+    let (_, value) = members.remove(at);
+    changes.add("nullable_as_type");
+    let kinds = types(schema);
+    if !value.is_literal("true") || kinds.is_empty() || kinds.iter().any(|kind| kind == "null") {
+        return;
+    }
+    let kinds = kinds.iter().map(|kind| Node::text(kind)).chain([Node::literal("\"null\"")]).collect();
+    schema.set("type", Node::Array(kinds));
+    if let Some((_, Node::Array(values))) =
+        schema.members_mut().and_then(|members| members.iter_mut().find(|(keyword, _)| keyword == "enum"))
+        && !values.iter().any(|value| value.is_literal("null"))
+    {
+        values.push(Node::literal("null"));
+    }
+}
+
+/// Values of several types beside a list of types can't be compiled ("Enum value 'low' does not match declared type");
+/// the values of each type by themselves can.
+fn by_type<'a>(schema: &mut Node<'a>, described: &mut Vec<(Cow<'a, str>, Node<'a>)>, changes: &mut Changes) {
+    let values = match (schema.member("enum"), schema.member("const")) {
+        (Some(Node::Array(values)), None) => values.clone(),
+        (None, Some(value)) => vec![value.clone()],
+        _ => return,
+    };
+    let declared = types(schema).into_iter().map(Cow::into_owned).collect::<Vec<_>>();
+    let kinds: Option<Vec<&'static str>> = values.iter().map(|value| kind_of(value, &declared)).collect();
+    let Some(kinds) = kinds else { return };
+    let mut different: Vec<&'static str> = Vec::new();
+    for kind in &kinds {
+        if !different.contains(kind) {
+            different.push(kind);
+        }
+    }
+    let allowed = |kind: &&'static str| {
+        declared.is_empty() || declared.iter().any(|declared| kind.trim_matches('"') == declared)
+    };
+    different.retain(allowed);
+    if different.is_empty() || (different.len() == 1 && declared.len() < 2) {
+        return;
+    }
+    let mut alternatives = different.iter().map(|kind| {
+        let mut alternative = vec![(Cow::Borrowed("type"), Node::literal(kind))];
+        if *kind != NULL {
+            let own =
+                values.iter().zip(&kinds).filter(|(_, own)| *own == kind).map(|(value, _)| value.clone());
+            alternative.push((Cow::Borrowed("enum"), Node::Array(own.collect())));
+        }
+        alternative
+    });
+    let alternatives: Vec<_> = if different.len() == 1 {
+        alternatives.next().into_iter().flatten().collect()
+    } else {
+        vec![(Cow::Borrowed("anyOf"), Node::Array(alternatives.map(Node::Object).collect()))]
+    };
+    let Some(members) = schema.members_mut() else { return };
+    let (kept, out): (Vec<_>, Vec<_>) = std::mem::take(members)
+        .into_iter()
+        .partition(|(keyword, _)| is_about(keyword) || keyword.starts_with('$'));
+    let said = ["type", "enum", "const"];
+    described.extend(out.into_iter().filter(|(keyword, _)| !said.contains(&keyword.as_ref())));
+    *members = alternatives.into_iter().chain(kept).collect();
+    changes.add("values_by_type");
+}
+
+const NULL: &str = "\"null\"";
+
+/// The type of a value, as JSON; `None` for what no values are listed of.
+fn kind_of(value: &Node<'_>, declared: &[String]) -> Option<&'static str> {
+    let Node::Scalar(json) = value else { return None };
+    Some(match json.as_bytes().first()? {
+        b'"' => "\"string\"",
+        b't' | b'f' => "\"boolean\"",
+        b'n' => NULL,
+        _ if declared.iter().any(|kind| kind == "integer") && !json.contains(['.', 'e', 'E']) => {
+            "\"integer\""
+        }
+        _ => "\"number\"",
+    })
+}
+
+fn taken_out<'a>(schema: &mut Node<'a>, changes: &mut Changes) -> Vec<(Cow<'a, str>, Node<'a>)> {
     let Some(members) = schema.members_mut() else { return Vec::new() };
     let (kept, out): (Vec<_>, Vec<_>) =
         std::mem::take(members).into_iter().partition(|(keyword, value)| may_stay(keyword, value));
     *members = kept;
     if !out.is_empty() {
-        change(changes, "keywords_described");
+        changes.add(DESCRIBED);
     }
     out
 }
@@ -157,14 +255,14 @@ fn is_regular(pattern: &str) -> bool {
 }
 
 /// Every schema says its type, and every object which properties it has.
-fn kind(schema: &mut Node<'_>, at: &Place<'_>, changes: &mut Vec<&'static str>) -> Result<(), Unfit> {
+fn kind(schema: &mut Node<'_>, at: &Place<'_>, changes: &mut Changes) -> Result<(), Unfit> {
     if ["$ref", "anyOf"].iter().any(|keyword| schema.member(keyword).is_some()) {
         return Ok(());
     }
     if schema.member("type").is_none() {
         let Some(literal) = implied_type(schema) else { return Err(Unfit::new(at, "open_schema")) };
         schema.set("type", Node::literal(literal));
-        change(changes, "type_added");
+        changes.add("type_added");
     }
     if !types(schema).iter().any(|kind| kind == "object") {
         return Ok(());
@@ -176,7 +274,7 @@ fn kind(schema: &mut Node<'_>, at: &Place<'_>, changes: &mut Vec<&'static str>) 
         // Closing a map, or an object of which nothing is said, would leave `{}` only.
         None if names_some => {
             schema.set("additionalProperties", Node::literal("false"));
-            change(changes, "objects_closed");
+            changes.add("objects_closed");
             Ok(())
         }
         Some(_) | None => Err(Unfit::new(at, "open_object")),
@@ -196,15 +294,7 @@ fn implied_type(schema: &Node<'_>) -> Option<&'static str> {
         return Some("\"array\"");
     }
     let values = schema.member("const").into_iter().chain(schema.member("enum").map_or(&[][..], Node::items));
-    let mut kinds = values.map(|value| match value {
-        Node::Scalar(json) => match json.as_bytes().first()? {
-            b'"' => Some("\"string\""),
-            b't' | b'f' => Some("\"boolean\""),
-            b'n' => Some("\"null\""),
-            _ => Some("\"number\""),
-        },
-        Node::Object(_) | Node::Array(_) => None,
-    });
+    let mut kinds = values.map(|value| kind_of(value, &[]));
     let first = kinds.next()??;
     kinds.all(|kind| kind == Some(first)).then_some(first)
 }

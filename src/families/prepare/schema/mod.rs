@@ -3,39 +3,66 @@
 //! A schema that needs no change is left alone to the byte. One that does is written anew, keys in their order; what
 //! had to be taken out of it is said in a `description`, where the model still reads it. Equal schemas give equal
 //! bytes, and bending twice changes nothing more.
+//!
+//! A schema is a program that a client sends: references copy, unions join, and all of it may be said a thousand times.
+//! So whatever is made of the schemas of a request is taken from one [`Budget`], and every walk looks at each piece of the
+//! client's own text a fixed number of times.
 
+mod budget;
 mod flatten;
 mod hold;
 mod inline;
+mod keywords;
+mod pattern;
+mod pointers;
+mod properties;
 mod refs;
+mod scalars;
+mod targets;
+mod tidy;
+mod tool;
 mod tree;
 
 use std::borrow::Cow;
 
+use budget::Exhausted;
+use keywords::Form;
 use tree::Node;
 
 use crate::chat::Json;
 
-pub(super) use flatten::flattened;
-pub(super) use hold::held;
-pub(super) use inline::inlined;
+pub(super) use budget::Budget;
+pub(super) use hold::{Held, held};
+pub(super) use tool::{Accepted, for_tool};
 
 /// Deeper schemas are not bent. Clients' own are no deeper when they get here.
 const DEPTH: usize = 64;
-/// Neither are larger ones, nor made: inlining may double with each level.
+/// Neither are longer ones.
 const LONGEST: usize = 1 << 20;
-/// Most members that are joined with others, name by name.
-const MOST: usize = 256;
+
+/// What was done to a schema, each once, for notes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Changes(Vec<&'static str>);
+
+impl Changes {
+    fn add(&mut self, what: &'static str) {
+        if !self.0.contains(&what) {
+            self.0.push(what);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().copied()
+    }
+}
 
 /// A bent schema.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Bent {
     /// Written anew; `None` if the client's own needs no change.
     pub(super) schema: Option<Json>,
-    /// What was done to it, each once, for notes.
-    pub(super) changes: Vec<&'static str>,
-    /// How much there is of what targets count.
-    pub(super) counts: Counts,
+    /// What was done to it.
+    pub(super) changes: Changes,
 }
 
 /// What a target counts over all schemas that it has to hold to.
@@ -60,6 +87,14 @@ impl Unfit {
     fn new(at: &Place<'_>, why: &'static str) -> Self {
         Self { at: at.to_string(), why }
     }
+
+    fn of_all(why: &'static str) -> Self {
+        Self::new(&Place::Root, why)
+    }
+}
+
+fn too_large(Exhausted: Exhausted) -> Unfit {
+    Unfit::of_all("schema_too_large")
 }
 
 /// Is the schema's root an object's?
@@ -82,25 +117,21 @@ pub(super) fn is_of_an_array(schema: &Json) -> bool {
 }
 
 fn parsed(schema: &Json) -> Result<Node<'_>, Unfit> {
-    let refused = |why| Err(Unfit::new(&Place::Root, why));
     if schema.as_str().len() > LONGEST {
-        return refused("schema_too_large");
+        return Err(Unfit::of_all("schema_too_large"));
     }
-    Node::parse(schema, DEPTH).map_or_else(|| refused("schema_too_deep"), Ok)
+    Node::parse(schema).ok_or_else(|| Unfit::of_all("schema_too_deep"))
 }
 
-fn written(root: &Node<'_>, changes: Vec<&'static str>, counts: Counts) -> Result<Bent, Unfit> {
-    if changes.is_empty() {
-        return Ok(Bent { schema: None, changes, counts });
+fn written(root: &Node<'_>, changes: Changes) -> Result<Bent, Unfit> {
+    if changes == Changes::default() {
+        return Ok(Bent { schema: None, changes });
     }
-    let schema = root.to_json().map_err(|_| Unfit::new(&Place::Root, "schema_unwritable"))?;
-    Ok(Bent { schema: Some(schema), changes, counts })
-}
-
-fn change(changes: &mut Vec<&'static str>, what: &'static str) {
-    if !changes.contains(&what) {
-        changes.push(what);
+    if root.depth() > DEPTH {
+        return Err(Unfit::of_all("schema_too_deep"));
     }
+    let schema = root.to_json().map_err(|_| Unfit::of_all("schema_unwritable"))?;
+    Ok(Bent { schema: Some(schema), changes })
 }
 
 /// Says what keywords said: `(maximum: 10; pattern: "^a")` after the description.
@@ -139,53 +170,17 @@ impl std::fmt::Display for Place<'_> {
     }
 }
 
-/// Keywords whose value is a map of schemas, a list of them, or one.
-const MAPS: [&str; 5] = ["properties", "$defs", "definitions", "patternProperties", "dependentSchemas"];
-const LISTS: [&str; 4] = ["anyOf", "allOf", "oneOf", "prefixItems"];
-const SINGLES: [&str; 10] = [
-    "items",
-    "additionalProperties",
-    "not",
-    "if",
-    "then",
-    "else",
-    "contains",
-    "propertyNames",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-];
-
 /// The schemas inside a schema; not the data in it, which may look like one.
 fn subschemas<'n, 'a>(schema: &'n Node<'a>) -> impl Iterator<Item = &'n Node<'a>> {
     schema.members().into_iter().flatten().flat_map(|(keyword, value)| {
-        let keyword: &str = keyword;
-        let (one, list, map) = (
-            SINGLES.contains(&keyword).then_some(value),
-            if LISTS.contains(&keyword) { value.items() } else { &[] },
-            if MAPS.contains(&keyword) { value.members() } else { None },
-        );
+        let (one, list, map) = match Form::of(keyword) {
+            Form::Schema => (Some(value), &[][..], None),
+            Form::Schemas => (None, value.items(), None),
+            Form::SchemaMap | Form::PatternMap | Form::Dependencies => (None, &[][..], value.members()),
+            _ => (None, &[][..], None),
+        };
         one.into_iter().chain(list).chain(map.into_iter().flatten().map(|(_, schema)| schema))
     })
-}
-
-/// The same, to be changed.
-fn subschemas_mut<'n, 'a>(schema: &'n mut Node<'a>) -> Vec<&'n mut Node<'a>> {
-    let mut found = Vec::new();
-    for (keyword, value) in schema.members_mut().into_iter().flatten() {
-        let keyword: &str = keyword;
-        if SINGLES.contains(&keyword) {
-            found.push(value);
-        } else if LISTS.contains(&keyword) {
-            if let Node::Array(items) = value {
-                found.extend(items);
-            }
-        } else if MAPS.contains(&keyword)
-            && let Node::Object(members) = value
-        {
-            found.extend(members.iter_mut().map(|(_, schema)| schema));
-        }
-    }
-    found
 }
 
 #[cfg(test)]

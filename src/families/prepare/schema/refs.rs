@@ -1,82 +1,64 @@
-//! Where references lead, and whether they lead back.
+//! Whether references lead back to where they stand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use super::pointers::{Address, Pointers, reference};
 use super::tree::Node;
-use super::{Unfit, subschemas};
-
-/// The reference of a schema.
-pub(super) fn reference(schema: &Node<'_>) -> Option<String> {
-    schema.member("$ref").and_then(Node::as_text).map(std::borrow::Cow::into_owned)
-}
+use super::{Place, Unfit, subschemas};
 
 /// Every reference leads to somewhere in the schema, and none back to where it stands.
+///
+/// What a reference leads to is looked at wherever it stands, in a map of definitions or not. Each schema is looked at
+/// once: the cost is that of the schema's length.
 pub(super) fn are_straight(root: &Node<'_>) -> Result<(), Unfit> {
-    let mut found = Vec::new();
-    collect(root, &mut Vec::new(), &mut found);
-    let mut targets: HashMap<Address, &str> = HashMap::new();
-    let mut ends: HashMap<&str, Address> = HashMap::new();
-    for (_, pointer) in &found {
-        let Some(target) = root.at(pointer) else {
-            return Err(Unfit { at: pointer.clone(), why: "unknown_reference" });
+    let mut pointers = Pointers::new(root);
+    let mut seen = HashMap::new();
+    // The way from the root to the schema that is looked at, with what is left to do at each step: no recursion, since
+    // the way along references is as long as the schema is wide.
+    let mut way = vec![Step::new(root, &mut pointers, &mut seen)?];
+    while let Some(step) = way.last_mut() {
+        let Some((next, pointer)) = step.ahead.pop() else {
+            seen.insert(Address::of(step.schema), Seen::Done);
+            way.pop();
+            continue;
         };
-        targets.insert(Address::of(target), pointer);
-        ends.insert(pointer, Address::of(target));
-    }
-    let mut edges: HashMap<Address, HashSet<Address>> = HashMap::new();
-    for (inside, pointer) in &found {
-        let Some(to) = ends.get(pointer.as_str()) else { continue };
-        for from in inside.iter().filter(|from| targets.contains_key(from)) {
-            edges.entry(*from).or_default().insert(*to);
-        }
-    }
-    match on_a_circle(&mut edges).iter().filter_map(|target| targets.get(target)).min() {
-        None => Ok(()),
-        Some(pointer) => Err(Unfit { at: (*pointer).to_owned(), why: "recursive_schema" }),
-    }
-}
-
-/// Tells one node of a tree from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Address(usize);
-
-impl Address {
-    fn of(node: &Node<'_>) -> Self {
-        Self(std::ptr::from_ref(node).addr())
-    }
-}
-
-/// Every reference, with the schemas that it stands in: at most as many as the tree is deep.
-fn collect(schema: &Node<'_>, inside: &mut Vec<Address>, found: &mut Vec<(Vec<Address>, String)>) {
-    inside.push(Address::of(schema));
-    if let Some(pointer) = reference(schema) {
-        found.push((inside.clone(), pointer));
-    }
-    for schema in subschemas(schema) {
-        collect(schema, inside, found);
-    }
-    inside.pop();
-}
-
-/// What is left when those that lead nowhere further are taken away, again and again.
-fn on_a_circle(edges: &mut HashMap<Address, HashSet<Address>>) -> Vec<Address> {
-    let mut into: HashMap<Address, Vec<Address>> = HashMap::new();
-    for (from, tos) in edges.iter() {
-        for to in tos {
-            into.entry(*to).or_default().push(*from);
-        }
-    }
-    let mut free: Vec<Address> = into.keys().filter(|to| !edges.contains_key(to)).copied().collect();
-    while let Some(to) = free.pop() {
-        for from in into.get(&to).into_iter().flatten() {
-            if let Some(tos) = edges.get_mut(from) {
-                tos.remove(&to);
-                if tos.is_empty() {
-                    edges.remove(from);
-                    free.push(*from);
-                }
+        match seen.get(&Address::of(next)) {
+            Some(Seen::Done) => {}
+            Some(Seen::OnTheWay) => {
+                let at = pointer.unwrap_or_else(|| Place::Root.to_string());
+                return Err(Unfit { at, why: "recursive_schema" });
             }
+            None => way.push(Step::new(next, &mut pointers, &mut seen)?),
         }
     }
-    edges.keys().copied().collect()
+    Ok(())
+}
+
+enum Seen {
+    OnTheWay,
+    Done,
+}
+
+struct Step<'n, 'a> {
+    schema: &'n Node<'a>,
+    /// Schemas to go to, with the reference that leads there.
+    ahead: Vec<(&'n Node<'a>, Option<String>)>,
+}
+
+impl<'n, 'a> Step<'n, 'a> {
+    fn new(
+        schema: &'n Node<'a>,
+        pointers: &mut Pointers<'n, 'a>,
+        seen: &mut HashMap<Address, Seen>,
+    ) -> Result<Self, Unfit> {
+        seen.insert(Address::of(schema), Seen::OnTheWay);
+        let mut ahead: Vec<_> = subschemas(schema).map(|schema| (schema, None)).collect();
+        if let Some(pointer) = reference(schema).map(std::borrow::Cow::into_owned) {
+            let Some(target) = pointers.at(&pointer) else {
+                return Err(Unfit { at: pointer, why: "unknown_reference" });
+            };
+            ahead.push((target, Some(pointer)));
+        }
+        Ok(Self { schema, ahead })
+    }
 }

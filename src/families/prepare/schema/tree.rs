@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{Json, NotJson, Text};
+use super::DEPTH;
+use crate::chat::{Json, NotJson, Text, end_of_string};
 
 /// A JSON value. Borrowed where it is the client's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +17,9 @@ pub(super) enum Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// `None`: it nests deeper than `depth`, which [`Json`] allows.
-    pub(super) fn parse(json: &'a Json, depth: usize) -> Option<Self> {
-        if json.depth() > depth {
-            return None;
-        }
-        Parser { rest: json.as_str() }.value()
+    /// `None`: it nests deeper than [`DEPTH`], which [`Json`] allows.
+    pub(super) fn parse(json: &'a Json) -> Option<Self> {
+        Parser { rest: json.as_str() }.value(DEPTH)
     }
 
     pub(super) fn text(plain: &str) -> Self {
@@ -88,30 +86,36 @@ impl<'a> Node<'a> {
         matches!(self, Self::Scalar(own) if own == json)
     }
 
-    /// What `pointer` (`#/$defs/A`) leads to.
-    pub(super) fn at(&self, pointer: &str) -> Option<&Self> {
-        let path = pointer.strip_prefix('#')?;
-        if path.is_empty() {
-            return Some(self);
-        }
-        path.strip_prefix('/')?.split('/').try_fold(self, |node, step| {
-            let name = step.replace("~1", "/").replace("~0", "~");
-            match node {
-                Self::Object(_) => node.member(&name),
-                Self::Array(items) => match name.parse::<usize>() {
-                    Ok(index) => items.get(index),
-                    Err(_) => None,
-                },
-                Self::Scalar(_) => None,
+    /// About as many bytes as it takes when it is written.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Scalar(json) => json.len() + 1,
+            Self::Array(items) => items.iter().map(Self::size).sum::<usize>() + 3,
+            Self::Object(members) => {
+                members.iter().map(|(key, value)| key.len() + 4 + value.size()).sum::<usize>() + 3
             }
-        })
+        }
+    }
+
+    /// How deep it nests; a scalar is 0.
+    pub(super) fn depth(&self) -> usize {
+        let inside = match self {
+            Self::Scalar(_) => return 0,
+            Self::Array(items) => items.iter().map(Self::depth).max(),
+            Self::Object(members) => members.iter().map(|(_, value)| value.depth()).max(),
+        };
+        inside.unwrap_or(0) + 1
     }
 
     /// Written without white space.
-    pub(super) fn to_json(&self) -> Result<Json, NotJson> {
+    pub(super) fn written(&self) -> String {
         let mut json = String::new();
         self.write(&mut json);
-        Json::parse(&json)
+        json
+    }
+
+    pub(super) fn to_json(&self) -> Result<Json, NotJson> {
+        Json::parse(&self.written())
     }
 
     pub(super) fn write(&self, json: &mut String) {
@@ -161,19 +165,25 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn value(&mut self) -> Option<Node<'a>> {
+    /// `depth` more levels may open.
+    fn value(&mut self, depth: usize) -> Option<Node<'a>> {
         self.blank();
         match self.rest.as_bytes().first()? {
-            b'{' => self
-                .list('{', '}', |parser| {
+            b'{' => {
+                let depth = depth.checked_sub(1)?;
+                self.list('{', '}', |parser| {
                     parser.blank();
                     let key = unquoted(parser.string()?)?;
                     parser.blank();
                     parser.skip(':')?;
-                    Some((key, parser.value()?))
+                    Some((key, parser.value(depth)?))
                 })
-                .map(Node::Object),
-            b'[' => self.list('[', ']', Self::value).map(Node::Array),
+                .map(Node::Object)
+            }
+            b'[' => {
+                let depth = depth.checked_sub(1)?;
+                self.list('[', ']', |parser| parser.value(depth)).map(Node::Array)
+            }
             b'"' => self.string().map(|string| Node::Scalar(Cow::Borrowed(string))),
             _ => {
                 let end = self.rest.find([',', '}', ']', ' ', '\t', '\n', '\r']).unwrap_or(self.rest.len());
@@ -203,13 +213,7 @@ impl<'a> Parser<'a> {
     }
 
     fn string(&mut self) -> Option<&'a str> {
-        let mut escaped = false;
-        let end = self.rest.bytes().enumerate().skip(1).find(|(_, byte)| {
-            let ends = *byte == b'"' && !escaped;
-            escaped = *byte == b'\\' && !escaped;
-            ends
-        })?;
-        self.take(end.0 + 1)
+        self.take(end_of_string(self.rest, 1))
     }
 
     fn blank(&mut self) {
@@ -234,7 +238,7 @@ mod tests {
 
     fn written(json: &str) -> String {
         let json = Json::parse(json).unwrap();
-        Node::parse(&json, 64).unwrap().to_json().unwrap().as_str().to_owned()
+        Node::parse(&json).unwrap().to_json().unwrap().as_str().to_owned()
     }
 
     #[test]
@@ -249,24 +253,14 @@ mod tests {
     #[test]
     fn an_escaped_key_is_the_key_it_stands_for() {
         let json = Json::parse(r#"{"ty\u0070e":"object"}"#).unwrap();
-        let node = Node::parse(&json, 64).unwrap();
+        let node = Node::parse(&json).unwrap();
         assert_eq!(node.member("type").unwrap().as_text().unwrap(), "object");
     }
 
     #[test]
-    fn pointers_lead_through_objects_and_arrays() {
-        let json = Json::parse(r#"{"$defs":{"a/b~":{"anyOf":[{"x":1},{"y":2}]}}}"#).unwrap();
-        let node = Node::parse(&json, 64).unwrap();
-        assert!(node.at("#/$defs/a~1b~0/anyOf/1/y").unwrap().is_literal("2"));
-        assert_eq!(node.at("#"), Some(&node));
-        for nowhere in ["#/$defs/c", "http://x", "", "#$defs", "#/$defs/a~1b~0/anyOf/2"] {
-            assert_eq!(node.at(nowhere), None, "{nowhere}");
-        }
-    }
-
-    #[test]
     fn what_nests_too_deep_is_not_read() {
-        let json = Json::parse(&format!("{}{}", "[".repeat(65), "]".repeat(65))).unwrap();
-        assert_eq!(Node::parse(&json, 64), None);
+        let nested = |depth| Json::parse(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))).unwrap();
+        assert_eq!(Node::parse(&nested(64)).unwrap().depth(), 64);
+        assert_eq!(Node::parse(&nested(65)), None);
     }
 }

@@ -218,6 +218,14 @@ fn tools_are_strict_as_far_as_the_limits_go() {
 }
 
 #[test]
+fn a_schema_that_no_tool_can_have_is_asked_for_in_words() {
+    let tree = r##"{"type":"object","properties":{"next":{"$ref":"#"}}}"##;
+    let (prepared, notes) = on(NOVA).good(asking(tree, true));
+    assert!(prepared.request.tools.is_empty());
+    assert_eq!(notes, ["response_format:emulated;reason=instructed"]);
+}
+
+#[test]
 fn schemas_of_tools_are_what_the_family_takes() {
     let sent = |id: &str, schema: &str| {
         let mut request = with_tools(None);
@@ -228,7 +236,8 @@ fn schemas_of_tools_are_what_the_family_takes() {
     let (gpt_oss, path) = ("openai.gpt-oss-20b-1:0", "tools[0].function.parameters:rewritten;reason=");
     let referring =
         r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/A"}},"$defs":{"A":{"type":"null"}}}"##;
-    assert_eq!(sent(NOVA, referring), (referring.to_owned(), String::new()));
+    assert_eq!(sent(LLAMA, referring), (referring.to_owned(), String::new()));
+    assert_eq!(sent(NOVA, referring), sent(gpt_oss, referring));
     assert_eq!(
         sent(gpt_oss, referring),
         (
@@ -237,9 +246,10 @@ fn schemas_of_tools_are_what_the_family_takes() {
         )
     );
     let union = r#"{"anyOf":[{"properties":{"a":{"type":"null"}}}]}"#;
-    assert_eq!(sent(NOVA, union), (union.to_owned(), String::new()));
-    assert_eq!(sent(SONNET_4_5, union).1, format!("{path}union_flattened"));
+    let typed = union.replacen('{', r#"{"type":"object","#, 1);
+    assert_eq!(sent(NOVA, union), (typed.clone(), format!("{path}type_added")));
+    assert_eq!(sent(SONNET_4_5, &typed).1, format!("{path}union_flattened"));
     let mut request = with_tools(None);
     request.tools[1].schema = Some(Json::parse(r##"{"properties":{"a":{"$ref":"#"}}}"##).unwrap());
-    assert_eq!(on(gpt_oss).refused(request), "unsupported_parameter tools[1].function.parameters");
+    assert_eq!(on(gpt_oss).refused(request), "recursive_schema tools[1].function.parameters");
 }

@@ -13,7 +13,7 @@ use crate::chat::{
 };
 use crate::formats::model_fields::Fields;
 use crate::formats::to_body;
-use crate::formats::tool_schema::ToolSchema;
+use crate::formats::tool_schema::tool_schema;
 
 /// The only version that Bedrock takes.
 const VERSION: &str = "bedrock-2023-05-31";
@@ -66,7 +66,7 @@ pub(super) fn body(request: &Request, streaming: bool) -> Result<Bytes, InvalidR
         top_p: *top_p,
         top_k: *top_k,
         stop_sequences: stop,
-        tools: tools.iter().enumerate().map(|(at, tool)| tool_entry(tool, at)).collect::<Result<_, _>>()?,
+        tools: tools.iter().map(tool_entry).collect(),
         tool_choice: tool_choice_entry(tools, tool_choice.as_ref(), *parallel_tool_calls),
         metadata: user.as_deref().map(|user_id| Metadata { user_id }),
         fields,
@@ -205,7 +205,7 @@ struct ToolEntry<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a Text>,
-    input_schema: ToolSchema<'a>,
+    input_schema: &'a Json,
     #[serde(skip_serializing_if = "Option::is_none")]
     strict: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,16 +226,16 @@ struct Metadata<'a> {
     user_id: &'a str,
 }
 
-fn tool_entry(tool: &Tool, at: usize) -> Result<ToolEntry<'_>, InvalidRequest> {
-    let Tool { name, description, schema, strict, cache } = tool;
-    Ok(ToolEntry {
+fn tool_entry(tool: &Tool) -> ToolEntry<'_> {
+    let Tool { name, description, schema: _, strict, cache } = tool;
+    ToolEntry {
         name,
         description: description.as_ref(),
-        input_schema: ToolSchema::of(schema.as_ref(), at)?,
+        input_schema: tool_schema(tool),
         // Models without strict tools refuse the member, so only what asks for something is sent.
         strict: strict.filter(|strict| *strict),
         cache_control: cache.map(cache_control),
-    })
+    }
 }
 
 fn cache_control(point: CachePoint) -> CacheControl {

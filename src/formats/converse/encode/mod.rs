@@ -16,7 +16,7 @@ use crate::chat::{
 use crate::formats::model_fields::Fields;
 use crate::formats::service::{guardrail_trace, latency_word, tier_word};
 use crate::formats::to_body;
-use crate::formats::tool_schema::ToolSchema;
+use crate::formats::tool_schema::tool_schema;
 
 use document_name::DocumentNames;
 
@@ -51,7 +51,7 @@ pub(super) fn body(request: &Request, streaming: bool) -> Result<Bytes, InvalidR
         system: Vec::new(),
         messages: Vec::with_capacity(messages.len()),
         inference_config: inference_config(*max_tokens, *temperature, *top_p, stop),
-        tool_config: tool_config(tools, tool_choice.as_ref(), web_search.is_some())?,
+        tool_config: tool_config(tools, tool_choice.as_ref(), web_search.is_some()),
         guardrail_config: guardrail.as_ref().map(|guardrail| guardrail_config(guardrail, streaming)),
         output_config: output_config(format)?,
         additional_model_request_fields: Some(Fields::new(model_fields)).filter(|fields| !fields.is_empty()),
@@ -270,7 +270,7 @@ enum Description<'a> {
 
 #[derive(Serialize)]
 struct InputSchema<'a> {
-    json: ToolSchema<'a>,
+    json: &'a Json,
 }
 
 #[derive(Serialize)]
@@ -335,9 +335,9 @@ fn tool_config<'a>(
     tools: &'a [Tool],
     choice: Option<&'a ToolChoice>,
     web_search: bool,
-) -> Result<Option<ToolConfig<'a>>, InvalidRequest> {
+) -> Option<ToolConfig<'a>> {
     if tools.is_empty() && !web_search {
-        return Ok(None);
+        return None;
     }
     let tool_choice = match choice {
         // Converse has no "none": the family has seen to it.
@@ -346,27 +346,27 @@ fn tool_config<'a>(
         Some(ToolChoice::Named(name)) => Some(Choice::Tool { name }),
     };
     let mut entries = Vec::with_capacity(tools.len());
-    for (at, tool) in tools.iter().enumerate() {
-        entries.push(ToolEntry::ToolSpec(tool_spec(tool, at)?));
+    for tool in tools {
+        entries.push(ToolEntry::ToolSpec(tool_spec(tool)));
         entries.extend(tool.cache.map(|point| ToolEntry::CachePoint(cache_point(point))));
     }
     if web_search {
         entries.push(ToolEntry::SystemTool(SystemTool { name: WEB_SEARCH }));
     }
-    Ok(Some(ToolConfig { tools: entries, tool_choice }))
+    Some(ToolConfig { tools: entries, tool_choice })
 }
 
-fn tool_spec(tool: &Tool, at: usize) -> Result<ToolSpec<'_>, InvalidRequest> {
-    let Tool { name, description, schema, strict, cache: _ } = tool;
+fn tool_spec(tool: &Tool) -> ToolSpec<'_> {
+    let Tool { name, description, schema: _, strict, cache: _ } = tool;
     // An empty description is refused.
     let description = match description {
         Some(text) if !text.is_blank() => Description::Given(text),
         Some(_) | None => Description::Name(name),
     };
-    let input_schema = InputSchema { json: ToolSchema::of(schema.as_ref(), at)? };
+    let input_schema = InputSchema { json: tool_schema(tool) };
     // Models without strict tools refuse the member, so only what asks for something is sent.
     let strict = strict.filter(|strict| *strict);
-    Ok(ToolSpec { name, description, input_schema, strict })
+    ToolSpec { name, description, input_schema, strict }
 }
 
 fn cache_point(point: CachePoint) -> CachePointBlock {

@@ -121,7 +121,7 @@ fn tools_have_a_description_and_an_object_schema_whatever_the_client_left_out() 
         Tool {
             name: "full".into(),
             description: Some(Text::new("does")),
-            schema: Some(Json::parse(r#"{"properties":{"z":{},"a":{}}}"#).unwrap()),
+            schema: Some(Json::parse(r#"{"type":"object","properties":{"z":{},"a":{}}}"#).unwrap()),
             strict: Some(true),
             cache: None,
         },
