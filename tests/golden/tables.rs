@@ -140,6 +140,7 @@ pub(crate) fn able(model: &ModelId) -> impl Iterator<Item = (FormatKind, Capabil
     [FormatKind::Converse].into_iter().chain(native).map(move |kind| (kind, family.capabilities(model, kind)))
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: a line for each column")]
 fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
     let Capabilities {
         system,
