@@ -228,7 +228,11 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
             write!(row, " {name}={value}")?;
         }
     }
-    row.push_str(&cache.map(cached).unwrap_or_default());
+    if let Some(CacheSupport { least_tokens, tools, one_hour }) = cache {
+        write!(row, " cache>={least_tokens}")?;
+        row.push_str(if tools { "+tools" } else { "" });
+        row.push_str(if one_hour { "+1h" } else { "" });
+    }
     match top_k {
         TopK::No => {}
         TopK::Own => row.push_str(" top_k"),
@@ -241,11 +245,4 @@ fn row(id: &str, kind: FormatKind, able: &Capabilities) -> Result<String> {
         write!(row, " max_tokens>={least_max_tokens}")?;
     }
     Ok(row)
-}
-
-fn cached(cache: CacheSupport) -> String {
-    let CacheSupport { least_tokens, tools, one_hour } = cache;
-    let [tools, one_hour] =
-        [(tools, "+tools"), (one_hour, "+1h")].map(|(on, flag)| if on { flag } else { "" });
-    format!(" cache>={least_tokens}{tools}{one_hour}")
 }
