@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError, Transport};
@@ -72,6 +72,9 @@ pub enum StartError {
     /// Remote files are wanted and can't be had.
     #[error("fetch.enabled: {0}")]
     Fetch(#[from] fetch::SetupError),
+    /// It may not take the place of what is in force.
+    #[error("{0}")]
+    Reload(config::Errors),
     /// A model entry that only the families can judge.
     #[error("models.{name}: {problem}")]
     Model {
@@ -236,13 +239,12 @@ impl App {
     /// Serves with a thread for each core until SIGTERM or SIGINT, then lets what is in flight end within the grace period, and
     /// the rest say that it is cut short. A second signal does that at once; a third one cuts. On SIGHUP, and when it has
     /// changed, the configuration is read again.
-    pub async fn serve_until_signalled(self, read: Read) -> std::io::Result<()> {
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    pub async fn serve_until_signalled(self, read: Read, signals: Signals) -> std::io::Result<()> {
+        let Signals { mut terminate, mut interrupt, hangup } = signals;
         let workers = Workers::start(std::thread::available_parallelism()?.get())?;
         let shutdown = self.shutdown();
         let reloader = self.reloader();
-        let watch = watch::watch(reloader.clone(), read);
+        let watch = watch::watch(reloader.clone(), read, hangup);
         let stages = async move {
             let mut signalled = async || {
                 tokio::select! { _ = terminate.recv() => "SIGTERM", _ = interrupt.recv() => "SIGINT" }
@@ -267,10 +269,28 @@ impl App {
         tokio::select! {
             () = self.serve_on(workers) => {}
             () = stages => {}
-            ended = watch => return ended,
+            never = watch => match never {},
         }
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+/// The signals that a server hears. Until they are listened to they end the process.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Listens, before anybody is told that there is a server.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 }
 

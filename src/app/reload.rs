@@ -18,7 +18,7 @@ use axum::Router;
 use tokio::sync::{Mutex, watch};
 
 use super::{StartError, Way, assemble, edge};
-use crate::config::{Config, Errors};
+use crate::config::{Config, Errors, Texts};
 use crate::gateway::Directory;
 use crate::http::{self, Edge, Process};
 use crate::listener::{RequestBody, Tls};
@@ -54,8 +54,8 @@ struct Inner {
     operators: Current,
     admin_apart: bool,
     tls: Option<Tls>,
-    /// Changed by one at a time.
-    turn: Mutex<()>,
+    /// Changed by one at a time. The texts are the last that were fine: of what is in force, or of something that says the same.
+    turn: Mutex<Texts>,
     latest: watch::Sender<Arc<Generation>>,
 }
 
@@ -80,7 +80,7 @@ impl Reloader {
             operators: Current::new(http::admin(&first.edge)),
             admin_apart,
             tls,
-            turn: Mutex::new(()),
+            turn: Mutex::new(first.config.texts().clone()),
             latest: watch::Sender::new(Arc::new(first)),
         }))
     }
@@ -105,14 +105,17 @@ impl Reloader {
         self.0.latest.subscribe()
     }
 
-    /// Puts a configuration in force, all of it or, after an error, nothing.
+    /// Puts a configuration in force, all of it or, after an error, nothing. Whoever is kept out stays so, unless it says
+    /// otherwise: the listener is where it was when the process began, whatever the configuration says of it now.
     pub async fn apply(&self, config: Config) -> Result<Applied, StartError> {
-        let _turn = self.0.turn.lock().await;
+        let mut texts = self.0.turn.lock().await;
         let before = self.latest();
         let keys = before.config.changes(&config);
         if keys.is_empty() {
+            *texts = config.texts().clone();
             return Ok(Applied::Unchanged);
         }
+        config.judge_after(&before.config, &texts).map_err(StartError::Reload)?;
         let is_below = |key: &str, of: &str| {
             key.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
@@ -141,6 +144,7 @@ impl Reloader {
         }
         self.0.public.swap(http::public(&edge, self.0.admin_apart));
         self.0.operators.swap(http::admin(&edge));
+        *texts = config.texts().clone();
         self.0.latest.send_replace(Arc::new(Generation { config, way, edge }));
         Ok(Applied::Changed { keys, fixed })
     }
@@ -148,14 +152,15 @@ impl Reloader {
     /// The same with what was read, or was wrong with it; tells the log and the metrics.
     pub async fn take(&self, read: Result<Config, Errors>) {
         let metrics = Arc::clone(&self.latest().edge.process.metrics);
+        let reject = |errors: Errors, why: &'static str| {
+            for error in &errors.0 {
+                tracing::error!(target: "outcrop::reload", %error, "{why}; the one before stays in force");
+            }
+            metrics.config_read(Reload::Rejected);
+        };
         let config = match read {
             Ok(config) => config,
-            Err(errors) => {
-                for error in &errors.0 {
-                    tracing::error!(target: "outcrop::reload", %error, "the configuration is not valid; the one before stays in force");
-                }
-                return metrics.config_read(Reload::Rejected);
-            }
+            Err(errors) => return reject(errors, "the configuration is not valid"),
         };
         match Box::pin(self.apply(config)).await {
             Ok(Applied::Unchanged) => {
@@ -169,6 +174,9 @@ impl Reloader {
                     tracing::warn!(target: "outcrop::reload", keys = fixed.join(", "), "these take a restart, and stay as they were");
                 }
                 metrics.config_read(Reload::Applied);
+            }
+            Err(StartError::Reload(errors)) => {
+                reject(errors, "the configuration would open what is closed, or isn't whole");
             }
             Err(error) => {
                 tracing::error!(target: "outcrop::reload", %error, "the configuration can't be put in force; the one before stays");

@@ -5,9 +5,10 @@
 //! What it sees has to be the same twice before it counts, so that a file that is being written isn't taken for a finished
 //! one.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use super::reload::Reloader;
 use crate::config::{Config, Errors};
@@ -16,8 +17,7 @@ use crate::config::{Config, Errors};
 pub type Read = Arc<dyn Fn() -> Result<Config, Errors> + Send + Sync>;
 
 /// Never ends.
-pub(super) async fn watch(reloader: Reloader, read: Read) -> std::io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
+pub(super) async fn watch(reloader: Reloader, read: Read, mut hangup: Signal) -> Infallible {
     let mut sight = Sight::default();
     loop {
         let look = async {

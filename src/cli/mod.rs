@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::{App, Read};
+use crate::app::{App, Read, Signals};
 use crate::auth::new_key;
 use crate::config::{self, Auth, Config, LogFormat, Origin, Overrides, ProcessEnv, Sources};
 use crate::gateway::{ModelFacts, Stage};
@@ -127,7 +127,14 @@ pub fn run(cli: Cli) -> ExitCode {
             block_on(async {
                 App::assemble(&config).await?;
                 print(&config.to_yaml_redacted());
-                Ok(ExitCode::SUCCESS)
+                if config.doubts().is_empty() {
+                    return Ok(ExitCode::SUCCESS);
+                }
+                complain("The configuration is valid, but its file may not be whole:\n");
+                for doubt in config.doubts() {
+                    complain(&format!("{doubt}\n"));
+                }
+                Ok(ExitCode::from(EXIT_CONFIG))
             })
         }),
         Command::Models { config, retired } => {
@@ -216,6 +223,10 @@ async fn serve_command(config: Config, read: Read, simulate: bool) -> Outcome {
     };
     telemetry::logs::init(format, &config.log.level)?;
     let app = App::start(&config, simulate).await?;
+    let signals = Signals::listen()?;
+    for doubt in config.doubts() {
+        tracing::warn!(%doubt, "the configuration is taken as it is, but its file may not be whole");
+    }
     if config.default_model.origin == Origin::Default {
         tracing::warn!(
             model = config.default_model.value,
@@ -230,7 +241,7 @@ async fn serve_command(config: Config, read: Read, simulate: bool) -> Outcome {
         Err(_elapsed) => "still being looked for".to_owned(),
     };
     complain(&greeting(&config, &app, &source));
-    let served = Box::pin(app.serve_until_signalled(read)).await;
+    let served = Box::pin(app.serve_until_signalled(read, signals)).await;
     telemetry::logs::flush();
     served?;
     Ok(ExitCode::SUCCESS)
@@ -332,7 +343,7 @@ async fn simulate(address: SocketAddr, unsigned: bool) -> Outcome {
 fn new_api_key() -> Outcome {
     let new = new_key()?;
     print(&format!(
-        "{}\n\n# Give the line above to the client. It is shown this once; the server only needs its digest:\nauth:\n  keys:\n    - id: my-key\n      sha256: {}\n",
+        "{}\n\n# Give the line above to the client. It is shown this once; the server only needs its digest:\nauth:\n  keys:\n    - id: my-key\n      sha256: {}\n      models: [\"*\"]  # or the names that it may use\n",
         new.key.expose(),
         new.digest
     ));

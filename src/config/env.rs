@@ -11,6 +11,7 @@ use super::error::{Error, Origin, Place, Problem};
 use super::nearest::nearest;
 use super::section::join;
 use super::tree::{Node, Value};
+use super::whole::Texts;
 
 /// The environment. A map in tests, [`ProcessEnv`] in the binary.
 pub trait Vars {
@@ -96,7 +97,7 @@ pub(super) fn shared(vars: &dyn Vars, defaults: &Node, errors: &mut Vec<Error>) 
 }
 
 /// What lies over the file: our own variables, then `RUST_LOG`. Names that lead nowhere are mistakes.
-pub(super) fn own(vars: &dyn Vars, defaults: &Node, errors: &mut Vec<Error>) -> Vec<Node> {
+pub(super) fn own(vars: &dyn Vars, defaults: &Node, texts: &mut Texts, errors: &mut Vec<Error>) -> Vec<Node> {
     let env = Environment { vars };
     let mut layers = Vec::new();
     let mut known: Vec<String> = ELSEWHERE.map(str::to_owned).to_vec();
@@ -107,7 +108,7 @@ pub(super) fn own(vars: &dyn Vars, defaults: &Node, errors: &mut Vec<Error>) -> 
     for path in paths(defaults) {
         let name = format!("{PREFIX}{}", path.replace('.', "__").to_uppercase());
         if SECRETS.contains(&path.as_str()) {
-            layers.extend(env.secret(&name, errors).map(|node| Node::nested(&path, node)));
+            layers.extend(env.secret(&name, texts, errors).map(|node| Node::nested(&path, node)));
             known.push(format!("{name}{FILE}"));
         } else {
             layers.extend(env.yaml(&name, &path, errors));
@@ -125,8 +126,8 @@ pub(super) fn own(vars: &dyn Vars, defaults: &Node, errors: &mut Vec<Error>) -> 
 }
 
 /// The key in `OUTCROP_API_KEY` or in the file that `OUTCROP_API_KEY_FILE` names.
-pub(super) fn api_key(vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Node> {
-    Environment { vars }.secret(API_KEY, errors)
+pub(super) fn api_key(vars: &dyn Vars, texts: &mut Texts, errors: &mut Vec<Error>) -> Option<Node> {
+    Environment { vars }.secret(API_KEY, texts, errors)
 }
 
 /// Every key of the defaults as a dotted path, each section before its keys: a single key wins over a whole section.
@@ -199,7 +200,7 @@ impl Environment<'_> {
     }
 
     /// A secret, as it stands in the variable, or in the file that its `…_FILE` names.
-    fn secret(&self, name: &str, errors: &mut Vec<Error>) -> Option<Node> {
+    fn secret(&self, name: &str, texts: &mut Texts, errors: &mut Vec<Error>) -> Option<Node> {
         let file_name = format!("{name}{FILE}");
         let given = self.readable(name, "", errors).map(|value| Node::text(value, place(name)));
         let Some(path) = self.set(&file_name) else { return given };
@@ -209,7 +210,11 @@ impl Environment<'_> {
         }
         match std::fs::read_to_string(&path) {
             // Editors and `echo` leave a newline at the end that is no part of the secret.
-            Ok(content) => Some(Node::text(content.trim_end_matches(['\r', '\n']), place(&file_name))),
+            Ok(content) => {
+                let content = content.trim_end_matches(['\r', '\n']);
+                texts.add_secret(place(&file_name).origin, content);
+                Some(Node::text(content, place(&file_name)))
+            }
             Err(error) => {
                 errors.push(mistake(&file_name, "", Problem::Unreadable(format!("{path}: {error}"))));
                 None

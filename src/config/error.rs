@@ -211,6 +211,37 @@ pub enum Problem {
         "the ARN {0} doesn't say which model is behind it: make it the target of an alias in models, with a `family`"
     )]
     OpaqueDefault(String),
+    #[error(
+        "says nothing at all, as a file that was emptied: write `{{}}` if that is meant, or leave the file out"
+    )]
+    SaysNothing,
+    #[error("has no value, and the file ends here, as one that was cut: write `null` if that is meant")]
+    EndsWithoutValue,
+    #[error(
+        "the file ends with a key of which it doesn't say what models it may use, as one that was cut: add \
+         `models: [\"*\"]` if it may use all, or end the file with a line `...`"
+    )]
+    EndsWithKey,
+    #[error("was emptied, and said something before")]
+    Emptied,
+    #[error("ends in the middle of a line, as a file that is half written")]
+    CutLine,
+    #[error(
+        "is the beginning of what it was before and no more, as a file that was cut: if that is meant, end it with a line `...`"
+    )]
+    Cut,
+    #[error("holds the beginning of the secret that it held before")]
+    CutSecret,
+    #[error(
+        "there were keys, and now everybody could call: nothing but a restart takes the need for a key away"
+    )]
+    KeysGone,
+    #[error(
+        "the key {0:?} had a list of models, and now has none: write `models: [\"*\"]` if it may use all, or restart"
+    )]
+    ModelsGone(String),
+    #[error("was set, and is left out now: only a restart lifts this restriction")]
+    RestrictionGone,
     #[error("{found:?} isn't {expected}: the AWS SDK would crash on it")]
     SdkPanics { found: String, expected: &'static str },
 }

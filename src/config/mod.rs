@@ -14,6 +14,7 @@ mod error;
 mod fetch;
 mod limits;
 mod log;
+mod loosen;
 mod merge;
 mod models;
 mod nearest;
@@ -24,6 +25,7 @@ mod section;
 mod server;
 mod tree;
 mod upstream;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +55,7 @@ pub use secret::Secret;
 pub use section::Sourced;
 pub use server::{Cors, Server, Tls};
 pub use upstream::{Breaker, Embeddings, OnDisconnect, Retry, RetryBudget, Stream, Timeout, UpstreamStreams};
+pub use whole::Texts;
 
 /// Every key with its default: the lowest layer, and the reference that `outcrop` can print.
 pub const DEFAULT_YAML: &str = include_str!("../../config/default.yaml");
@@ -100,6 +103,8 @@ pub struct Config {
     /// What is logged.
     pub log: Log,
     effective: Node,
+    texts: Texts,
+    doubts: Arc<[Error]>,
 }
 
 impl Config {
@@ -111,6 +116,24 @@ impl Config {
     /// The keys, by their dotted paths, that have other values in `other`. Never a value: it may be a secret.
     pub fn changes(&self, other: &Self) -> Vec<String> {
         effective::changes(&self.effective, &other.effective)
+    }
+
+    /// What it was read from.
+    pub fn texts(&self) -> &Texts {
+        &self.texts
+    }
+
+    /// Signs that the file is not whole, though what there is of it is valid.
+    pub fn doubts(&self) -> &[Error] {
+        &self.doubts
+    }
+
+    /// Why this may not take the place of `before` while the process runs: its file is only the beginning of `seen`, the last
+    /// texts that were fine, or it would let in what is kept out now without a word that says so.
+    pub fn judge_after(&self, before: &Self, seen: &Texts) -> Result<(), Errors> {
+        let mut errors = self.texts.cut(seen, &before.changes(self));
+        errors.extend(loosen::by_omission(before, self));
+        if errors.is_empty() { Ok(()) } else { Err(Errors(errors)) }
     }
 }
 
@@ -152,8 +175,10 @@ impl Overrides {
 /// A later layer wins: defaults, shared variables (`AWS_REGION` …), file, `OUTCROP_` variables, `RUST_LOG`, overrides.
 pub fn load(sources: Sources<'_>) -> Result<Config, Errors> {
     let Sources { file, vars, overrides } = sources;
-    let file = file.map(read_file).transpose().map_err(|error| Errors(vec![error]))?;
-    layered(file, vars, overrides)
+    let mut texts = Texts::default();
+    let file =
+        file.map(|path| read_file(path, &mut texts)).transpose().map_err(|error| Errors(vec![error]))?;
+    layered(file, vars, overrides, texts)
 }
 
 /// For the fuzzer: a file that holds this gives a configuration, or errors that are told; and what is in force can be
@@ -164,7 +189,8 @@ pub fn load(sources: Sources<'_>) -> Result<Config, Errors> {
 pub fn fuzz_load(text: &str) {
     let origin = Origin::File("fuzz".into());
     let vars = BTreeMap::<String, String>::new();
-    let layered = Node::parse(text, &origin).map(|file| layered(Some(file), &vars, Overrides::default()));
+    let layered = document(text, &origin)
+        .map(|file| layered(Some(file), &vars, Overrides::default(), Texts::default()));
     match layered {
         Ok(Ok(config)) => {
             let shown = config.to_yaml_redacted();
@@ -175,22 +201,43 @@ pub fn fuzz_load(text: &str) {
     }
 }
 
-fn layered(file: Option<Node>, vars: &dyn Vars, overrides: Overrides) -> Result<Config, Errors> {
+/// A configuration file: what it says, and signs that it isn't whole.
+struct Document {
+    root: Node,
+    doubts: Vec<Error>,
+}
+
+fn document(text: &str, origin: &Origin) -> Result<Document, Error> {
+    let root = Node::parse(text, origin)?;
+    let doubts = whole::doubts(text, &root);
+    Ok(Document { root, doubts })
+}
+
+fn layered(
+    file: Option<Document>,
+    vars: &dyn Vars,
+    overrides: Overrides,
+    mut texts: Texts,
+) -> Result<Config, Errors> {
     let defaults = Node::parse(DEFAULT_YAML, &Origin::Default).map_err(|error| Errors(vec![error]))?;
     let mut errors = Vec::new();
+    let (file, doubts) = match file {
+        Some(Document { root, doubts }) => (Some(root), doubts),
+        None => (None, Vec::new()),
+    };
     let mut layers = env::shared(vars, &defaults, &mut errors);
     layers.extend(file);
-    layers.extend(env::own(vars, &defaults, &mut errors));
+    layers.extend(env::own(vars, &defaults, &mut texts, &mut errors));
     layers.extend(overrides.0);
     let mut tree = defaults;
     for layer in layers {
         merge::lay_over(&mut tree, layer, &mut errors);
     }
-    if let Some(key) = env::api_key(vars, &mut errors) {
+    if let Some(key) = env::api_key(vars, &mut texts, &mut errors) {
         add_key(&mut tree, &key, &mut errors);
     }
     match read(&tree, vars, &mut errors) {
-        Some(config) if errors.is_empty() => Ok(config),
+        Some(config) if errors.is_empty() => Ok(Config { texts, doubts: doubts.into(), ..config }),
         Some(_) | None => {
             // Found layer by layer and section by section; read from top to bottom.
             errors.sort_by_key(Error::position);
@@ -243,13 +290,18 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         models: models?,
         log: log?,
         effective: tree.clone(),
+        texts: Texts::default(),
+        doubts: Arc::default(),
     })
 }
 
-fn read_file(path: &Path) -> Result<Node, Error> {
+fn read_file(path: &Path, texts: &mut Texts) -> Result<Document, Error> {
     let origin = Origin::File(path.display().to_string().into());
     match std::fs::read_to_string(path) {
-        Ok(text) => Node::parse(&text, &origin),
+        Ok(text) => {
+            texts.add_document(origin.clone(), &text);
+            document(&text, &origin)
+        }
         Err(error) => {
             let problem = Problem::Unreadable(error.to_string());
             Err(Error { place: Place::whole(origin), path: String::new(), problem })

@@ -116,6 +116,30 @@ fn a_wrong_configuration_is_an_exit_code_of_its_own() {
     }
 }
 
+#[test]
+fn check_doubts_a_file_that_may_have_been_cut_and_prints_it_all_the_same() {
+    let digest = crate::auth::digest("sk-one");
+    for (text, words) in [
+        (String::new(), "says nothing"),
+        ("server:\n  listen:\n".to_owned(), "server.listen: has no value"),
+        (format!("auth:\n  keys:\n    - id: one\n      sha256: {digest}\n"), "3:7: auth.keys: the file ends"),
+    ] {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("outcrop.yaml");
+        let check = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            outcrop(&["check", "--config", path.to_str().unwrap()]).stdout(Stdio::piped()).output().unwrap()
+        };
+        let doubted = check(&text);
+        assert_eq!(doubted.status.code(), Some(78), "{text}");
+        let said = String::from_utf8(doubted.stderr).unwrap();
+        assert!(said.contains(words), "{said}");
+        assert!(String::from_utf8(doubted.stdout).unwrap().contains("body_limit"));
+        let meant = check(&format!("{text}...\n"));
+        assert_eq!(meant.status.success(), !text.is_empty(), "{meant:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn models_and_doctor_show_the_same_way() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
@@ -321,6 +345,68 @@ async fn a_link_that_is_swapped_above_the_file_is_a_change() {
     reloading.until("first", 1).await;
     version(reloading.folder.path(), "second");
     reloading.until("second", 2).await;
+}
+
+/// What a full disk and a writer half-way leave of a file, and a link that leads nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_a_file_or_a_secret_opens_nothing() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let secret = path("key");
+    std::fs::write(&secret, "sk-of-the-environment\n").unwrap();
+    let before = "guardrail: abc:1\nmodels:\n  fast: amazon.nova-lite-v1:0\n";
+    std::fs::write(path("outcrop.yaml"), before).unwrap();
+    let mut command = outcrop(&[
+        "serve",
+        "--simulate",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        &path("outcrop.yaml"),
+        "--set",
+        "server.watch=0",
+    ]);
+    command.env("OUTCROP_API_KEY_FILE", &secret);
+    let server = Server::started(command);
+    let rejected = async |count: u32| {
+        server.signal("HUP");
+        let line = format!("outcrop_config_reloads_total{{outcome=\"rejected\"}} {count}\n");
+        while !Request::get("/metrics").send(server.address).await.text().contains(&line) {}
+        assert_eq!(Request::get("/v1/models").send(server.address).await.status, 401);
+    };
+    let mut count = 0;
+    for left in [
+        "",
+        "# nothing\n",
+        "guardrail: abc:1\nmodels:\n  fast: amazon.nova-li",
+        "guardrail: abc:1\n",
+        "models:\n",
+    ] {
+        std::fs::write(path("outcrop.yaml"), left).unwrap();
+        count += 1;
+        rejected(count).await;
+    }
+    std::fs::write(path("outcrop.yaml"), before).unwrap();
+    for left in ["", "\n", "sk-of-"] {
+        std::fs::write(&secret, left).unwrap();
+        count += 1;
+        rejected(count).await;
+    }
+    std::fs::write(&secret, "sk-of-the-environment").unwrap();
+    std::fs::remove_file(path("outcrop.yaml")).unwrap();
+    std::os::unix::fs::symlink("nowhere", path("outcrop.yaml")).unwrap();
+    rejected(count + 1).await;
+    let said = server.last_words();
+    for words in [
+        "was emptied",
+        "in the middle of a line",
+        "is left out now",
+        "beginning of the secret",
+        "must not be empty",
+    ] {
+        assert!(said.contains(words), "no {words} in\n{said}");
+    }
+    assert!(!said.contains("of-the-environment"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,6 +114,43 @@ async fn keys_come_and_go() {
     assert_eq!((ask("sk-old").await, ask("sk-new").await), (401, 200));
 }
 
+/// A listener is where it was when the process began: what the configuration says of it now opens nothing, and what it says no
+/// more doesn't either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_takes_no_key_away_from_the_door() {
+    let gateway = Setup::new().var("OUTCROP_API_KEY", "sk-one").start().await;
+    let status = async || gateway.chat(&chat(NOVA, "hi")).await.status;
+    assert_eq!(status().await, 401);
+    for keys in [&[][..], &[("auth.mode", "none")], &[("server.listen", "127.0.0.1:9"), ("strict", "true")]] {
+        let refused = gateway.reload_without_vars(keys).await.unwrap_err().to_string();
+        assert!(refused.contains("nothing but a restart"), "{refused}");
+        assert_eq!((status().await, generation(&gateway).await), (401, 1), "{keys:?}");
+    }
+    // More is fine, and so is less as long as there is one.
+    let two = format!("[{{id: one, sha256: {}}}, {{id: two, sha256: {}}}]", digest("sk-1"), digest("sk-2"));
+    let one = format!("[{{id: two, sha256: {}}}]", digest("sk-2"));
+    for (keys, expected) in [(two, 2), (one, 3)] {
+        gateway.reload_without_vars(&[("auth.keys", &keys)]).await.unwrap();
+        assert_eq!((status().await, generation(&gateway).await), (401, expected));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_keeps_its_models_until_others_are_named() {
+    let keys = |models: &str| format!("[{{id: one, sha256: {}{models}}}]", digest("sk-one"));
+    let gateway = Setup::new().set("auth.keys", &keys(", models: [amazon.nova-micro-v1:0]")).start().await;
+    let status = async || {
+        let request = Request::chat(&chat(NOVA, "hi")).header("authorization", "Bearer sk-one");
+        gateway.send(request).await.status
+    };
+    assert_eq!(status().await, 403);
+    let refused = gateway.reload(&[("auth.keys", &keys(""))]).await.unwrap_err().to_string();
+    assert!(refused.contains("\"one\" had a list of models"), "{refused}");
+    assert_eq!(status().await, 403);
+    gateway.reload(&[("auth.keys", &keys(", models: ['*']"))]).await.unwrap();
+    assert_eq!(status().await, 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_counted_learnt_and_used_up_outlives_it() {
     let gateway = Setup::new().set("limits.per_key.requests_per_minute", "4").start().await;

@@ -29,7 +29,7 @@ fn from_env(env: &[(&str, &str)]) -> Result<Config, Errors> {
     load(Sources { file: None, vars: &vars(env), overrides: Overrides::default() })
 }
 
-fn from_yaml(yaml: &str) -> Result<Config, Errors> {
+pub(super) fn from_yaml(yaml: &str) -> Result<Config, Errors> {
     load_with(yaml, &[], Overrides::default())
 }
 

@@ -166,25 +166,37 @@ pub(super) struct Renamed {
 
 fn refused(path: String, unfit: &Unfit) -> InvalidRequest {
     let Unfit { at, why } = unfit;
-    let why = *why;
     let at: String = at.chars().filter(|c| !c.is_control()).take(100).collect();
-    let text = match why {
-        "recursive_schema" => format!(
-            "This model is shown no definitions, so references have to be replaced by what they refer \
-             to, and `{at}` refers to itself. Say the same without a circle, or use a model that takes definitions."
+    let param = Some(path);
+    match *why {
+        "recursive_schema" => InvalidRequest {
+            param,
+            code: "recursive_schema",
+            message: format!(
+                "This model is shown no definitions, so references have to be replaced by what they refer to, and `{at}` \
+                 refers to itself. Say the same without a circle, or use a model that takes definitions."
+            ),
+        },
+        "schema_too_large" => InvalidRequest {
+            param,
+            code: "schema_too_large",
+            message: "This schema is longer than 1 MiB, or what has to be done to the schemas of all tools for this model, \
+                      such as putting definitions where they are referred to, makes them more than 512 KiB longer."
+                .to_owned(),
+        },
+        "schema_too_deep" => InvalidRequest {
+            param,
+            code: "schema_too_deep",
+            message: "This schema nests deeper than 64 levels, or does once its definitions stand where they are \
+                      referred to."
+                .to_owned(),
+        },
+        _ => InvalidRequest::value(
+            param.unwrap_or_default(),
+            "The schema of a tool's parameters has to be of type \"object\": models call tools with an object of \
+             arguments. Make what it describes a property of one.",
         ),
-        "schema_too_large" => "This schema is longer than 1 MiB, or the schemas of all tools together become more than 512 KiB longer by what has to be done to them for this model, such as \
-                               putting definitions where they are referred to."
-            .to_owned(),
-        "schema_too_deep" => "This schema nests deeper than 64 levels, or does once its definitions \
-                              stand where they are referred to."
-            .to_owned(),
-        "not_an_object" => "The schema of a tool's parameters has to be of type \"object\": models call tools with an \
-                            object of arguments. Make what it describes a property of one."
-            .to_owned(),
-        _ => "This schema can't be put in a form that this model takes.".to_owned(),
-    };
-    InvalidRequest { param: Some(path), code: why, message: text }
+    }
 }
 
 /// "At most one call a turn", where the model can be told. That there may be more is what silence means.

@@ -169,6 +169,12 @@ impl TestGateway {
         self.reloader.apply(self.source.with(keys).unwrap_or_else(|errors| panic!("{errors}"))).await
     }
 
+    /// The same, and none of the variables is there any more.
+    pub(crate) async fn reload_without_vars(&self, keys: &[(&str, &str)]) -> Result<Applied, StartError> {
+        let source = Source { overrides: self.source.overrides.clone(), vars: BTreeMap::new() };
+        self.reloader.apply(source.with(keys).unwrap_or_else(|errors| panic!("{errors}"))).await
+    }
+
     /// The same as an operator's reload does it, whether the values are valid or not.
     pub(crate) async fn take(&self, keys: &[(&str, &str)]) {
         self.reloader.take(self.source.with(keys)).await;
