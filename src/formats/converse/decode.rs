@@ -106,6 +106,8 @@ pub(super) fn stop_reason(word: &str, trace: Trace) -> StopReason {
         "model_context_window_exceeded" => StopReason::ContextFull,
         "guardrail_intervened" if trace.only_masked() => StopReason::EndTurn,
         "guardrail_intervened" | "content_filtered" => StopReason::ContentFiltered,
+        // Claude's own word. Converse says `content_filtered` for it, so far.
+        "refusal" => StopReason::Refusal,
         "malformed_model_output" | "malformed_tool_use" => StopReason::Malformed,
         other => StopReason::Other(other.to_owned()),
     }

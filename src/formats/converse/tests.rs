@@ -190,6 +190,7 @@ fn every_stop_reason_has_its_meaning() {
         ("content_filtered", StopReason::ContentFiltered),
         ("malformed_model_output", StopReason::Malformed),
         ("malformed_tool_use", StopReason::Malformed),
+        ("refusal", StopReason::Refusal),
         ("tired", StopReason::Other("tired".into())),
     ] {
         assert_eq!(view(whole(&a_stop(word, &Value::Null)).unwrap()).stop, reason, "{word}");
