@@ -2,6 +2,8 @@
 //!
 //! Random bytes never get past a CRC, so without this the fuzzer would only ever see the first `if`.
 
+pub mod schemas;
+
 /// Two lengths and their checksum.
 const PRELUDE: usize = 12;
 /// The checksum at the end.

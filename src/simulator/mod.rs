@@ -191,6 +191,21 @@ pub struct Observed {
     pub cancelled_streams: u64,
 }
 
+/// For fuzzers: why Bedrock would refuse this body for the model, of Converse or, if not, of the model's own.
+pub fn fuzz_refusal(model: &str, body: &[u8], converse: bool) -> Option<String> {
+    let Some(found) = models::find(model) else { return Some("no such model".to_owned()) };
+    let body = match serde_json::from_slice(body) {
+        Ok(body) => body,
+        Err(error) => return Some(error.to_string()),
+    };
+    let checked = if converse {
+        validate::converse(found.model, &body, false)
+    } else {
+        native::read(found.model, &body, false).map(drop)
+    };
+    checked.err().map(|fault| fault.message)
+}
+
 impl Simulator {
     /// Listens and serves on the current Tokio runtime. Fails if the address can't be bound.
     pub async fn start(options: Options) -> io::Result<Self> {
