@@ -46,5 +46,6 @@ mod sockets;
 mod streaming;
 mod support;
 mod tls;
+mod tool_schemas;
 mod tools;
 mod upstream;
