@@ -32,6 +32,8 @@ pub struct Server {
     pub body_limit: usize,
     /// Connections open at once.
     pub max_connections: NonZeroU32,
+    /// Of these from one address; `None`: all of them.
+    pub max_connections_per_address: Option<NonZeroU32>,
     /// For a request's head to arrive.
     pub header_timeout: Duration,
     /// For the next request on a kept-alive connection.
@@ -143,6 +145,7 @@ impl Server {
         let watch = section.read("watch", scalar::seconds_or_off);
         let body_limit = section.read("body_limit", scalar::size);
         let max_connections = section.read("max_connections", scalar::count);
+        let per_address = section.read("max_connections_per_address", scalar::count_or_off);
         let header_timeout = section.read("header_timeout", scalar::positive_seconds);
         let idle_timeout = section.read("idle_timeout", scalar::positive_seconds);
         let body_timeout = section.read("body_timeout", scalar::positive_seconds);
@@ -167,6 +170,7 @@ impl Server {
             watch: watch?,
             body_limit: body_limit?,
             max_connections: max_connections?,
+            max_connections_per_address: per_address?,
             header_timeout: header_timeout?,
             idle_timeout: idle_timeout?,
             body_timeout: body_timeout?,
