@@ -37,18 +37,36 @@ pub struct Hosts {
     pub admin_on_loopback: bool,
 }
 
+impl Hosts {
+    fn on_loopback(&self, door: Door) -> bool {
+        match door {
+            Door::Public => self.public_on_loopback,
+            Door::Admin => self.admin_on_loopback,
+        }
+    }
+}
+
+/// Whether a request was made on this machine by a program, or by a page that may: nobody else learns the answer.
+pub(super) fn is_local(edge: &Edge, door: Door, method: &Method, headers: &HeaderMap) -> bool {
+    // By way of a proxy on this machine, it comes from somewhere else.
+    let is_handed_on = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"]
+        .iter()
+        .any(|name| headers.contains_key(*name));
+    edge.hosts.on_loopback(door)
+        && !is_handed_on
+        && refused(method, headers, Some(&edge.hosts.names), edge.cors.as_ref()).is_none()
+}
+
 /// Turns away what a page of a browser must not do.
 pub(super) async fn guard(
     State((edge, door)): State<(Arc<Edge>, Door)>,
     request: Request,
     next: Next,
 ) -> Response {
-    let on_loopback = match door {
-        Door::Public if edge.keys.is_some() => return next.run(request).await,
-        Door::Public => edge.hosts.public_on_loopback,
-        Door::Admin => edge.hosts.admin_on_loopback,
-    };
-    let names = on_loopback.then_some(edge.hosts.names.as_slice());
+    if door == Door::Public && edge.keys.is_some() {
+        return next.run(request).await;
+    }
+    let names = edge.hosts.on_loopback(door).then_some(edge.hosts.names.as_slice());
     match refused(request.method(), request.headers(), names, edge.cors.as_ref()) {
         Some(why) => ApiError::from_a_page(why).into_response(),
         None => next.run(request).await,

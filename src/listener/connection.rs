@@ -26,8 +26,9 @@ use super::clock::{Expired, SharedClock};
 use super::stalled::{Connection, Place, Stalled};
 use super::{Closed, Shutdown, Tls, socket};
 
-/// hyper's read and write buffers per connection; also bounds a request's head.
-const MAX_BUFFER: usize = 64 * 1024;
+/// hyper's read and write buffers per connection. A head that doesn't fit is refused by hyper; one that is a little too long
+/// and came in one read, by [`super::refuse_ambiguous`].
+const MAX_BUFFER: usize = super::refuse::MAX_HEAD;
 
 /// How long to go on reading a body that nobody wants after the response is out. Closing at once would reset the
 /// connection, and a client that is still sending would see the reset instead of our 413.
