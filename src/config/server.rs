@@ -69,21 +69,32 @@ impl Cors {
     }
 }
 
-/// `https://chat.example.com`, as a browser writes it; `None` is `*`. Whatever else stood here would match nothing, and
-/// nobody would know.
+/// `https://chat.example.com`, as a browser writes it, or a program's whole scheme, `vscode-webview:`, whose origins are made
+/// up anew at each installation; `None` is `*`. Whatever else stood here would match nothing, and nobody would know.
 fn origin(node: &Node) -> Result<Option<HeaderValue>, Problem> {
     let text = scalar::text(node)?;
     if text == "*" {
         return Ok(None);
     }
-    let wrong = || scalar::invalid(&text, "an origin such as https://chat.example.com, or \"*\"");
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let wrong = || {
+        scalar::invalid(
+            &text,
+            "an origin such as https://chat.example.com, a program's scheme such as vscode-webview:, or \"*\"",
+        )
+    };
+    let (scheme, rest) = text.split_once(':').ok_or_else(wrong)?;
     // Editors and extensions have schemes of their own.
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
         && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
     if !is_scheme {
         return Err(wrong());
     }
+    // Every page of the web would be more than one word should allow.
+    let is_of_programs = !matches!(scheme, "http" | "https" | "file" | "data" | "blob" | "about");
+    if rest.is_empty() && is_of_programs {
+        return HeaderValue::from_str(&text).map_err(|_| wrong()).map(Some);
+    }
+    let rest = rest.strip_prefix("//").ok_or_else(wrong)?;
     let is_whole = rest.parse::<Authority>().is_ok_and(|authority| authority.as_str() == rest);
     if !is_whole || rest.contains('@') || rest.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(wrong());

@@ -100,10 +100,20 @@ pub struct Limits {
 /// Which web pages' scripts may read answers.
 #[derive(Debug, Clone)]
 pub struct Cors {
-    /// Of these origins; `None`: of any.
+    /// Of these origins, or of all with these schemes (`vscode-webview:`); `None`: of any.
     pub origins: Option<Vec<HeaderValue>>,
     /// How long a browser may remember that it may.
     pub max_age: Duration,
+}
+
+impl Cors {
+    fn allows(&self, origin: &HeaderValue) -> bool {
+        let Some(origins) = &self.origins else { return true };
+        origins.iter().any(|allowed| {
+            allowed == origin
+                || (allowed.as_bytes().ends_with(b":") && origin.as_bytes().starts_with(allowed.as_bytes()))
+        })
+    }
 }
 
 /// Everything a client can ask. With `admin` apart, what is only for operators is not here.
