@@ -72,7 +72,9 @@ fn every_error_code_is_documented_and_no_other() {
         codes.extend(texts_after(mark, without_tests(&table)));
     }
     for rest in without_tests(&table).split("StatusCode::").skip(1) {
-        if let Some((constant, code)) = rest.split_once(", \"")
+        // On one line or on two.
+        if let Some((constant, after)) = rest.split_once(',')
+            && let Some(code) = after.trim_start().strip_prefix('"')
             && constant.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
         {
             codes.extend(code.split('"').next().map(str::to_owned));

@@ -528,6 +528,7 @@ fn listener_settings(config: &Config) -> listener::Settings {
         body_total_timeout: server.body_total_timeout,
         write_stall_timeout: server.write_stall_timeout,
         max_connections,
+        max_per_address: server.max_connections_per_address.map_or(usize::MAX, count),
     }
 }
 

@@ -25,11 +25,12 @@ use crate::listener::{RequestBody, Tls};
 use crate::telemetry::{Reload, logs};
 
 /// Keys, or all below them, that hold for as long as the process lives.
-const FIXED: [&str; 10] = [
+const FIXED: [&str; 11] = [
     "server.listen",
     "server.admin",
     "server.tls",
     "server.max_connections",
+    "server.max_connections_per_address",
     "server.header_timeout",
     "server.idle_timeout",
     "server.body_timeout",

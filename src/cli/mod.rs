@@ -127,6 +127,9 @@ pub fn run(cli: Cli) -> ExitCode {
             block_on(async {
                 App::assemble(&config).await?;
                 print(&config.to_yaml_redacted());
+                if let Some(exposed) = config.exposed() {
+                    complain(&format!("warning: {exposed}\n"));
+                }
                 if config.doubts().is_empty() {
                     return Ok(ExitCode::SUCCESS);
                 }
@@ -224,6 +227,9 @@ async fn serve_command(config: Config, read: Read, simulate: bool) -> Outcome {
     telemetry::logs::init(format, &config.log.level)?;
     let app = App::start(&config, simulate).await?;
     let signals = Signals::listen()?;
+    if let Some(exposed) = config.exposed() {
+        tracing::warn!(%exposed, "the configuration file is open to others");
+    }
     for doubt in config.doubts() {
         tracing::warn!(%doubt, "the configuration is taken as it is, but its file may not be whole");
     }

@@ -103,6 +103,21 @@ impl Serialize for Redacted<'_> {
     }
 }
 
+/// Whether anything in it would let somebody call AWS. A key's digest doesn't let anybody call us.
+pub(super) fn holds_secrets(tree: &Node) -> bool {
+    fn holds(node: &Node, path: &str) -> bool {
+        match &node.value {
+            Value::Map(entries) => entries.iter().any(|entry| holds(&entry.node, &join(path, &entry.key))),
+            Value::List(items) => items.iter().any(|item| holds(item, &format!("{path}[]"))),
+            Value::Null => false,
+            Value::Bool(..) | Value::Number(..) | Value::Text(_) => {
+                is_secret(path) && !path.ends_with(".sha256") && !path.ends_with(".access_key_id")
+            }
+        }
+    }
+    holds(tree, "")
+}
+
 fn is_secret(path: &str) -> bool {
     let is_an_accounts = || {
         let of_account = path.strip_prefix("accounts.").and_then(|rest| rest.rsplit_once('.'));

@@ -222,6 +222,10 @@ pub enum Problem {
          `models: [\"*\"]` if it may use all, or end the file with a line `...`"
     )]
     EndsWithKey,
+    #[error("others may read it (mode {0:04o}), and it holds secrets: chmod 600")]
+    SecretsReadable(u32),
+    #[error("others may write it (mode {0:04o}), and so decide who may call and what: chmod 600")]
+    Writable(u32),
     #[error("was emptied, and said something before")]
     Emptied,
     #[error("ends in the middle of a line, as a file that is half written")]

@@ -32,6 +32,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -105,6 +106,7 @@ pub struct Config {
     effective: Node,
     texts: Texts,
     doubts: Arc<[Error]>,
+    exposed: Option<Arc<Error>>,
 }
 
 impl Config {
@@ -126,6 +128,11 @@ impl Config {
     /// Signs that the file is not whole, though what there is of it is valid.
     pub fn doubts(&self) -> &[Error] {
         &self.doubts
+    }
+
+    /// Who else may read or write its file, if that is too many.
+    pub fn exposed(&self) -> Option<&Error> {
+        self.exposed.as_deref()
     }
 
     /// Why this may not take the place of `before` while the process runs: its file is only the beginning of `seen`, the last
@@ -205,12 +212,13 @@ pub fn fuzz_load(text: &str) {
 struct Document {
     root: Node,
     doubts: Vec<Error>,
+    exposed: Option<Arc<Error>>,
 }
 
 fn document(text: &str, origin: &Origin) -> Result<Document, Error> {
     let root = Node::parse(text, origin)?;
     let doubts = whole::doubts(text, &root);
-    Ok(Document { root, doubts })
+    Ok(Document { root, doubts, exposed: None })
 }
 
 fn layered(
@@ -221,9 +229,9 @@ fn layered(
 ) -> Result<Config, Errors> {
     let defaults = Node::parse(DEFAULT_YAML, &Origin::Default).map_err(|error| Errors(vec![error]))?;
     let mut errors = Vec::new();
-    let (file, doubts) = match file {
-        Some(Document { root, doubts }) => (Some(root), doubts),
-        None => (None, Vec::new()),
+    let (file, doubts, exposed) = match file {
+        Some(Document { root, doubts, exposed }) => (Some(root), doubts, exposed),
+        None => (None, Vec::new(), None),
     };
     let mut layers = env::shared(vars, &defaults, &mut errors);
     layers.extend(file);
@@ -237,7 +245,7 @@ fn layered(
         add_key(&mut tree, &key, &mut errors);
     }
     match read(&tree, vars, &mut errors) {
-        Some(config) if errors.is_empty() => Ok(Config { texts, doubts: doubts.into(), ..config }),
+        Some(config) if errors.is_empty() => Ok(Config { texts, doubts: doubts.into(), exposed, ..config }),
         Some(_) | None => {
             // Found layer by layer and section by section; read from top to bottom.
             errors.sort_by_key(Error::position);
@@ -292,7 +300,24 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         effective: tree.clone(),
         texts: Texts::default(),
         doubts: Arc::default(),
+        exposed: None,
     })
+}
+
+/// Whether more than its owner and their group may do with the file what only these should.
+fn exposed(path: &Path, root: &Node) -> Option<Arc<Error>> {
+    const OTHERS_WRITE: u32 = 0o002;
+    const OTHERS_READ: u32 = 0o004;
+    let mode = std::fs::metadata(path).map_or(0, |about| about.permissions().mode()) & 0o7777;
+    let problem = if mode & OTHERS_WRITE != 0 {
+        Problem::Writable(mode)
+    } else if mode & OTHERS_READ != 0 && effective::holds_secrets(root) {
+        Problem::SecretsReadable(mode)
+    } else {
+        return None;
+    };
+    let place = Place::whole(root.place.origin.clone());
+    Some(Arc::new(Error { place, path: String::new(), problem }))
 }
 
 fn read_file(path: &Path, texts: &mut Texts) -> Result<Document, Error> {
@@ -300,7 +325,9 @@ fn read_file(path: &Path, texts: &mut Texts) -> Result<Document, Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => {
             texts.add_document(origin.clone(), &text);
-            document(&text, &origin)
+            let document = document(&text, &origin)?;
+            let exposed = exposed(path, &document.root);
+            Ok(Document { exposed, ..document })
         }
         Err(error) => {
             let problem = Problem::Unreadable(error.to_string());

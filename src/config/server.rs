@@ -32,6 +32,8 @@ pub struct Server {
     pub body_limit: usize,
     /// Connections open at once.
     pub max_connections: NonZeroU32,
+    /// Of these from one address; `None`: all of them.
+    pub max_connections_per_address: Option<NonZeroU32>,
     /// For a request's head to arrive.
     pub header_timeout: Duration,
     /// For the next request on a kept-alive connection.
@@ -67,21 +69,32 @@ impl Cors {
     }
 }
 
-/// `https://chat.example.com`, as a browser writes it; `None` is `*`. Whatever else stood here would match nothing, and
-/// nobody would know.
+/// `https://chat.example.com`, as a browser writes it, or a program's whole scheme, `vscode-webview:`, whose origins are made
+/// up anew at each installation; `None` is `*`. Whatever else stood here would match nothing, and nobody would know.
 fn origin(node: &Node) -> Result<Option<HeaderValue>, Problem> {
     let text = scalar::text(node)?;
     if text == "*" {
         return Ok(None);
     }
-    let wrong = || scalar::invalid(&text, "an origin such as https://chat.example.com, or \"*\"");
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let wrong = || {
+        scalar::invalid(
+            &text,
+            "an origin such as https://chat.example.com, a program's scheme such as vscode-webview:, or \"*\"",
+        )
+    };
+    let (scheme, rest) = text.split_once(':').ok_or_else(wrong)?;
     // Editors and extensions have schemes of their own.
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
         && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
     if !is_scheme {
         return Err(wrong());
     }
+    // Every page of the web would be more than one word should allow.
+    let is_of_programs = !matches!(scheme, "http" | "https" | "file" | "data" | "blob" | "about");
+    if rest.is_empty() && is_of_programs {
+        return HeaderValue::from_str(&text).map_err(|_| wrong()).map(Some);
+    }
+    let rest = rest.strip_prefix("//").ok_or_else(wrong)?;
     let is_whole = rest.parse::<Authority>().is_ok_and(|authority| authority.as_str() == rest);
     if !is_whole || rest.contains('@') || rest.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(wrong());
@@ -143,6 +156,7 @@ impl Server {
         let watch = section.read("watch", scalar::seconds_or_off);
         let body_limit = section.read("body_limit", scalar::size);
         let max_connections = section.read("max_connections", scalar::count);
+        let per_address = section.read("max_connections_per_address", scalar::count_or_off);
         let header_timeout = section.read("header_timeout", scalar::positive_seconds);
         let idle_timeout = section.read("idle_timeout", scalar::positive_seconds);
         let body_timeout = section.read("body_timeout", scalar::positive_seconds);
@@ -167,6 +181,7 @@ impl Server {
             watch: watch?,
             body_limit: body_limit?,
             max_connections: max_connections?,
+            max_connections_per_address: per_address?,
             header_timeout: header_timeout?,
             idle_timeout: idle_timeout?,
             body_timeout: body_timeout?,

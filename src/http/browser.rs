@@ -37,18 +37,36 @@ pub struct Hosts {
     pub admin_on_loopback: bool,
 }
 
+impl Hosts {
+    fn on_loopback(&self, door: Door) -> bool {
+        match door {
+            Door::Public => self.public_on_loopback,
+            Door::Admin => self.admin_on_loopback,
+        }
+    }
+}
+
+/// Whether a request was made on this machine by a program, or by a page that may: nobody else learns the answer.
+pub(super) fn is_local(edge: &Edge, door: Door, method: &Method, headers: &HeaderMap) -> bool {
+    // By way of a proxy on this machine, it comes from somewhere else.
+    let is_handed_on = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"]
+        .iter()
+        .any(|name| headers.contains_key(*name));
+    edge.hosts.on_loopback(door)
+        && !is_handed_on
+        && refused(method, headers, Some(&edge.hosts.names), edge.cors.as_ref()).is_none()
+}
+
 /// Turns away what a page of a browser must not do.
 pub(super) async fn guard(
     State((edge, door)): State<(Arc<Edge>, Door)>,
     request: Request,
     next: Next,
 ) -> Response {
-    let on_loopback = match door {
-        Door::Public if edge.keys.is_some() => return next.run(request).await,
-        Door::Public => edge.hosts.public_on_loopback,
-        Door::Admin => edge.hosts.admin_on_loopback,
-    };
-    let names = on_loopback.then_some(edge.hosts.names.as_slice());
+    if door == Door::Public && edge.keys.is_some() {
+        return next.run(request).await;
+    }
+    let names = edge.hosts.on_loopback(door).then_some(edge.hosts.names.as_slice());
     match refused(request.method(), request.headers(), names, edge.cors.as_ref()) {
         Some(why) => ApiError::from_a_page(why).into_response(),
         None => next.run(request).await,
@@ -79,9 +97,11 @@ fn refused(
     {
         return Some(Refused::Host);
     }
-    let site = headers.get("sec-fetch-site");
-    let is_marked =
-        headers.contains_key(ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
+    // Node's own `fetch` sends `Sec-Fetch-Mode: cors`, and nothing else of these.
+    let is_marked = headers.iter().any(|(name, value)| {
+        let of_node = name == "sec-fetch-mode" && value == "cors";
+        name == ORIGIN || (name.as_str().starts_with("sec-fetch-") && !of_node)
+    });
     if !is_marked {
         return None;
     }
@@ -90,7 +110,8 @@ fn refused(
         headers.get_all(ORIGIN).iter().all(may)
     } else {
         let any = cors.is_some_and(|cors| cors.origins.is_none());
-        let is_own = site.is_none_or(|site| site == "same-origin" || site == "none");
+        let mut sites = headers.get_all("sec-fetch-site").iter();
+        let is_own = sites.all(|site| site == "same-origin" || site == "none");
         any || is_own || is_a_visit(method, headers)
     };
     if !is_ours {
@@ -102,10 +123,14 @@ fn refused(
 /// An address, localhost or a name that was configured, with any port.
 fn is_our_name(host: &HeaderValue, names: &[Box<str>]) -> bool {
     let Ok(host) = host.to_str() else { return false };
-    let name = match host.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
+    let (name, rest) = match host.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once(']').unwrap_or_default(),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    if !rest.is_empty() && !rest.strip_prefix(':').is_some_and(is_port) {
+        return false;
+    }
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     name.parse::<IpAddr>().is_ok()
         || name == "localhost"
@@ -115,7 +140,7 @@ fn is_our_name(host: &HeaderValue, names: &[Box<str>]) -> bool {
 
 /// Of a page that may call: as `cors.origins` has it.
 fn is_listed(origin: &HeaderValue, cors: Option<&Cors>) -> bool {
-    cors.is_some_and(|cors| cors.origins.as_ref().is_none_or(|origins| origins.contains(origin)))
+    cors.is_some_and(|cors| cors.allows(origin))
 }
 
 /// Of a page that was served by this server itself.
@@ -198,6 +223,10 @@ mod tests {
             "0x7f000001",
             "2130706433",
             "localhost@evil.example",
+            "localhost:8080@evil.example",
+            "[::1].evil.example",
+            "[::1]evil.example:80",
+            "[::1",
             "",
             "gateway.test.evil",
         ] {
@@ -265,6 +294,33 @@ mod tests {
             }
             assert_eq!(with(&[]), Some(Refused::ContentType), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_scheme_stands_for_all_origins_of_its_programs() {
+        let of_origin = |origin: &str| {
+            of(&Method::POST, &[HERE, JSON, ("origin", origin)], Some(&[]), &["vscode-webview:"])
+        };
+        assert_eq!(of_origin("vscode-webview://1abc"), None);
+        for origin in [
+            "vscode-webviewer://1abc",
+            "vscode-file://vscode-app",
+            "https://vscode-webview:",
+            "vscode-webview",
+        ] {
+            assert_eq!(of_origin(origin), Some(Refused::Origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn nodes_own_fetch_is_no_browser() {
+        let text = ("content-type", "text/plain;charset=UTF-8");
+        let with = |marks: &[(&'static str, &str)]| {
+            of(&Method::POST, &[&[HERE, text], marks].concat(), Some(&[]), &[])
+        };
+        assert_eq!(with(&[("sec-fetch-mode", "cors")]), None);
+        assert_eq!(with(&[("sec-fetch-mode", "no-cors")]), Some(Refused::ContentType));
+        assert_eq!(with(&[("sec-fetch-dest", "empty")]), Some(Refused::ContentType));
     }
 
     #[test]

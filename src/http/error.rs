@@ -276,7 +276,10 @@ impl From<auth::Refusal> for ApiError {
 impl From<listener::Refusal> for ApiError {
     fn from(refusal: listener::Refusal) -> Self {
         let status = match refusal {
-            listener::Refusal::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            listener::Refusal::HeaderTooLarge | listener::Refusal::HeadTooLarge => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            listener::Refusal::Coding => StatusCode::NOT_IMPLEMENTED,
             listener::Refusal::Connect
             | listener::Refusal::AbsoluteTarget
             | listener::Refusal::HostMissing

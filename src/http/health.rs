@@ -2,6 +2,8 @@
 //!
 //! `/livez` is about this process only, `/readyz` about whether to send it work, `/health` is for people.
 //! Bedrock being down makes none of them fail: a restart or another replica would not mend it.
+//!
+//! They answer everybody. Where that may be strangers, they tell how the gateway is, and not whose accounts it calls.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,14 +11,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Edge;
+use super::browser::{Door, is_local};
 
 /// Less than this many seconds is a network's delay, or a `Date` in whole seconds.
 const CLOCK_IS_FINE: f64 = 30.0;
@@ -113,11 +116,14 @@ struct Report {
     version: &'static str,
     uptime_seconds: u64,
     configuration: u64,
-    region: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
     simulated: bool,
-    default_model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_model: Option<String>,
     credentials: Credentials,
-    accounts: BTreeMap<String, Credentials>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounts: Option<BTreeMap<String, Credentials>>,
     clock: Option<Clock>,
     upstream: Upstream,
 }
@@ -157,7 +163,11 @@ struct Upstream {
 }
 
 /// 200 while this process does its work; the body tells the rest.
-pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
+pub(super) async fn health(
+    State(edge): State<Arc<Edge>>,
+    Extension(door): Extension<Door>,
+    headers: HeaderMap,
+) -> Response {
     let (credentials, accounts, clock) = {
         let Told { credentials, accounts, clock } = &*edge.health.told();
         let accounts: BTreeMap<_, _> =
@@ -182,19 +192,32 @@ pub(super) async fn health(State(edge): State<Arc<Edge>>) -> Response {
     } else {
         "ok"
     };
+    let tells_all = is_no_stranger(&edge, door, &headers);
+    let state_only = |of: Credentials| Credentials { source: None, expires_at: None, ..of };
     fresh(Json(Report {
         status,
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: edge.health.started.elapsed().as_secs(),
         configuration: edge.generation,
-        region: edge.gateway.routes().default_region().to_owned(),
+        region: tells_all.then(|| edge.gateway.routes().default_region().to_owned()),
         simulated: edge.health.simulated,
-        default_model: edge.gateway.routes().default_model().to_owned(),
-        credentials,
-        accounts,
+        default_model: tells_all.then(|| edge.gateway.routes().default_model().to_owned()),
+        credentials: if tells_all { credentials } else { state_only(credentials) },
+        accounts: tells_all.then_some(accounts),
         clock,
         upstream,
     }))
+}
+
+/// Whether whoever asks may know whose accounts are called: it comes in where operators do or where no key is asked for,
+/// shows a key, or is on this machine.
+fn is_no_stranger(edge: &Edge, door: Door, headers: &HeaderMap) -> bool {
+    match (&edge.keys, door) {
+        (Some(keys), Door::Public) => {
+            keys.check(headers).is_ok() || is_local(edge, door, &Method::GET, headers)
+        }
+        (Some(_), Door::Admin) | (None, _) => true,
+    }
 }
 
 /// The process answers: that is all.
@@ -203,7 +226,12 @@ pub(super) async fn livez() -> Response {
 }
 
 /// 200 when requests may come; 503 and the reasons when not. `?verbose` lists the checks either way.
-pub(super) async fn readyz(State(edge): State<Arc<Edge>>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn readyz(
+    State(edge): State<Arc<Edge>>,
+    Extension(door): Extension<Door>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let Told { credentials, accounts, clock } = &*edge.health.told();
     let resolved = |state: &CredentialState| match state {
         CredentialState::Resolved { .. } => Ok(()),
@@ -238,7 +266,8 @@ pub(super) async fn readyz(State(edge): State<Arc<Edge>>, RawQuery(query): RawQu
         };
     }
     if verbose {
-        for (name, state) in accounts {
+        let shown = is_no_stranger(&edge, door, &headers).then_some(accounts);
+        for (name, state) in shown.into_iter().flatten() {
             // Writing to a String can't fail.
             let _ = match resolved(state) {
                 Ok(()) => writeln!(text, "[+] account {name} ok"),
@@ -267,7 +296,7 @@ pub(super) async fn readyz(State(edge): State<Arc<Edge>>, RawQuery(query): RawQu
 
 /// Prometheus' text format.
 pub(super) async fn metrics(State(edge): State<Arc<Edge>>) -> Response {
-    let mut response = edge.metrics.render().into_response();
+    let mut response = edge.metrics.scrape().into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response

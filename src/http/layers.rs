@@ -47,9 +47,10 @@ pub(super) fn authenticated(router: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Rout
 /// key. Credentials of the browser's own (cookies, client certificates) are never allowed: a key is something that
 /// a page sends, and with `*` that is the only safe kind.
 pub(super) fn readable_by_pages(router: Router<Arc<Edge>>, cors: Option<&Cors>) -> Router<Arc<Edge>> {
-    let Some(Cors { origins, max_age }) = cors else { return router };
-    let origins = match origins {
-        Some(origins) => AllowOrigin::list(origins.iter().cloned()),
+    let Some(cors) = cors.cloned() else { return router };
+    let max_age = cors.max_age;
+    let origins = match cors.origins {
+        Some(_) => AllowOrigin::predicate(move |origin, _| cors.allows(origin)),
         None => AllowOrigin::any(),
     };
     let layer = CorsLayer::new()
@@ -58,7 +59,7 @@ pub(super) fn readable_by_pages(router: Router<Arc<Edge>>, cors: Option<&Cors>) 
         // The wildcard would leave `Authorization` out.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::any())
-        .max_age(*max_age);
+        .max_age(max_age);
     router.layer(layer)
 }
 

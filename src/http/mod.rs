@@ -27,8 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::HeaderValue;
-use axum::Router;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -100,10 +100,20 @@ pub struct Limits {
 /// Which web pages' scripts may read answers.
 #[derive(Debug, Clone)]
 pub struct Cors {
-    /// Of these origins; `None`: of any.
+    /// Of these origins, or of all with these schemes (`vscode-webview:`); `None`: of any.
     pub origins: Option<Vec<HeaderValue>>,
     /// How long a browser may remember that it may.
     pub max_age: Duration,
+}
+
+impl Cors {
+    fn allows(&self, origin: &HeaderValue) -> bool {
+        let Some(origins) = &self.origins else { return true };
+        origins.iter().any(|allowed| {
+            allowed == origin
+                || (allowed.as_bytes().ends_with(b":") && origin.as_bytes().starts_with(allowed.as_bytes()))
+        })
+    }
 }
 
 /// Everything a client can ask. With `admin` apart, what is only for operators is not here.
@@ -116,25 +126,27 @@ pub fn public(edge: &Arc<Edge>, admin_apart: bool) -> Router {
         .route("/v1/models", get(models::list).fallback(layers::get_only))
         .route("/v1/models/{*id}", get(models::retrieve).fallback(layers::get_only));
     let api = layers::readable_by_pages(layers::authenticated(api, edge), edge.cors.as_ref());
-    let router = if admin_apart { api.merge(probes()) } else { api.merge(operations()) };
+    let router =
+        if admin_apart { api.merge(probes(Door::Public)) } else { api.merge(operations(Door::Public)) };
     layers::everything(router, edge, Door::Public)
 }
 
 /// What operators and their machines ask, on a listener of its own.
 pub fn admin(edge: &Arc<Edge>) -> Router {
-    layers::everything(operations(), edge, Door::Admin)
+    layers::everything(operations(Door::Admin), edge, Door::Admin)
 }
 
 /// Open to everybody: health paths answer on both listeners.
-fn probes() -> Router<Arc<Edge>> {
+fn probes(door: Door) -> Router<Arc<Edge>> {
     Router::new()
         .route("/health", get(health::health).fallback(layers::get_only))
         .route("/livez", get(health::livez).fallback(layers::get_only))
         .route("/readyz", get(health::readyz).fallback(layers::get_only))
+        .layer(Extension(door))
 }
 
-fn operations() -> Router<Arc<Edge>> {
-    probes()
+fn operations(door: Door) -> Router<Arc<Edge>> {
+    probes(door)
         .route("/metrics", get(health::metrics).fallback(layers::get_only))
         .route("/openapi.yaml", get(spec::yaml).fallback(layers::get_only))
         .route("/openapi.json", get(spec::json).fallback(layers::get_only))

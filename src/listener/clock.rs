@@ -14,6 +14,8 @@ pub(super) enum Expired {
     Idle,
     Head,
     Write,
+    /// Without a request when another connection needed its place.
+    Evicted,
     /// A write that was blocked when somebody needed its memory.
     Cut,
 }
@@ -61,6 +63,12 @@ pub(super) struct Clock {
     body_bytes: u64,
     write: Option<BlockedWrite>,
     body_left_unread: bool,
+    /// A request has come by now.
+    has_asked: bool,
+    /// Its place is wanted.
+    given_up: bool,
+    /// The task that looks at the clock.
+    task: Option<Waker>,
 }
 
 /// Whose turn it is. `Silent → Head → Serving → Silent …`
@@ -102,7 +110,40 @@ impl Clock {
             body_bytes: 0,
             write: None,
             body_left_unread: false,
+            has_asked: false,
+            given_up: false,
+            task: None,
         }
+    }
+
+    /// `task` looks at the clock, and wants to be woken when it has to look earlier than it thought.
+    pub(super) fn watched_by(&mut self, task: &Waker) {
+        match &mut self.task {
+            Some(known) => known.clone_from(task),
+            None => self.task = Some(task.clone()),
+        }
+    }
+
+    /// Since when no request is under way, and whether there has ever been one. Absent where there is one, or where the
+    /// connection is about to end.
+    pub(super) fn idle_since(&self) -> Option<(Instant, bool)> {
+        match self.turn {
+            Turn::Silent { since } | Turn::Head { since } if !self.given_up => Some((since, self.has_asked)),
+            Turn::Silent { .. } | Turn::Head { .. } | Turn::Serving => None,
+        }
+    }
+
+    /// Ends the connection, if no request has begun by the time that it looks, which is at once.
+    pub(super) fn give_up(&mut self) {
+        self.given_up = true;
+        if let Some(task) = &self.task {
+            task.wake_by_ref();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up
     }
 
     /// Bytes came in. Those which come early, while we serve, count from the end of that turn.
@@ -121,6 +162,8 @@ impl Clock {
     /// A head is complete.
     pub(super) fn request_begun(&mut self) {
         self.turn = Turn::Serving;
+        self.has_asked = true;
+        self.given_up = false;
         self.body = BodyWait::NotWaiting;
         self.body_since = None;
         self.body_bytes = 0;
@@ -239,6 +282,9 @@ impl Clock {
             }
         });
         let turn = match self.turn {
+            Turn::Silent { since } | Turn::Head { since } if self.given_up => {
+                Some((since, Some(Expired::Evicted)))
+            }
             Turn::Silent { since } => Some((since + self.settings.idle_timeout, Some(Expired::Idle))),
             Turn::Head { since } => Some((since + self.settings.header_timeout, Some(Expired::Head))),
             Turn::Serving => None,

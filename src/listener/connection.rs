@@ -24,10 +24,11 @@ use tower::ServiceExt;
 use super::body::{RequestBody, ResponseBody, Serving};
 use super::clock::{Expired, SharedClock};
 use super::stalled::{Connection, Place, Stalled};
-use super::{Closed, Settings, Shutdown, Tls, socket};
+use super::{Closed, Shutdown, Tls, socket};
 
-/// hyper's read and write buffers per connection; also bounds a request's head.
-const MAX_BUFFER: usize = 64 * 1024;
+/// hyper's read and write buffers per connection. A head that doesn't fit is refused by hyper; one that is a little too long
+/// and came in one read, by [`super::refuse_ambiguous`].
+const MAX_BUFFER: usize = super::refuse::MAX_HEAD;
 
 /// How long to go on reading a body that nobody wants after the response is out. Closing at once would reset the
 /// connection, and a client that is still sending would see the reset instead of our 413.
@@ -40,8 +41,7 @@ const HEAD_TIMED_OUT: &[u8] =
 pub(super) async fn serve<S, B>(
     stream: TcpStream,
     tls: Option<Tls>,
-    settings: Settings,
-    stalled: Stalled,
+    (clock, stalled): (SharedClock, Stalled),
     service: S,
     shutdown: Shutdown,
 ) -> Closed
@@ -51,7 +51,6 @@ where
     B: Body<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let clock = SharedClock::new(settings, Instant::now());
     let timed = Timed::new(stream, clock.clone(), stalled);
     let (closed, stream) = match tls {
         None => {
@@ -98,6 +97,7 @@ async fn handshake<T: AsyncRead + AsyncWrite + Unpin>(
                 Err(Closed::Handshake)
             }
             Err(Expired::Idle) => Err(Closed::Idle),
+            Err(Expired::Evicted) => Err(Closed::Evicted),
             Err(Expired::Head) => Err(Closed::HeadTimeout),
             Err(Expired::Write) => Err(Closed::WriteStalled),
             Err(Expired::Cut) => Err(Closed::Memory),
@@ -183,6 +183,7 @@ where
             }
         }
         Err(Expired::Idle) => Closed::Idle,
+        Err(Expired::Evicted) => Closed::Evicted,
         Err(Expired::Head) => {
             say(&mut stream, HEAD_TIMED_OUT).await;
             Closed::HeadTimeout
@@ -231,7 +232,12 @@ struct Alarm<'a> {
 impl Alarm<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
         loop {
-            let Some(deadline) = self.clock.lock().next_deadline() else { return Poll::Pending };
+            let deadline = {
+                let mut clock = self.clock.lock();
+                clock.watched_by(cx.waker());
+                clock.next_deadline()
+            };
+            let Some(deadline) = deadline else { return Poll::Pending };
             if self.set_for.is_none_or(|set_for| deadline < set_for) {
                 self.sleep.as_mut().reset(deadline);
                 self.set_for = Some(deadline);

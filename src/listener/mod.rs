@@ -15,6 +15,8 @@
 mod body;
 mod clock;
 mod connection;
+mod crowd;
+mod door;
 mod files;
 mod refuse;
 mod shutdown;
@@ -34,7 +36,6 @@ pub use tls::{Tls, TlsError, TlsFiles};
 pub use workers::Workers;
 
 use std::error::Error;
-use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,8 +45,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use clock::SharedClock;
+use crowd::Crowd;
+use door::{Admitted, Door};
 
 /// How long a client may keep us waiting, and how many clients there may be.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +67,11 @@ pub struct Settings {
     pub body_total_timeout: Duration,
     /// Without progress while bytes wait to be sent. Then: reset.
     pub write_stall_timeout: Duration,
-    /// Open connections. At this number nothing is accepted until one ends; the kernel's backlog queues.
+    /// Open connections. At this number the next one takes the place of one without a request under way; where there is
+    /// none, it waits until there is, and the kernel's backlog queues the others.
     pub max_connections: usize,
+    /// Those from one address (IPv6: from one network of 64 bits); at this number likewise, but nobody waits.
+    pub max_per_address: usize,
 }
 
 impl Default for Settings {
@@ -75,6 +83,7 @@ impl Default for Settings {
             body_total_timeout: Duration::from_mins(1),
             write_stall_timeout: Duration::from_secs(30),
             max_connections: 10_000,
+            max_per_address: usize::MAX,
         }
     }
 }
@@ -102,6 +111,8 @@ pub enum Closed {
     Broken,
     /// Silent for [`Settings::idle_timeout`].
     Idle,
+    /// Had no request under way when another connection needed its place.
+    Evicted,
     /// Began a head and didn't end it within [`Settings::header_timeout`].
     HeadTimeout,
     /// Didn't speak TLS, or not to our liking.
@@ -121,6 +132,7 @@ impl Closed {
             Self::Finished => "finished",
             Self::Broken => "broken",
             Self::Idle => "idle",
+            Self::Evicted => "evicted",
             Self::HeadTimeout => "head_timeout",
             Self::Handshake => "handshake",
             Self::WriteStalled => "write_stalled",
@@ -180,17 +192,19 @@ impl Listener {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let slots = Arc::new(Semaphore::new(self.settings.max_connections.min(Semaphore::MAX_PERMITS)));
+        let crowd = Crowd::default();
+        let mut door = Door::new(&self.socket, self.settings, crowd.clone());
         let mut connections = JoinSet::new();
-        let mut exhausted = false;
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.draining() => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
-                (stream, slot) = accept(&self.socket, &slots, self.settings.write_stall_timeout, &mut exhausted) => {
-                    let (settings, service, shutdown) = (self.settings, service.clone(), shutdown.clone());
+                Admitted { stream, peer, slot } = door.next() => {
+                    let (service, shutdown) = (service.clone(), shutdown.clone());
                     let (tls, stalled) = (self.tls.clone(), self.stalled.clone());
+                    let clock = SharedClock::new(self.settings, Instant::now());
+                    let place = crowd.enter(peer, clock.clone());
                     let open = Open::new(Arc::clone(&observer));
                     let (worker, seat) = workers.least_busy();
                     connections.spawn_on(
@@ -199,20 +213,21 @@ impl Listener {
                             match TcpStream::from_std(stream) {
                                 Ok(stream) => {
                                     let serving =
-                                        connection::serve(stream, tls, settings, stalled, service, shutdown);
+                                        connection::serve(stream, tls, (clock, stalled), service, shutdown);
                                     // Allocated there as well: an allocator gives back what its own thread had when that
                                     // thread allocates again, and the one that accepts seldom does.
                                     open.close(Box::pin(serving).await);
                                 }
                                 Err(error) => tracing::warn!(%error, "cannot watch a connection"),
                             }
-                            drop((slot, seat));
+                            drop((place, slot, seat));
                         },
                         worker,
                     );
                 }
             }
         }
+        drop(door);
         drop(self.socket);
         loop {
             tokio::select! {
@@ -225,54 +240,6 @@ impl Listener {
             }
         }
     }
-}
-
-/// How long to leave the listener alone when the machine has no more sockets or memory to give: `accept` fails at
-/// once then, and trying again at once would burn a core.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
-
-/// The next connection with its slot. The slot comes first: at the cap nothing is accepted. `exhausted` is what the
-/// last try has found, so that an hour without sockets is one line in the log and not thousands.
-async fn accept(
-    socket: &TcpListener,
-    slots: &Arc<Semaphore>,
-    write_stall: Duration,
-    exhausted: &mut bool,
-) -> (std::net::TcpStream, OwnedSemaphorePermit) {
-    let Ok(slot) = Arc::clone(slots).acquire_owned().await else { return pending().await };
-    loop {
-        match socket.accept().await {
-            Ok((stream, _)) => match socket::tune(&stream, write_stall).and_then(|()| stream.into_std()) {
-                Ok(stream) => {
-                    *exhausted = false;
-                    return (stream, slot);
-                }
-                Err(error) => tracing::debug!(%error, "connection went away while being accepted"),
-            },
-            Err(error) if concerns_one_connection(&error) => {
-                tracing::debug!(%error, "connection went away before being accepted");
-            }
-            Err(error) => {
-                if std::mem::replace(exhausted, true) {
-                    tracing::debug!(%error, "still cannot accept connections");
-                } else {
-                    tracing::warn!(%error, "cannot accept connections; trying again until it works");
-                }
-                tokio::time::sleep(EXHAUSTED_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// accept(2) also reports what had already gone wrong with the connection it would have returned.
-fn concerns_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
 }
 
 fn report_panic(ended: Result<(), JoinError>) {

@@ -5,9 +5,10 @@
 //! this was written (as of semantic conventions 1.42, May 2026).
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use http::Method;
 use prometheus::core::Collector;
 use prometheus::{
@@ -18,6 +19,7 @@ use prometheus::{
 use super::by_model::{BreakerMetrics, ByModel, ModelMetrics};
 use super::labels::{Disconnect, Endpoint, Label, Outcome, QueueOutcome, Reload, TurnedAway};
 use super::process;
+use super::scrapes::Scrapes;
 
 /// Distinct model labels; further ones share [`OTHER_MODEL`]. A hundred or so series hang on each.
 const MAX_MODELS: usize = 200;
@@ -31,6 +33,7 @@ const QUEUE_WAITS: &[f64] = &[0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0]
 pub struct Metrics {
     registry: Registry,
     started: SystemTime,
+    scrapes: Mutex<Scrapes>,
     requests: IntCounterVec,
     errors: IntCounterVec,
     requests_in_flight: IntGauge,
@@ -69,6 +72,7 @@ impl Metrics {
         let by_model = Arc::new(ByModel::new(&make));
         Self {
             started: SystemTime::now(),
+            scrapes: Mutex::new(Scrapes::new(Instant::now())),
             requests: make.counters(
                 "outcrop_http_requests_total",
                 "Requests that have ended.",
@@ -288,6 +292,13 @@ impl Metrics {
         new
     }
 
+    /// The same as [`Self::render`], for whoever comes over the network: what that costs is bounded. Once the time for it is used
+    /// up, the last text is given again.
+    pub fn scrape(&self) -> Bytes {
+        let mut scrapes = self.scrapes.lock().unwrap_or_else(PoisonError::into_inner);
+        scrapes.text(|| self.render())
+    }
+
     /// Everything in the Prometheus text format, version 0.0.4 (`text/plain; version=0.0.4`).
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);
@@ -407,6 +418,22 @@ mod tests {
     fn assert_line(metrics: &Metrics, line: &str) {
         let text = metrics.render();
         assert!(text.lines().any(|l| l == line), "no {line:?} in:\n{text}");
+    }
+
+    #[test]
+    fn a_scrape_is_new_while_there_is_time_for_it_and_the_last_one_after() {
+        let metrics = Metrics::new("1", "r");
+        let opened = |text: &Bytes| {
+            let text = std::str::from_utf8(text).unwrap();
+            text.lines().find(|line| line.starts_with("outcrop_connections_total ")).map(str::to_owned)
+        };
+        let first = metrics.scrape();
+        metrics.connection_opened();
+        let second = metrics.scrape();
+        assert_ne!(opened(&first), opened(&second));
+        metrics.connection_opened();
+        metrics.scrapes.lock().unwrap().exhaust();
+        assert_eq!(metrics.scrape(), second);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod labels;
 pub mod logs;
 mod metrics;
 mod process;
+mod scrapes;
 mod sink;
 
 pub use access::AccessLine;

@@ -36,6 +36,16 @@ async fn what_could_be_read_in_two_ways_is_answered_once_and_closed() {
         ),
         ("two lengths", format!("{post}content-length: 1\r\ncontent-length: 2\r\n\r\nab"), 400),
         ("signed length", format!("{post}content-length: +1\r\n\r\na"), 400),
+        ("compressed chunks", format!("{post}transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501),
+        (
+            "long head",
+            {
+                let line = |name: &str| format!("{name}: {}\r\n", "y".repeat(14_000));
+                let lines: String = ["a", "b", "c", "d", "e"].into_iter().map(line).collect();
+                format!("GET /livez HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n")
+            },
+            431,
+        ),
         ("other coding", format!("{post}transfer-encoding: xchunked\r\n\r\n"), 400),
         ("coding after chunked", format!("{post}transfer-encoding: chunked, identity\r\n\r\n"), 400),
         ("chunks in HTTP/1.0", "POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n".into(), 400),

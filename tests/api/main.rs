@@ -16,6 +16,7 @@ mod cors;
 mod counting;
 #[cfg(unix)]
 mod credentials;
+mod crowds;
 mod departure;
 mod embeddings;
 mod errors;

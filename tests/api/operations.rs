@@ -1,5 +1,6 @@
 //! What operators and their machines ask, and what every answer says about itself.
 
+use crate::auth::digest;
 use crate::support::{CLAUDE, NOVA, Request, Setup, TITAN, TestGateway, chat, streamed, tool, with};
 use serde_json::json;
 
@@ -50,6 +51,57 @@ async fn health_tells_an_operator_what_is_asked_first() {
     assert_eq!((health.status, &health.json()["upstream"]["state"]), (200, &json!("failing")));
     assert_eq!(gateway.get("/readyz").await.status, 200);
     assert!(!health.text().contains("AKID"), "no key, not even its id");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_learn_nothing_of_the_accounts() {
+    let keys = format!("[{{id: one, sha256: {}}}]", digest("sk-one"));
+    let accounts = "{billing: {access_key_id: AKIDX, secret_access_key: hush}}";
+    let gateway = Setup::new()
+        .set("auth.keys", &keys)
+        .set("accounts", accounts)
+        .set("aws.region", "eu-central-1")
+        .set("server.listen", "'0.0.0.0:0'")
+        .set("server.admin", "127.0.0.1:0")
+        .start()
+        .await;
+    let local = std::net::SocketAddr::from(([127, 0, 0, 1], gateway.address.port()));
+    let telling = ["billing", "eu-central-1", "Static", "\"source\":\"", "default_model"];
+    for path in ["/health", "/readyz?verbose"] {
+        let ask = |key: &str| Request::get(path).header("x-api-key", key);
+        for request in [Request::get(path), ask("sk-two"), ask("sk-one").header("api-key", "sk-two")] {
+            let answer = request.send(local).await;
+            assert!([200, 503].contains(&answer.status), "still a probe: {}", answer.status);
+            for word in telling {
+                assert!(!answer.text().contains(word), "{word}: {}", answer.text());
+            }
+        }
+        for answer in [ask("sk-one").send(local).await, Request::get(path).send(gateway.admin.unwrap()).await]
+        {
+            assert!(answer.text().contains("billing"), "{}", answer.text());
+        }
+    }
+    let stranger = Request::get("/health").send(local).await.json();
+    assert!(stranger["status"].is_string() && stranger["credentials"]["state"].is_string(), "{stranger}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_machine_itself_health_tells_all_but_not_to_who_comes_by_a_proxy_or_a_page() {
+    let keys = format!("[{{id: one, sha256: {}}}]", digest("sk-one"));
+    let gateway = Setup::new().set("auth.keys", &keys).start().await;
+    let tells = async |name: &str, value: &str| {
+        let answer = gateway.send(Request::get("/health").header(name, value)).await;
+        answer.json()["region"].is_string()
+    };
+    assert!(tells("x-anything", "1").await);
+    for (name, value) in [
+        ("x-forwarded-for", "192.0.2.1"),
+        ("via", "1.1 proxy"),
+        ("origin", "https://news.example.org"),
+        ("host", "rebound.example.org"),
+    ] {
+        assert!(!tells(name, value).await, "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,6 +140,33 @@ fn check_doubts_a_file_that_may_have_been_cut_and_prints_it_all_the_same() {
     }
 }
 
+#[test]
+fn check_warns_of_a_file_that_others_may_write_or_that_tells_them_secrets() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("outcrop.yaml");
+    let secrets = "aws: {access_key_id: AKIDX, secret_access_key: hush}\n";
+    let of_account = "accounts: {a: {bearer_token: hush}}\n";
+    for (text, mode, words) in [
+        (secrets, 0o666, Some("others may write it (mode 0666)")),
+        ("strict: true\n", 0o602, Some("others may write it (mode 0602)")),
+        (secrets, 0o644, Some("others may read it (mode 0644)")),
+        (of_account, 0o604, Some("others may read it (mode 0604)")),
+        ("strict: true\n", 0o644, None),
+        (secrets, 0o640, None),
+        (secrets, 0o600, None),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let said = outcrop(&["check", "--config", path.to_str().unwrap()]).output().unwrap();
+        assert!(said.status.success());
+        let said = String::from_utf8(said.stderr).unwrap();
+        assert_eq!(said.contains("others may"), words.is_some(), "{text} {mode:o}: {said}");
+        assert!(words.is_none_or(|words| said.contains(words)), "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn models_and_doctor_show_the_same_way() {
     let simulator = Simulator::start(Options::default()).await.unwrap();

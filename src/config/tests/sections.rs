@@ -336,13 +336,23 @@ fn limits_of_a_key_are_those_of_every_key_unless_it_has_its_own() {
 #[test]
 fn origins_are_written_as_browsers_write_them() {
     let read = |origin: &str| from_yaml(&format!("server: {{cors: {{origins: ['{origin}']}}}}\n"));
-    for origin in ["https://chat.example.com", "http://localhost:3000", "http://[::1]:80"] {
+    for origin in [
+        "https://chat.example.com",
+        "http://localhost:3000",
+        "http://[::1]:80",
+        "app://obsidian.md",
+        "vscode-webview:",
+    ] {
         let cors = read(origin).unwrap().server.cors.unwrap();
         assert_eq!(cors.origins.unwrap(), [origin], "{origin}");
     }
     assert_eq!(read("*").unwrap().server.cors.unwrap().origins, None);
     for origin in [
         "chat.example.com",
+        "localhost:3000",
+        "vscode-webview",
+        "https:",
+        "file:",
         "https://",
         "https://chat.example.com/",
         "https://Chat.example.com",

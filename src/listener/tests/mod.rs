@@ -1,6 +1,7 @@
 //! Clocks on an in-memory stream under tokio's paused time; sockets, caps and shutdown on the loopback.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower::service_fn;
 
+use super::door::concerns_one_connection;
 use super::*;
 
 mod stalled;
@@ -64,7 +66,7 @@ where
     R: Future<Output = Result<Response<TestBody>, Infallible>> + Send + 'static,
 {
     let (client, server) = duplex(16 * 1024);
-    let clock = clock::SharedClock::new(Settings::default(), Instant::now());
+    let clock = SharedClock::new(Settings::default(), Instant::now());
     let server = connection::Timed::new(server, clock.clone(), stalled.clone());
     let serving = connection::converse(server, clock, service_fn(handler), shutdown.clone());
     (client, tokio::spawn(async move { serving.await.0 }))
@@ -328,6 +330,14 @@ struct Door {
     changed: Notify,
 }
 
+impl Door {
+    async fn until(&self, open: usize) {
+        while self.open.load(Ordering::SeqCst) != open {
+            self.changed.notified().await;
+        }
+    }
+}
+
 impl Observer for Door {
     fn opened(&self) {
         let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
@@ -382,21 +392,67 @@ async fn an_axum_router_fits() {
 }
 
 #[tokio::test]
-async fn at_the_cap_a_connection_waits_until_another_ends() {
+async fn at_the_cap_a_connection_waits_for_one_that_has_a_request_under_way() {
     let settings = Settings { max_connections: 2, ..Settings::default() };
-    let server = Server::start(settings, greet).await;
+    let server = Server::start(settings, |_| pending()).await;
     let mut seated = Vec::new();
     for _ in 0..2 {
         let mut client = server.connect().await;
         client.write_all(GET).await.unwrap();
-        read_until(&mut client, "hello").await;
         seated.push(client);
+        server.door.until(seated.len()).await;
     }
     let mut third = server.connect().await;
     third.write_all(GET).await.unwrap();
     seated.pop();
-    read_until(&mut third, "hello").await;
+    while server.door.reasons.lock().unwrap().is_empty() {
+        server.door.changed.notified().await;
+    }
+    server.door.until(2).await;
+    assert_eq!(*server.door.reasons.lock().unwrap(), [Closed::Broken], "nobody made room");
     assert_eq!(server.door.most.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_crowd_that_says_nothing_makes_room_for_whoever_asks() {
+    let settings = Settings { max_connections: 3, ..Settings::default() };
+    let server = Server::start(settings, greet).await;
+    let mut crowd = Vec::new();
+    for open in 1..=3 {
+        let mut silent = server.connect().await;
+        silent.write_all(b"G").await.unwrap();
+        crowd.push(silent);
+        server.door.until(open).await;
+    }
+    for _ in 0..5 {
+        let mut client = server.connect().await;
+        client.write_all(GET).await.unwrap();
+        read_until(&mut client, "hello").await;
+    }
+    assert_eq!(read_to_end(&mut crowd[0]).await, "", "closed without a word");
+    assert!(server.door.reasons.lock().unwrap().contains(&Closed::Evicted));
+    assert_eq!(server.door.most.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn an_address_has_a_bound_of_its_own_and_its_requests_under_way_are_kept() {
+    let settings = Settings { max_per_address: 1, ..Settings::default() };
+    let server = Server::start(settings, |_| pending()).await;
+    let mut first = server.connect().await;
+    server.door.until(1).await;
+    let mut second = server.connect().await;
+    assert_eq!(read_to_end(&mut first).await, "", "it has asked nothing");
+    second.write_all(GET).await.unwrap();
+    server.door.until(1).await;
+    // Nobody waits for a place of an address that has its share.
+    loop {
+        let mut third = server.connect().await;
+        let mut scrap = [0; 1];
+        if matches!(third.read(&mut scrap).await, Ok(0) | Err(_)) {
+            break;
+        }
+    }
+    drop(second);
 }
 
 #[tokio::test]

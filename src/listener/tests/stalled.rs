@@ -165,7 +165,7 @@ async fn who_is_given_up_by_the_kernel_has_stalled_if_bytes_were_waiting() {
     ];
     for (takes, tells_reader, why) in cases {
         let at = Box::pin(tokio::time::sleep(Duration::from_secs(28)));
-        let clock = clock::SharedClock::new(Settings::default(), Instant::now());
+        let clock = SharedClock::new(Settings::default(), Instant::now());
         let socket = GivenUp { request: GET, takes, tells_reader, at };
         let timed = connection::Timed::new(socket, clock.clone(), Stalled::default());
         let handler = |_| async {
