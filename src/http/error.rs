@@ -65,16 +65,14 @@ impl ApiError {
     }
 
     /// The client's fault, with a code.
-    fn client(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn client(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self::new(status, "invalid_request_error", Some(code), message)
     }
 
-    /// No such path.
-    pub(super) fn no_route(method: &Method, path: &str) -> Self {
+    /// No such path, and what to do about it.
+    pub(super) fn no_route(method: &Method, path: &str, hint: &str) -> Self {
         let path: String = path.chars().filter(|c| !c.is_control()).take(200).collect();
-        let message = format!(
-            "Unknown request URL: {method} {path}. The API is under /v1; GET /openapi.yaml describes it."
-        );
+        let message = format!("Unknown request URL: {method} {path}. {hint}");
         Self::client(StatusCode::NOT_FOUND, "unknown_url", message)
     }
 

@@ -19,13 +19,13 @@ use super::authenticate::authenticate;
 use super::browser::{Door, guard};
 use super::error::ApiError;
 use super::record::record;
-use super::{Cors, Edge};
+use super::{Cors, Edge, unserved};
 
 /// For every path, the unknown ones too. The last layer added is the outermost.
 pub(super) fn everything(router: Router<Arc<Edge>>, edge: &Arc<Edge>, door: Door) -> Router {
     router
         // Unknown paths are errors in OpenAI's shape, not axum's empty 404.
-        .fallback(no_route)
+        .fallback(unserved::answer)
         // Before any answer, readable or not, and unknown paths too.
         .layer(from_fn_with_state((Arc::clone(edge), door), guard))
         // Inside `record`, so that a panic is an answer which is logged and counted like any other.
@@ -83,10 +83,6 @@ async fn answered(State(edge): State<Arc<Edge>>, request: Request, next: Next) -
         .entry(http::header::CACHE_CONTROL)
         .or_insert(http::HeaderValue::from_static("no-store"));
     response
-}
-
-async fn no_route(request: Request) -> ApiError {
-    ApiError::no_route(request.method(), request.uri().path())
 }
 
 pub(super) async fn get_only(request: Request) -> ApiError {

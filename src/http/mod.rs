@@ -21,6 +21,7 @@ mod models;
 mod record;
 mod spec;
 mod sse;
+mod unserved;
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -302,6 +302,45 @@ async fn wrong_methods_and_unknown_paths() {
     assert_eq!((head.status, head.body.len()), (405, 0));
 }
 
+/// Whoever has set up a client wrongly reads what to do in the error.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_of_another_api_or_base_url_says_what_to_use_instead() {
+    let gateway = TestGateway::start().await;
+    for (path, words) in [
+        ("/v1/responses", &["Responses API isn't served", "POST /v1/chat/completions"][..]),
+        ("/v1/completions", &["Completions API isn't served", "POST /v1/chat/completions"]),
+        ("/v1/audio/speech", &["Speech isn't served", "POST /v1/chat/completions"]),
+        ("/v1/assistants?limit=1", &["Assistants API isn't served"]),
+        ("/chat/completions", &["ends in /v1, once", "POST /v1/chat/completions"]),
+        ("/v1/v1/embeddings", &["ends in /v1, once", "POST /v1/embeddings"]),
+        ("/api/tags", &["Ollama's API isn't served", "ends in /v1"]),
+        ("/favicon.ico", &["The API is under /v1"]),
+    ] {
+        let answer = gateway.send(Request::post(path, "{}")).await;
+        assert_eq!((answer.status, answer.error()["code"].as_str()), (404, Some("unknown_url")), "{path}");
+        let message = answer.error()["message"].as_str().unwrap().to_owned();
+        assert!(words.iter().all(|word| message.contains(word)), "{path}: {message}");
+    }
+}
+
+/// Its clients take a 404 for a model that doesn't exist, and show no text of another shape.
+#[tokio::test(flavor = "multi_thread")]
+async fn anthropics_messages_are_refused_in_their_own_shape() {
+    let gateway = TestGateway::start().await;
+    for path in ["/v1/messages?beta=true", "/v1/messages/count_tokens", "/messages", "/v1/v1/messages"] {
+        let answer = gateway.send(Request::post(path, r#"{"model":"x","messages":[]}"#)).await;
+        let body = answer.json();
+        assert_eq!((answer.status, answer.header("content-type")), (400, Some("application/json")), "{path}");
+        assert_eq!(
+            (&body["type"], &body["error"]["type"]),
+            (&json!("error"), &json!("invalid_request_error"))
+        );
+        let message = body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("isn't served") && message.contains("ends in /v1"), "{message}");
+        assert!(answer.header("x-request-id").is_some());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_for_the_responses_api_is_told_so() {
     let gateway = TestGateway::start().await;
