@@ -70,7 +70,9 @@ impl Principal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No key in any of the headers we look at.
-    #[error("no API key was sent")]
+    #[error(
+        "no API key was sent: send it as `Authorization: Bearer <key>` (what clients call `api_key`), or in `x-api-key` or `api-key`"
+    )]
     Missing,
     /// `Authorization` isn't `Bearer <key>`, or a key isn't text.
     #[error("the API key is malformed")]
