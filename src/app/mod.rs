@@ -49,15 +49,15 @@ const OPERATORS: usize = 64;
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address is taken, or not ours.
-    #[error("cannot listen on {0}: {1}")]
-    Bind(SocketAddr, #[source] std::io::Error),
+    /// The address is taken, or not ours; and what chooses another one.
+    #[error("cannot listen on {0}: {1}: choose another address with {2}")]
+    Bind(SocketAddr, std::io::Error, &'static str),
     /// The certificate can't be served with.
     #[error("server.tls: {0}")]
     Tls(#[from] TlsError),
     /// The simulator found no port.
     #[error("cannot start the simulator: {0}")]
-    Simulator(#[source] std::io::Error),
+    Simulator(std::io::Error),
     /// The way to AWS can't be made.
     #[error("{0}")]
     Aws(#[from] SetupError),
@@ -121,15 +121,18 @@ impl App {
         };
         let edge = Arc::new(edge(config, gateway, process, None));
         let settings = listener_settings(config);
-        let bind = |address, settings| async move {
-            Listener::bind(address, settings).await.map_err(|error| StartError::Bind(address, error))
+        let bind = |address, settings, chosen_with| async move {
+            let bound = Listener::bind(address, settings).await;
+            bound.map_err(|error| StartError::Bind(address, error, chosen_with))
         };
         let tls = config.server.tls.as_ref().map(tls_files).map(Tls::load).transpose()?;
-        let listener = bind(config.server.listen, settings).await?.secured(tls.clone());
+        let listener =
+            bind(config.server.listen, settings, "--listen or server.listen").await?.secured(tls.clone());
         let admin = match config.server.admin {
             Some(address) => {
                 let max_connections = settings.max_connections.min(OPERATORS);
-                Some(bind(address, listener::Settings { max_connections, ..settings }).await?)
+                let settings = listener::Settings { max_connections, ..settings };
+                Some(bind(address, settings, "server.admin").await?)
             }
             None => None,
         };
@@ -516,7 +519,8 @@ fn listener_settings(config: &Config) -> listener::Settings {
     let asked = count(server.max_connections);
     let files = FileLimit::raised();
     let max_connections = files.connections(asked);
-    if max_connections < asked {
+    // A tenth less is nothing that anybody would notice.
+    if max_connections < asked - asked / 10 {
         tracing::warn!(asked, max_connections, %files, "fewer connections than configured: the limit of open files (ulimit -n) allows no more");
     } else {
         tracing::debug!(max_connections, %files, "connections are bounded");

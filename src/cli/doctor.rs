@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::{Outcome, decision, print};
+use super::listing::decision;
+use super::{Outcome, print};
 use crate::app::{App, Parts};
 use crate::chat::{Block, Message, Notes, Request, Role, Text};
 use crate::config::{Config, Origin};
@@ -47,8 +48,8 @@ pub(super) async fn run(config: Config) -> Outcome {
             say(probe(&parts, &name).await);
         }
     }
-    if config.default_model.origin == Origin::Default {
-        print("[note] no default_model is configured; AWS has retired the built-in one\n");
+    if let Some(retired) = super::retired_default(&config, &parts.gateway) {
+        print(&format!("[note] {retired}\n"));
     }
     Ok(if sick == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -19,11 +19,16 @@ use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, SignatureS
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(url: String) -> super::Outcome {
-    let uri: http::Uri = url.parse().with_context(|| format!("{url} is not a URL"))?;
+    // Whatever goes wrong, with which URL it did.
+    ask(&url).await.with_context(|| url)
+}
+
+async fn ask(url: &str) -> super::Outcome {
+    let uri: http::Uri = url.parse().context("this is not a URL")?;
     let secure = match uri.scheme_str() {
         Some("http") => false,
         Some("https") => true,
-        Some(_) | None => bail!("{url}: only http:// and https:// can be asked"),
+        Some(_) | None => bail!("only http:// and https:// can be asked"),
     };
     let authority = uri.authority().context("the URL names no host")?;
     let host = authority.host().trim_matches(['[', ']']);
@@ -36,17 +41,19 @@ pub(super) async fn run(url: String) -> super::Outcome {
             return exchange(stream, &head).await;
         }
         if !stream.peer_addr()?.ip().is_loopback() {
-            bail!("{url}: the certificate isn't checked, so https:// is for this machine only");
+            bail!("the certificate isn't checked, so https:// is for this machine only");
         }
         let name = ServerName::try_from(host.to_owned())?;
         exchange(anybody()?.connect(name, stream).await?, &head).await
     };
-    let answer = tokio::time::timeout(PATIENCE, ask).await.context("no answer in time")??;
+    let answer = tokio::time::timeout(PATIENCE, ask)
+        .await
+        .with_context(|| format!("no answer within {} s", PATIENCE.as_secs()))??;
     let answer = String::from_utf8_lossy(&answer);
     let status = answer.lines().next().unwrap_or_default();
     match status.split(' ').nth(1) {
         Some("200") => Ok(ExitCode::SUCCESS),
-        Some(_) | None => bail!("{url} answered: {status}"),
+        Some(_) | None => bail!("the answer was {status:?}"),
     }
 }
 

@@ -2,8 +2,8 @@
 
 mod doctor;
 mod healthcheck;
+mod listing;
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,15 +17,12 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::{App, Read, Signals};
 use crate::auth::new_key;
 use crate::config::{self, Auth, Config, LogFormat, Origin, Overrides, ProcessEnv, Sources};
-use crate::gateway::{ModelFacts, Stage};
+use crate::gateway::{Gateway, Stage};
 use crate::simulator::{self, Simulator};
 use crate::telemetry;
 
 /// `EX_CONFIG` of sysexits.h: the configuration is wrong.
 const EXIT_CONFIG: u8 = 78;
-
-/// Longest wait for Bedrock's listings.
-const LISTING: Duration = Duration::from_secs(15);
 
 /// An OpenAI-compatible gateway for Amazon Bedrock.
 #[derive(Debug, Parser)]
@@ -48,6 +45,9 @@ enum Command {
         /// Show those as well that AWS has retired.
         #[arg(long)]
         retired: bool,
+        /// Write JSON, an object for each model.
+        #[arg(long)]
+        json: bool,
     },
     /// Run the Bedrock simulator alone, for other programs' tests.
     Simulate {
@@ -125,10 +125,13 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(place) => with_config(&place, Overrides::default(), |config| {
             // Putting it together finds what only the parts can judge.
             block_on(async {
-                App::assemble(&config).await?;
+                let parts = App::assemble(&config).await?;
                 print(&config.to_yaml_redacted());
                 if let Some(exposed) = config.exposed() {
                     complain(&format!("warning: {exposed}\n"));
+                }
+                if let Some(retired) = retired_default(&config, &parts.gateway) {
+                    complain(&format!("{retired}\n"));
                 }
                 if config.doubts().is_empty() {
                     return Ok(ExitCode::SUCCESS);
@@ -140,8 +143,8 @@ pub fn run(cli: Cli) -> ExitCode {
                 Ok(ExitCode::from(EXIT_CONFIG))
             })
         }),
-        Command::Models { config, retired } => {
-            with_config(&config, Overrides::default(), |config| block_on(models(config, retired)))
+        Command::Models { config, retired, json } => {
+            with_config(&config, Overrides::default(), |config| block_on(listing::run(config, retired, json)))
         }
         Command::Simulate { listen, unsigned } => report(block_on(simulate(listen, unsigned))),
         Command::Keys { action: Keys::New } => report(new_api_key()),
@@ -150,6 +153,19 @@ pub fn run(cli: Cli) -> ExitCode {
             with_config(&place, Overrides::default(), |config| block_on(doctor::run(config)))
         }
     }
+}
+
+/// That requests without a model go to one that AWS has retired, if they do.
+fn retired_default(config: &Config, gateway: &Gateway) -> Option<String> {
+    let config::Sourced { value: name, origin } = &config.default_model;
+    if gateway.model(name).ok()?.stage != Some(Stage::Retired) {
+        return None;
+    }
+    let whose = match origin {
+        Origin::Default => "No default_model is configured, and AWS has retired the built-in one",
+        _ => "AWS has retired the configured default_model",
+    };
+    Some(format!("{whose} ({name}): requests that name no model will fail once it is gone."))
 }
 
 type Outcome = anyhow::Result<ExitCode>;
@@ -288,53 +304,13 @@ fn region(config: &Config, effective: &str) -> String {
     }
 }
 
-async fn models(config: Config, retired: bool) -> Outcome {
-    let app = App::assemble(&config).await?;
-    let directory = app.gateway.routes().directory();
-    if directory.asks() {
-        // Whoever has no credentials has not asked to wait for them.
-        let listed = async {
-            directory.refresh().await;
-            app.gateway.routes().look_ahead().await;
-            directory.settled().await;
-        };
-        if tokio::time::timeout(LISTING, listed).await.is_err() {
-            complain("Bedrock lists nothing in time; this is what the embedded catalogue knows.\n");
-        }
-        for (region, what, kind) in directory.failures() {
-            complain(&format!(
-                "{what} in {region} failed ({}); the embedded catalogue stands in.\n",
-                kind.label()
-            ));
-        }
-    }
-    let mut text = String::new();
-    for model in app.gateway.models(retired) {
-        // Writing to a String can't fail.
-        let _ = writeln!(text, "{}\t{}", model.id, decision(&model));
-    }
-    print(&text);
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Where a model's calls go, as people and `cut` can read it.
-fn decision(model: &ModelFacts) -> String {
-    let called = model.profile.as_ref().unwrap_or(&model.target);
-    let way = [model.family, model.format].into_iter().flatten().collect::<Vec<_>>().join("/");
-    let way = if way.is_empty() { model.mode } else { &way };
-    let end = model.dates.end.map_or_else(String::new, |end| format!(" until {}", end.date()));
-    let life = match model.stage {
-        Some(stage @ (Stage::Legacy | Stage::Retired)) => format!("\t{}{end}", stage.as_str()),
-        Some(Stage::Active) | None => String::new(),
-    };
-    format!("{called}\t{}\t{way}{life}", model.region)
-}
-
 async fn simulate(address: SocketAddr, unsigned: bool) -> Outcome {
     let signatures = if unsigned { simulator::Signatures::Ignored } else { simulator::Signatures::Checked };
     let options = simulator::Options { address, signatures, ..simulator::Options::default() };
     let keys = options.credentials.clone();
-    let simulator = Simulator::start(options).await?;
+    let simulator = Simulator::start(options).await.map_err(|error| {
+        anyhow::anyhow!("cannot listen on {address}: {error}: choose another address with --listen")
+    })?;
     print(&format!(
         "A Bedrock simulator is listening on {url}\n\nexport AWS_ENDPOINT_URL_BEDROCK_RUNTIME={url}\nexport AWS_ENDPOINT_URL_BEDROCK={url}\nexport AWS_ACCESS_KEY_ID={}\nexport AWS_SECRET_ACCESS_KEY={}\n",
         keys.access_key,

@@ -157,7 +157,7 @@ async fn a_port_that_is_taken_keeps_it_from_starting() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
     let error = refusal(&[("server.listen", &format!("'{address}'"))]).await;
-    assert!(matches!(error, StartError::Bind(at, _) if at == address), "{error}");
+    assert!(matches!(error, StartError::Bind(at, ..) if at == address), "{error}");
 }
 
 #[test]

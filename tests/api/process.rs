@@ -167,6 +167,54 @@ fn check_warns_of_a_file_that_others_may_write_or_that_tells_them_secrets() {
     }
 }
 
+#[test]
+fn check_says_that_the_default_model_is_retired() {
+    for (default, words) in [
+        (None, Some("AWS has retired the built-in one")),
+        (Some("anthropic.claude-v2:1"), Some("AWS has retired the configured default_model")),
+        (Some("amazon.nova-lite-v1:0"), None),
+    ] {
+        let set = default.map(|model| format!("default_model={model}"));
+        let arguments: Vec<_> =
+            ["check"].into_iter().chain(set.iter().flat_map(|set| ["--set", set])).collect();
+        let output = outcrop(&arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        assert_eq!(words.map_or(said.is_empty(), |words| said.contains(words)), true, "{default:?}: {said}");
+    }
+}
+
+/// Once, and with what chooses another.
+#[test]
+fn a_taken_port_is_said_once_with_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let admin = format!("server.admin='{address}'");
+    for (arguments, advice) in [
+        (&["serve", "--simulate", "--listen", &address][..], "with --listen or server.listen"),
+        (&["serve", "--simulate", "--listen", "127.0.0.1:0", "--set", &admin], "with server.admin"),
+        (&["simulate", "--listen", &address], "with --listen"),
+    ] {
+        let output = outcrop(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let line = said.lines().last().unwrap();
+        assert!(line.starts_with("outcrop: ") && line.contains(&address) && line.ends_with(advice), "{line}");
+        assert_eq!(said.matches("os error").count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_failed_healthcheck_names_its_url() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for url in [format!("http://{gone}/livez"), "ftp://x/".to_owned(), "not a url".to_owned()] {
+        let output = outcrop(&["healthcheck", "--url", &url]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with(&format!("outcrop: {url}: ")) && said.len() > url.len() + 15, "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn models_and_doctor_show_the_same_way() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
@@ -180,13 +228,17 @@ async fn models_and_doctor_show_the_same_way() {
     ];
     let run = |command: &str| {
         let arguments: Vec<&str> =
-            [command].into_iter().chain(settings.iter().flat_map(|set| ["--set", set.as_str()])).collect();
+            command.split(' ').chain(settings.iter().flat_map(|set| ["--set", set.as_str()])).collect();
         let output = outcrop(&arguments).stdout(Stdio::piped()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
     let way = ["us.amazon.nova-2-lite-v1:0", "us-east-1", "nova/converse"];
     assert_eq!(run("models"), format!("lite\t{}\n", way.join("\t")));
+    let json: serde_json::Value = serde_json::from_str(&run("models --json")).unwrap();
+    let expected = serde_json::json!([{"id": "lite", "called": way[0], "region": way[1], "mode": "chat", "family": "nova",
+        "format": "converse", "stage": "active", "until": null}]);
+    assert_eq!(json, expected);
     let diagnosis = run("doctor");
     assert!(diagnosis.contains(&format!("answers ({})", way.join(", "))), "{diagnosis}");
     assert!(diagnosis.contains("[ok]   us-east-1 lists"), "{diagnosis}");
