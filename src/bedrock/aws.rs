@@ -30,6 +30,7 @@ use super::connector::Connections;
 use super::keeper::{CredentialsState, Identity, Keeper, Source};
 use super::pool::{self, Pool};
 use super::sdk::{Sdk, Terms};
+use super::sources::{self, Tried};
 use super::{BedrockError, ControlPlane, ErrorKind, Reply, Transport};
 
 /// What of the configuration concerns AWS. Everything absent is found by the SDK's own chain.
@@ -194,6 +195,7 @@ pub struct Aws {
     chain: Keeper,
     accounts: BTreeMap<String, Way>,
     settings: Arc<Settings>,
+    begin: Begin,
 }
 
 impl Aws {
@@ -215,7 +217,7 @@ impl Aws {
             None => Way::Keys(chain.clone()),
         };
         let accounts = begin.accounts(&shared, &chain, &clock)?;
-        Ok(Self { shared, connections, clock, region, base, chain, accounts, settings })
+        Ok(Self { shared, connections, clock, region, base, chain, accounts, settings, begin })
     }
 
     /// The default region.
@@ -265,6 +267,15 @@ impl Aws {
             Some(Way::Token(_)) => Ok(api_key()),
             None => Err(CredentialsUnavailable("no such account is configured".to_owned())),
         }
+    }
+
+    /// Asks the sources of the base chain, each by itself, and says what they say; nothing where keys are configured.
+    pub async fn tried(&self) -> Vec<Tried> {
+        if self.settings.credentials.is_some() {
+            return Vec::new();
+        }
+        let config = self.begin.provider_config();
+        sources::ask(sources::of(&config, self.settings.profile.as_deref())).await
     }
 
     /// Whether an account has credentials, as it changes; `None` is the base account.
@@ -412,16 +423,20 @@ impl Begin {
         Ok(ways)
     }
 
+    fn provider_config(&self) -> ProviderConfig {
+        ProviderConfig::without_region()
+            .with_region(Some(Region::new(self.region.clone())))
+            .with_use_fips(self.settings.use_fips)
+            .with_use_dual_stack(self.settings.use_dual_stack)
+            .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
+            .with_retry_config(RetryConfig::standard())
+            .with_http_client(self.issuers.clone())
+    }
+
     fn profile(&self, name: String) -> Source {
         let begin = self.clone();
         Box::new(move || {
-            let config = ProviderConfig::without_region()
-                .with_region(Some(Region::new(begin.region.clone())))
-                .with_use_fips(begin.settings.use_fips)
-                .with_use_dual_stack(begin.settings.use_dual_stack)
-                .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
-                .with_retry_config(RetryConfig::standard())
-                .with_http_client(begin.issuers.clone());
+            let config = begin.provider_config();
             let provider = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(&name);
             Box::pin(async move { SharedCredentialsProvider::new(provider.build()) })
         })

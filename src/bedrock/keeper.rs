@@ -39,7 +39,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Longest wait for a source. The chain's last resort, EC2's metadata, may try for half of it.
-const LOAD: Duration = Duration::from_secs(30);
+pub(super) const LOAD: Duration = Duration::from_secs(30);
 
 /// A refusal makes a source be asked at most once in so long: new credentials may be refused as well.
 const HEED: Duration = Duration::from_secs(10);

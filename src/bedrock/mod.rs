@@ -23,6 +23,7 @@ mod pass;
 mod pool;
 mod refusal;
 mod sdk;
+mod sources;
 mod transport;
 
 pub use aws::{AccountSource, Aws, CredentialsUnavailable, Role, Settings, SetupError, StaticCredentials};
@@ -34,4 +35,5 @@ pub use keeper::{CredentialsState, Identity};
 pub use model_id::{InvalidModelId, ModelId, fuzz_model_id};
 pub use refusal::{Refusal, Refused};
 pub use sdk::fuzz_retry_after;
+pub use sources::Tried;
 pub use transport::{ByteStream, ControlPlane, FrameStream, Streamed, Transport};

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::listing::decision;
 use super::{Outcome, print};
 use crate::app::{App, Parts};
+use crate::bedrock::{CredentialsUnavailable, Tried};
 use crate::chat::{Block, Message, Notes, Request, Role, Text};
 use crate::config::{Config, Origin};
 use crate::gateway::{Answer, Call, ErrorKind, Fault};
@@ -27,7 +28,7 @@ pub(super) async fn run(config: Config) -> Outcome {
     say(match &credentials {
         Ok(identity) => Ok(format!("credentials from {}", identity.source)),
         Err(unavailable) => Err((
-            format!("no credentials: {unavailable}"),
+            no_credentials(unavailable, &parts.aws.tried().await),
             "Set AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK; on AWS, give the machine or pod a role.",
         )),
     });
@@ -52,6 +53,15 @@ pub(super) async fn run(config: Config) -> Outcome {
         print(&format!("[note] {retired}\n"));
     }
     Ok(if sick == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Each source that was tried, or else the one reason.
+fn no_credentials(unavailable: &CredentialsUnavailable, tried: &[Tried]) -> String {
+    if tried.is_empty() {
+        return format!("no credentials: {unavailable}");
+    }
+    let lines = tried.iter().map(|Tried { source, said }| format!("\n         {source}: {said}"));
+    format!("no credentials; tried, in this order:{}", lines.collect::<String>())
 }
 
 /// What Bedrock lists, region by region.

@@ -343,6 +343,54 @@ async fn where_ec2_is_said_to_be_absent_its_metadata_is_not_asked() {
     assert!(metadata.asked().is_empty());
 }
 
+/// Whichever source ends the search, those before it were asked too.
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_of_each_source_what_it_said_in_words() {
+    let metadata = Issuer::start(|_| (403, String::new())).await;
+    let denied = Issuer::start(|_| {
+        let body = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>you may not assume \
+                    it</Message></Error></ErrorResponse>";
+        (403, body.to_owned())
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "a.b.c").unwrap();
+    let absent = ["environment", "profile", "web identity", "container"];
+    let cases: [(&[(&str, &str)], &[&str], &str); 3] = [
+        (&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url)], &absent, "metadata of EC2: failed: "),
+        (
+            &[
+                ("AWS_ROLE_ARN", "arn:aws:iam::210987654321:role/x"),
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+                ("AWS_ENDPOINT_URL_STS", &denied.url),
+            ],
+            &absent[..2],
+            "web identity (AWS_WEB_IDENTITY_TOKEN_FILE): failed: you may not assume it (AccessDenied)",
+        ),
+        (
+            &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &metadata.url)],
+            &absent[..3],
+            "container (ECS, EKS Pod Identity): failed: ",
+        ),
+    ];
+    for (variables, absent, failed) in cases {
+        let mut run = outcrop(&["doctor"]);
+        run.env_remove("AWS_EC2_METADATA_DISABLED").envs(variables.iter().copied());
+        let output =
+            tokio::task::spawn_blocking(move || run.stdout(Stdio::piped()).output().unwrap()).await.unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let mut lines = said.lines().skip_while(|line| !line.contains("tried, in this order")).skip(1);
+        for source in absent {
+            let line = lines.next().unwrap().trim();
+            assert!(line.starts_with(source) && line.contains(": not set up: "), "{line} in\n{said}");
+        }
+        assert!(lines.next().unwrap().trim().starts_with(failed), "{failed} isn't in\n{said}");
+        assert!(!said.contains("Error {") && !said.contains("StatusCode("), "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_and_check_say_whose_credentials_they_are_and_nothing_of_them() {
     let simulator = simulator().await;

@@ -18,6 +18,35 @@ fn what_looks_like_a_credential_is_not_passed_on() {
 }
 
 #[test]
+fn an_error_of_the_sdks_is_told_in_words() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<dyn Error>>);
+    let layers = |words: &[&'static str], last: Box<dyn Error>| {
+        words.iter().rev().fold(last, |cause, words| Box::new(Layer(words, Some(cause))))
+    };
+    let leaf = |words| Box::new(Layer(words, None));
+    let said = |code: Option<&str>, message: Option<&str>| {
+        let answer = message.into_iter().fold(ErrorMetadata::builder(), |answer, text| answer.message(text));
+        Box::new(code.into_iter().fold(answer, |answer, code| answer.code(code)).build())
+    };
+    let wrapped =
+        ["an error occurred while loading credentials", "service error", "unhandled error (Denied)"];
+    for (error, words) in [
+        (layers(&wrapped, said(Some("Denied"), Some("you may not"))), "you may not (Denied)"),
+        (layers(&wrapped, said(Some("Denied"), None)), "Denied"),
+        (layers(&wrapped, said(None, None)), "no reason was given"),
+        (layers(&["dispatch failure", "io error"], leaf("connection refused")), "connection refused"),
+        (layers(&["reading"], leaf("the end")), "reading: the end"),
+        (layers(&["reading: the end"], leaf("the end")), "reading: the end"),
+        (leaf("status StatusCode(403), no more"), "status 403, no more"),
+        (leaf("service error"), "service error"),
+    ] {
+        assert_eq!(chain(&*error), words);
+    }
+}
+
+#[test]
 fn a_part_of_an_answer_is_none() {
     assert_eq!(answered(206, None, "{}").kind, ErrorKind::Malformed);
     assert_eq!(answered(302, None, "").kind, ErrorKind::Malformed);
