@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Outcome, complain, print};
 use crate::app::App;
+use crate::catalog::Moment;
 use crate::config::Config;
 use crate::gateway::{ModelFacts, Stage};
 
@@ -85,7 +86,7 @@ fn object(model: &ModelFacts) -> Value {
         "family": model.family,
         "format": model.format,
         "stage": model.stage.map(Stage::as_str),
-        "until": model.dates.end.map(|end| end.date()),
+        "until": model.dates.end.map(Moment::date),
     })
 }
 

@@ -158,7 +158,8 @@ pub fn run(cli: Cli) -> ExitCode {
 /// That requests without a model go to one that AWS has retired, if they do.
 fn retired_default(config: &Config, gateway: &Gateway) -> Option<String> {
     let config::Sourced { value: name, origin } = &config.default_model;
-    if gateway.model(name).ok()?.stage != Some(Stage::Retired) {
+    // What leads nowhere at all is another mistake.
+    if !gateway.model(name).is_ok_and(|model| model.stage == Some(Stage::Retired)) {
         return None;
     }
     let whose = match origin {

@@ -357,14 +357,19 @@ async fn doctor_says_of_each_source_what_it_said_in_words() {
     let token = folder.path().join("token");
     fs::write(&token, "a.b.c").unwrap();
     let absent = ["environment", "profile", "web identity", "container"];
-    let cases: [(&[(&str, &str)], &[&str], &str); 3] = [
-        (&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url)], &absent, "metadata of EC2: failed: "),
+    let role = [
+        ("AWS_ROLE_ARN", "arn:aws:iam::210987654321:role/x"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+        ("AWS_ENDPOINT_URL_STS", &denied.url),
+    ];
+    for (variables, absent, failed) in [
         (
-            &[
-                ("AWS_ROLE_ARN", "arn:aws:iam::210987654321:role/x"),
-                ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
-                ("AWS_ENDPOINT_URL_STS", &denied.url),
-            ],
+            &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*metadata.url)][..],
+            &absent[..],
+            "metadata of EC2: failed: ",
+        ),
+        (
+            &role,
             &absent[..2],
             "web identity (AWS_WEB_IDENTITY_TOKEN_FILE): failed: you may not assume it (AccessDenied)",
         ),
@@ -373,8 +378,7 @@ async fn doctor_says_of_each_source_what_it_said_in_words() {
             &absent[..3],
             "container (ECS, EKS Pod Identity): failed: ",
         ),
-    ];
-    for (variables, absent, failed) in cases {
+    ] {
         let mut run = outcrop(&["doctor"]);
         run.env_remove("AWS_EC2_METADATA_DISABLED").envs(variables.iter().copied());
         let output =

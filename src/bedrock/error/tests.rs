@@ -1,3 +1,5 @@
+use aws_smithy_types::error::metadata::Builder;
+
 use super::*;
 
 #[test]
@@ -27,8 +29,8 @@ fn an_error_of_the_sdks_is_told_in_words() {
     };
     let leaf = |words| Box::new(Layer(words, None));
     let said = |code: Option<&str>, message: Option<&str>| {
-        let answer = message.into_iter().fold(ErrorMetadata::builder(), |answer, text| answer.message(text));
-        Box::new(code.into_iter().fold(answer, |answer, code| answer.code(code)).build())
+        let answer = message.into_iter().fold(ErrorMetadata::builder(), Builder::message);
+        Box::new(code.into_iter().fold(answer, Builder::code).build())
     };
     let wrapped =
         ["an error occurred while loading credentials", "service error", "unhandled error (Denied)"];
