@@ -3,6 +3,7 @@
 
 mod admission;
 mod aws;
+mod background;
 mod keys;
 mod memory;
 mod models;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError, Transport};
 use crate::config::{self, Cache, Config, OnDisconnect, ThoughtStore};
@@ -30,6 +31,7 @@ use crate::listener::{
 use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
 use admission::admission;
+use background::unfailing;
 pub use memory::MemoryUse;
 use models::{alias, guardrail, policy, profile_choice};
 use reload::Generation;
@@ -38,9 +40,6 @@ pub use watch::Read;
 
 /// From the end of the grace period until nothing is waited for any more: for errors to go out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// Before work in the background that has panicked begins anew.
-const AFTER_PANIC: Duration = Duration::from_secs(5);
 
 /// Connections of operators and their machines at once, on a listener of their own. However many clients there are, these
 /// find a place, and a file descriptor.
@@ -556,17 +555,6 @@ async fn watch_aws(reloader: Reloader) {
     }
 }
 
-/// Work in the background that nobody waits for, so nobody would notice its end: after a panic it begins anew.
-async fn unfailing<W: Future<Output = ()> + Send + 'static>(name: &str, work: impl Fn() -> W) {
-    while let Err(error) = AbortOnDropHandle::new(tokio::spawn(work())).await {
-        if !error.is_panic() {
-            return;
-        }
-        tracing::error!(target: "outcrop::panic", work = name, "work in the background panicked; beginning anew");
-        tokio::time::sleep(AFTER_PANIC).await;
-    }
-}
-
 /// Counts connections.
 struct Connections(Arc<Metrics>);
 
@@ -577,26 +565,5 @@ impl Observer for Connections {
 
     fn closed(&self, why: Closed) {
         self.0.connection_closed(Label::from(why.label()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn work_in_the_background_begins_anew_after_a_panic_and_ends_with_its_own_end() {
-        let begun = Arc::new(AtomicUsize::new(0));
-        let work = {
-            let begun = Arc::clone(&begun);
-            move || {
-                let times = begun.fetch_add(1, Ordering::SeqCst);
-                async move { assert!(times == 2, "not yet") }
-            }
-        };
-        unfailing("test", work).await;
-        assert_eq!(begun.load(Ordering::SeqCst), 3);
     }
 }

@@ -4,12 +4,14 @@
 //! error of the SDK. Sources: botocore 1.44.5's service model, AWS's user guide, and texts seen in
 //! recorded traffic and public reports (2025 and 2026). Status codes for clients are not decided here.
 
+mod chain;
+
 use std::borrow::Cow;
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
-use aws_smithy_types::error::ErrorMetadata;
 use serde::Deserialize;
+
+pub(super) use chain::chain;
 
 use super::call::request_id;
 use super::{Refused, overflow};
@@ -546,55 +548,6 @@ fn credential(text: &str) -> Option<usize> {
     let is_secret =
         length >= 40 && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit);
     (is_id || is_secret).then_some(length)
-}
-
-/// An error with all its causes on one line, in words that people can read.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut line = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        next = error.source();
-        let words = words(error);
-        // Those that only say that there is a cause.
-        let is_wrapping = next.is_some() && WRAPPING.iter().any(|wrapping| words.starts_with(wrapping));
-        if is_wrapping || line.ends_with(&words) {
-            continue;
-        }
-        if !line.is_empty() {
-            line.push_str(": ");
-        }
-        line.push_str(&words);
-    }
-    line
-}
-
-/// How the SDK begins what says nothing by itself.
-const WRAPPING: [&str; 8] = [
-    "service error",
-    "unhandled error",
-    "dispatch failure",
-    "io error",
-    "client error (",
-    "unexpected credentials error",
-    "an error occurred while loading credentials",
-    "the credential provider was not enabled",
-];
-
-/// What an error says itself. Where the SDK shows a structure as Rust writes it, the same in words.
-fn words(error: &(dyn Error + 'static)) -> String {
-    let Some(answer) = error.downcast_ref::<ErrorMetadata>() else {
-        let text = error.to_string();
-        let status = text.split_once("StatusCode(").and_then(|(before, rest)| {
-            let (status, after) = rest.split_once(')')?;
-            Some(format!("{before}{status}{after}"))
-        });
-        return status.unwrap_or(text);
-    };
-    match (answer.message(), answer.code()) {
-        (Some(message), Some(code)) => format!("{message} ({code})"),
-        (Some(only), None) | (None, Some(only)) => only.to_owned(),
-        (None, None) => "no reason was given".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,3 @@
-use aws_smithy_types::error::metadata::Builder;
-
 use super::*;
 
 #[test]
@@ -16,35 +14,6 @@ fn what_looks_like_a_credential_is_not_passed_on() {
         ("AKIA", "AKIA"),
     ] {
         assert_eq!(scrub(said), shown);
-    }
-}
-
-#[test]
-fn an_error_of_the_sdks_is_told_in_words() {
-    #[derive(Debug, thiserror::Error)]
-    #[error("{0}")]
-    struct Layer(&'static str, #[source] Option<Box<dyn Error>>);
-    let layers = |words: &[&'static str], last: Box<dyn Error>| {
-        words.iter().rev().fold(last, |cause, words| Box::new(Layer(words, Some(cause))))
-    };
-    let leaf = |words| Box::new(Layer(words, None));
-    let said = |code: Option<&str>, message: Option<&str>| {
-        let answer = message.into_iter().fold(ErrorMetadata::builder(), Builder::message);
-        Box::new(code.into_iter().fold(answer, Builder::code).build())
-    };
-    let wrapped =
-        ["an error occurred while loading credentials", "service error", "unhandled error (Denied)"];
-    for (error, words) in [
-        (layers(&wrapped, said(Some("Denied"), Some("you may not"))), "you may not (Denied)"),
-        (layers(&wrapped, said(Some("Denied"), None)), "Denied"),
-        (layers(&wrapped, said(None, None)), "no reason was given"),
-        (layers(&["dispatch failure", "io error"], leaf("connection refused")), "connection refused"),
-        (layers(&["reading"], leaf("the end")), "reading: the end"),
-        (layers(&["reading: the end"], leaf("the end")), "reading: the end"),
-        (leaf("status StatusCode(403), no more"), "status 403, no more"),
-        (leaf("service error"), "service error"),
-    ] {
-        assert_eq!(chain(&*error), words);
     }
 }
 
