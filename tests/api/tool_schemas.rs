@@ -66,7 +66,7 @@ async fn properties_are_called_by_the_clients_names() {
         names.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
     let tool = function("find", &json!({"type": "object", "properties": properties, "required": names}));
     for model in [CLAUDE, NOVA] {
-        for calls in called(&gateway, &forced(model, &[tool.clone()])).await {
+        for calls in called(&gateway, &forced(model, std::slice::from_ref(&tool))).await {
             let [(name, arguments)] = calls.as_slice() else { panic!("{model}: {calls:?}") };
             assert_eq!(name, "find");
             let mut got: Vec<&str> = arguments.as_object().unwrap().keys().map(String::as_str).collect();
