@@ -112,14 +112,21 @@ impl Gateway {
         configured.chain(others).filter(|model| (self.listing.shows)(&model.id)).collect()
     }
 
-    /// One model, shown or not: a name that can be called is described.
+    /// One model, shown or not: a name that means a known one is described as what it means.
     pub fn model(&self, name: &str) -> Result<ModelFacts, ResolveError> {
         if name.is_empty() {
             return Err(ResolveError::Unknown(String::new()));
         }
+        let is_configured = self.routes.is_alias(name);
+        let meant;
+        let name = if is_configured {
+            name
+        } else {
+            meant = self.routes.meaning(name)?;
+            meant.as_str()
+        };
         let route = self.routes.locate(name)?;
         let target = route.first();
-        let is_configured = self.routes.is_alias(name);
         if target.is_unclear() && !is_configured {
             return Err(ResolveError::Opaque(target.model.clone()));
         }

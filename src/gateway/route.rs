@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::Gateway;
 use super::directory::{self, Base, Directory};
+use super::name::{self, Meant, ResolveError, shortened};
 use super::profile::{ProfileChoice, is_profile_only, profile_for};
 use super::target::{Route, Target, Timeouts};
 use super::upstream::Location;
@@ -125,43 +126,6 @@ pub struct Routes {
     directory: Arc<Directory>,
 }
 
-/// A name that leads nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// Neither an alias nor anything that could be a Bedrock id.
-    #[error(
-        "The model `{0}` does not exist here: it is neither a configured alias nor a Bedrock model id, inference profile id or ARN. GET /v1/models lists what this gateway serves."
-    )]
-    Unknown(String),
-    /// An ARN that hides its model, which neither config nor Bedrock explains.
-    #[error(
-        "The ARN does not say which model is behind it. Its operator has to name the family under `models` in the configuration."
-    )]
-    Opaque(ModelId),
-    /// An ARN of a region that isn't called from here.
-    #[error(
-        "The ARN is of the region {0}, which this gateway doesn't call. Its operator can name it under `models.arn.regions` in the configuration."
-    )]
-    Region(String),
-    /// An ARN of an account that isn't called from here.
-    #[error("The ARN is of an account that this gateway doesn't call.")]
-    Account,
-    /// A model for something else.
-    #[error("`{0}` is not a chat model.")]
-    NotChat(String),
-    /// A model for embeddings, asked to chat.
-    #[error("`{0}` is an embedding model, not a chat model: POST /v1/embeddings takes it.")]
-    OnlyEmbeds(String),
-    /// A model for chats, asked for embeddings.
-    #[error("`{0}` is a chat model, not an embedding model: POST /v1/chat/completions takes it.")]
-    OnlyChats(String),
-    /// A model that may or may not make vectors: nobody here knows its body.
-    #[error(
-        "`{0}` is not an embedding model that this gateway knows. GET /v1/models lists those that it does, with the mode `embedding`."
-    )]
-    NotEmbedding(String),
-}
-
 impl Routes {
     /// `default_model` is itself resolved like a client's word; without a region of its own a call goes to `region`.
     /// `transports` are the ways to all regions that may be called, which an alias's always is, in every account of an
@@ -206,6 +170,19 @@ impl Routes {
     /// The configured names, in no order.
     pub fn aliases(&self) -> impl Iterator<Item = &str> {
         self.aliases.keys().map(String::as_str)
+    }
+
+    /// What may have been meant by a name that leads nowhere: the nearest of the configured ones and of the models that can be
+    /// called, as far as they are `allowed`.
+    pub fn nearest(&self, name: &str, allowed: impl Fn(&str) -> bool) -> Vec<String> {
+        let live = self.directory.snapshot(&self.region);
+        let near = live.names(directory::now()).nearest(name, self.aliases(), allowed);
+        near.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The endpoint of AWS that serves a model, if Bedrock's own operations don't, as far as is known.
+    pub fn elsewhere(&self, model: &ModelId) -> Option<String> {
+        name::elsewhere(model, &self.directory.snapshot(&self.region), &self.region)
     }
 
     /// Whether a name is configured.
@@ -283,15 +260,19 @@ impl Routes {
 
     fn follow(&self, name: &str, passed: &mut HashSet<String>) -> Result<Route, ResolveError> {
         let configured = self.aliases.get(name);
+        let mut rewritten: &[(Action, &'static str)] = &[];
         let alias = if let Some(alias) = configured {
             Cow::Borrowed(alias)
         } else {
-            let model = ModelId::parse(name).map_err(|_| ResolveError::Unknown(shortened(name)))?;
+            let live = self.directory.snapshot(&self.region);
+            let Meant { model, remarks } = name::read(name, &live, &self.region)?;
+            rewritten = remarks;
             Cow::Owned(Alias::of(model))
         };
         let mut targets = Vec::with_capacity(alias.targets.len());
         for own in &alias.targets {
-            let (target, successor) = self.place(name, configured.is_some(), &alias, own)?;
+            let (mut target, successor) = self.place(configured.is_some(), &alias, own)?;
+            target.remarks.extend_from_slice(rewritten);
             let Some(next) = successor.filter(|next| next != name && passed.insert(next.clone())) else {
                 targets.push(target);
                 continue;
@@ -303,6 +284,7 @@ impl Routes {
             let mut successors = self.follow(&next, passed)?.targets;
             for (at, successor) in successors.iter_mut().enumerate() {
                 successor.strict |= target.strict;
+                successor.remarks.extend_from_slice(rewritten);
                 successor.remarks.push((Action::Rerouted, reason));
                 // What an operator puts before a name stays before it, whatever it leads to.
                 if configured.is_some() && own.guardrail.is_some() {
@@ -319,6 +301,13 @@ impl Routes {
             targets.append(&mut successors);
         }
         Ok(Route { targets, sticky: alias.sticky, timeouts: alias.timeouts })
+    }
+
+    /// The id or ARN of a known model that a name means which isn't configured.
+    pub(super) fn meaning(&self, name: &str) -> Result<ModelId, ResolveError> {
+        let live = self.directory.snapshot(&self.region);
+        let Meant { model, remarks: _ } = name::read(name, &live, &self.region)?;
+        if name::is_known(&model, &live) { Ok(model) } else { Err(ResolveError::Unknown(shortened(name))) }
     }
 
     /// Begins to look up what is behind the configured ARNs, as soon as it is known which of them Bedrock lists.
@@ -342,7 +331,6 @@ impl Routes {
     /// Where one target of a name leads by itself, and what is called instead.
     fn place(
         &self,
-        name: &str,
         configured: bool,
         alias: &Alias,
         own: &AliasTarget,
@@ -364,10 +352,6 @@ impl Routes {
         let (region, transport) = self.way(model, account.as_deref(), region.as_deref(), configured)?;
         let live = self.directory.snapshot(region.as_deref().unwrap_or(&self.region));
         let (base, found) = self.base(model, account.is_none(), &live);
-        // Every Bedrock id is `vendor.model`; `gpt-4o` is somebody's alias that isn't configured here.
-        if !configured && !model.is_opaque() && !base.as_str().contains('.') {
-            return Err(ResolveError::Unknown(shortened(name)));
-        }
         let is_hidden = model.is_opaque() && base == *model;
         let known = catalog::find(base.as_str());
         let listed = live.model(base.as_str());
@@ -534,11 +518,4 @@ fn keep_usable(
         Some(error) if targets.is_empty() => Err(error),
         Some(_) | None => Ok(()),
     }
-}
-
-/// A client's word in an error, at a length that does no harm.
-fn shortened(name: &str) -> String {
-    const LONGEST: usize = 100;
-    let clean: String = name.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
-    clean
 }

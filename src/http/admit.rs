@@ -76,6 +76,11 @@ impl Admission {
         Err(ApiError::not_allowed(model))
     }
 
+    /// The models that the key may use.
+    pub(super) fn models(&self) -> &Models {
+        &self.models
+    }
+
     /// A permit, waited for if need be, and `tokens` of this minute's until it is known how many it were. Both are the
     /// ledger's from then on. To be called when the body is complete and nothing but the call remains to be done.
     pub(super) async fn enter(&self, tokens: u64) -> Result<(), ApiError> {

@@ -20,6 +20,7 @@ mod models;
 mod record;
 mod spec;
 mod sse;
+mod unknown;
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -27,6 +27,7 @@ mod key_models;
 mod lifecycle;
 mod mended;
 mod models;
+mod names;
 mod native;
 mod operations;
 mod output;
