@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError, Transport};
-use crate::config::{self, Cache, Config, OnDisconnect, ThoughtStore};
+use crate::config::{self, Config, OnDisconnect, ThoughtStore};
 use crate::fetch::{self, Fetcher, HostPattern};
 use crate::gateway::{Asking, Directory, Gateway, Listing, Routes, Rules, ThoughtLimits};
 use crate::http::{self, Edge, Health, Limits, Process};
@@ -31,7 +31,7 @@ use crate::simulator::{self, Simulator};
 use crate::telemetry::{Label, Metrics};
 use admission::admission;
 pub use memory::MemoryUse;
-use models::{alias, guardrail, policy, profile_choice};
+use models::{alias, cache_mode, guardrail, policy, profile_choice};
 use reload::Generation;
 pub use reload::{Applied, Reloader};
 pub use watch::Read;
@@ -427,7 +427,7 @@ fn gateway(
     };
     let rules = Rules {
         strict: config.strict,
-        cache: config.cache == Cache::Auto,
+        cache: cache_mode(config.cache),
         guardrail: config.guardrail.as_ref().map(guardrail),
         profiles: profile_choice(models.profile),
         warn_legacy: models.warn_legacy,

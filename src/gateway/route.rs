@@ -15,7 +15,7 @@ use super::target::{Route, Target, Timeouts};
 use super::upstream::Location;
 use crate::bedrock::{ModelId, Transport};
 use crate::catalog::{self, Hiding, Live, Mode, Stage};
-use crate::chat::{Action, Guardrail};
+use crate::chat::{Action, CacheMode, Guardrail};
 use crate::families::{self, EmbedFamily, Family, FormatKind, Overrides};
 
 /// What config says of a name.
@@ -28,7 +28,7 @@ pub struct Alias {
     /// Overrides [`Rules::strict`].
     pub strict: Option<bool>,
     /// Overrides [`Rules::cache`].
-    pub cache: Option<bool>,
+    pub cache: Option<CacheMode>,
     /// Overrides the gateway's own.
     pub timeouts: Timeouts,
     /// What is called when AWS retires its models: another name.
@@ -100,7 +100,7 @@ pub struct Rules {
     /// Refuse what would be noted.
     pub strict: bool,
     /// See [`Target::cache`].
-    pub cache: bool,
+    pub cache: CacheMode,
     /// See [`Target::guardrail`].
     pub guardrail: Option<Guardrail>,
     /// Through which profile a bare id is called, where it has to be.

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod auth;
+mod caching;
 mod chat;
 mod choices;
 mod clock;

@@ -12,6 +12,7 @@ use futures_util::stream;
 use outcrop::bedrock::{
     BedrockError, ControlPlane, ErrorKind, FrameStream, Invocation, Reply, ReplyHead, Streamed, Transport,
 };
+use outcrop::chat::CacheMode;
 use outcrop::gateway::{
     Asking, Bounds, BudgetPolicy, Deadlines, Directory, Folding, Gateway, Listing, Policy, ProfileChoice,
     RetryPolicy, Routes, Rules, UpstreamPolicy,
@@ -97,7 +98,7 @@ impl Server {
             Asking { interval: None, lookup_wait: Duration::ZERO, regions: vec!["us-east-1".into()] };
         let rules = Rules {
             strict: false,
-            cache: false,
+            cache: CacheMode::Conversations,
             guardrail: None,
             profiles: ProfileChoice::Off,
             warn_legacy: false,

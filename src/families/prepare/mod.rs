@@ -15,7 +15,9 @@ use std::collections::HashMap;
 
 use super::{Family, FormatKind, Lessons, Overrides};
 use crate::bedrock::ModelId;
-use crate::chat::{Action, Aliases, InvalidRequest, JsonAsk, MemberNames, Notes, Request, Tool, mend};
+use crate::chat::{
+    Action, Aliases, CacheMode, InvalidRequest, JsonAsk, MemberNames, Notes, Request, Tool, mend,
+};
 use crate::formats::{self, ChatFormat};
 
 /// On which terms a request goes to a model.
@@ -40,8 +42,8 @@ pub struct Terms<'a> {
     pub folding: Option<u32>,
     /// The turns of the open tool loop are known to bring back all that the model thought in them.
     pub thoughts_complete: bool,
-    /// Cache points are placed where the request has none.
-    pub cache: bool,
+    /// Who places cache points, where the request doesn't say.
+    pub cache: CacheMode,
 }
 
 /// A model's limits, as the catalogue has them.
@@ -73,6 +75,8 @@ pub struct Prepared {
     pub json: Option<JsonAsk>,
     /// The model signs what it thinks, and will want it back.
     pub signs_thoughts: bool,
+    /// Cache points go along.
+    pub caches: bool,
 }
 
 /// How the call and the client's stream go together.
@@ -159,7 +163,7 @@ pub fn prepare(
     if !empty_names {
         arguments::name_members(&mut request.messages, notes);
     }
-    cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
+    let caches = cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
     let aliases = Aliases::apply(&mut request, able.tool_names, notes);
     let input_names = input_names(&request.tools, renamed);
 
@@ -188,6 +192,7 @@ pub fn prepare(
         local_stop,
         json,
         signs_thoughts,
+        caches,
     })
 }
 
