@@ -43,12 +43,13 @@ pub(super) async fn run(config: Config) -> Outcome {
         for listing in listings(&parts).await {
             say(listing);
         }
-        for name in targets(&config) {
+        for name in targets(&config, parts.gateway.routes().default_model()) {
             say(probe(&parts, &name).await);
         }
     }
     if config.default_model.origin == Origin::Default {
-        print("[note] no default_model is configured; AWS has retired the built-in one\n");
+        let model = parts.gateway.routes().default_model();
+        print(&format!("[note] no default_model is configured; requests that name no model go to {model}\n"));
     }
     Ok(if sick == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -81,12 +82,11 @@ async fn listings(parts: &Parts) -> Vec<Result<String, (String, &'static str)>> 
 }
 
 /// Everything that is configured, or else the default model.
-fn targets(config: &Config) -> Vec<String> {
+fn targets(config: &Config, default: &str) -> Vec<String> {
     let mut names: Vec<String> = config.models.entries.keys().cloned().collect();
     if names.is_empty() || config.default_model.origin != Origin::Default {
-        let default = &config.default_model.value;
-        if !names.contains(default) {
-            names.push(default.clone());
+        if !names.iter().any(|name| name == default) {
+            names.push(default.to_owned());
         }
     }
     names

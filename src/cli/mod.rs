@@ -213,8 +213,8 @@ async fn serve_command(config: Config, read: Read, simulate: bool) -> Outcome {
     let app = App::start(&config, simulate).await?;
     if config.default_model.origin == Origin::Default {
         tracing::warn!(
-            model = config.default_model.value,
-            "no default_model is configured; the built-in one has been retired by AWS, so requests that name no model may fail"
+            model = app.default_model(),
+            "no default_model is configured; requests that name no model go to this one, or to another once Bedrock's listings are read"
         );
     }
     // Files and variables answer at once. Nobody waits for more: it is told in the log, and by /health.
@@ -239,12 +239,7 @@ fn greeting(config: &Config, app: &App, source: &str) -> String {
         Auth::Keys(_) => " \\\n  -H \"Authorization: Bearer $OUTCROP_API_KEY\"",
         Auth::Open => "",
     };
-    let model = match app.simulator() {
-        Some(_) => "anthropic.claude-3-5-sonnet-20241022-v2:0",
-        None => {
-            config.models.entries.keys().next().map_or(config.default_model.value.as_str(), String::as_str)
-        }
-    };
+    let model = app.model_to_try();
     let upstream = match app.simulator() {
         Some(simulator) => format!("the built-in simulator at {} (nothing goes to AWS)", simulator.url()),
         None => region(config, &app.region()),
@@ -254,8 +249,12 @@ fn greeting(config: &Config, app: &App, source: &str) -> String {
     format!(
         "Outcrop {version} is listening on {scheme}://{address}\n{admin}  bedrock      {upstream}\n  credentials  {source}\n\nTry it:\n\ncurl -s {scheme}://{address}/v1/chat/completions \\\n  -H 'Content-Type: application/json'{key} \\\n  -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n",
         version = env!("CARGO_PKG_VERSION"),
-    )
+    ) + if app.simulator().is_some() { SIMULATED } else { "" }
 }
+
+/// What is said of the simulator below the first request.
+const SIMULATED: &str = "The simulator echoes. A message says what else it shall do: [[say:text]], [[tool:NAME {\"key\":\"value\"}]], \
+                         [[reasoning:text]], [[stop:reason]] and more (docs/simulator.md).\n\n";
 
 /// The region, and who chose it.
 fn region(config: &Config, effective: &str) -> String {

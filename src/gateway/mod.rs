@@ -12,6 +12,7 @@ mod attempt;
 mod blame;
 mod breaker;
 mod chat;
+mod default;
 mod directory;
 mod door;
 mod drive;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use breaker::BreakerPolicy;
+pub use default::DefaultModel;
 pub use directory::{Asking, Directory};
 pub use drive::EventStream;
 pub use embeddings::EmbedCall;

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Gateway;
+use super::default::DefaultModel;
 use super::directory::{self, Base, Directory};
 use super::name::{self, Meant, ResolveError, shortened};
 use super::profile::{ProfileChoice, is_profile_only, profile_for};
@@ -119,7 +120,7 @@ pub type Transports = HashMap<(Option<String>, String), Arc<dyn Transport>>;
 /// Every configured name, and what any other name means.
 pub struct Routes {
     aliases: HashMap<String, Alias>,
-    default_model: String,
+    default_model: DefaultModel,
     transports: Transports,
     region: String,
     rules: Rules,
@@ -132,7 +133,7 @@ impl Routes {
     /// alias.
     pub fn new(
         aliases: HashMap<String, Alias>,
-        default_model: String,
+        default_model: DefaultModel,
         region: String,
         transports: Transports,
         rules: Rules,
@@ -192,7 +193,11 @@ impl Routes {
 
     /// What answers a request that names no model.
     pub fn default_model(&self) -> &str {
-        &self.default_model
+        match &self.default_model {
+            // Then its operator says where it leads.
+            DefaultModel::BuiltIn(own) if self.aliases.contains_key(own) => own,
+            default => default.now(&self.directory.snapshot(&self.region), directory::now()),
+        }
     }
 
     /// What Bedrock says of its models.
@@ -210,7 +215,7 @@ impl Routes {
     pub fn meant<'a>(&'a self, name: Option<&'a str>) -> &'a str {
         match name {
             Some(name) if !name.is_empty() => name,
-            Some(_) | None => &self.default_model,
+            Some(_) | None => self.default_model(),
         }
     }
 
@@ -315,6 +320,13 @@ impl Routes {
         let mut rounds = self.directory.rounds();
         if rounds.wait_for(|rounds| *rounds > 0).await.is_err() {
             return;
+        }
+        if let DefaultModel::BuiltIn(_) = self.default_model {
+            tracing::info!(
+                target: "outcrop::models",
+                model = self.default_model(),
+                "no default_model is configured; this one, which Bedrock lists, answers requests that name none"
+            );
         }
         let targets = self.aliases.values().flat_map(|alias| &alias.targets);
         for target in targets.filter(|target| target.model.is_opaque() && target.account.is_none()) {

@@ -14,8 +14,8 @@ use outcrop::bedrock::{
 };
 use outcrop::chat::CacheMode;
 use outcrop::gateway::{
-    Asking, Bounds, BudgetPolicy, Deadlines, Directory, Folding, Gateway, Listing, Policy, ProfileChoice,
-    RetryPolicy, Routes, Rules, UpstreamPolicy,
+    Asking, Bounds, BudgetPolicy, Deadlines, DefaultModel, Directory, Folding, Gateway, Listing, Policy,
+    ProfileChoice, RetryPolicy, Routes, Rules, UpstreamPolicy,
 };
 use outcrop::http::{self, Edge, Health, Process};
 use outcrop::limits::{KeyLimits, Limits, Settings};
@@ -107,7 +107,7 @@ impl Server {
         };
         let routes = Routes::new(
             HashMap::new(),
-            NOVA.to_owned(),
+            DefaultModel::Configured(NOVA.to_owned()),
             "us-east-1".to_owned(),
             HashMap::from([((None, "us-east-1".to_owned()), Arc::new(Panicking) as Arc<dyn Transport>)]),
             rules,
