@@ -430,7 +430,7 @@ mod tests {
         let asked = Request { tools: vec![tool(None)], ..conversation(&[None; 2]) };
         assert_eq!(run(asked), "T|.|.");
         // Examples that the client makes up are turns as well.
-        assert_eq!(run(conversation(&[None; 3])), "|.5|.|.");
+        assert_eq!(run(conversation(&[None; 3])), "|.5|.5|.");
         assert_eq!(run(conversation(&[None; 4])), "|.5|.5|.|.5");
         // A result is of a call that came before, also where the client left that out.
         let mut orphan = conversation(&[None; 2]);
