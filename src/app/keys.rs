@@ -3,7 +3,7 @@
 use std::iter;
 
 use crate::auth::{KeyId, Keys, KnownKey, Models};
-use crate::catalog;
+use crate::catalog::{self, Live, Meaning, Moment, Wrapped};
 use crate::config::{Auth, Config, Glob};
 
 /// The keys; `None`: nobody needs one. Tells the log of models that nobody knows: that may be a slip of the pen, or a model that is
@@ -47,9 +47,17 @@ fn unknown(config: &Config) -> impl Iterator<Item = (&str, &str)> {
         !glob.as_str().starts_with("arn:")
             // A geography may be newer than the catalogue.
             && catalog::find_for(glob.as_str()).is_none()
+            && !means_one(glob.as_str())
             && !names.any(|name| glob.matches(name))
     });
     unknown.map(|(key, glob)| (key, glob.as_str()))
+}
+
+/// Whether a name without wildcards means one model without being an id.
+fn means_one(name: &str) -> bool {
+    let nothing = Live::default();
+    let meaning = nothing.names(Moment::EPOCH).meaning(Wrapped::read(name).id, &nothing);
+    matches!(meaning, Meaning::One(_))
 }
 
 #[cfg(test)]
@@ -73,15 +81,21 @@ mod tests {
     fn what_is_known_beforehand_is_no_slip_of_the_pen() {
         let known = "['*', gpt-4o, gpt-*, amazon.nova-lite-v1:0, eu.amazon.nova-lite-v1:0, us.anthropic.*, '*haiku*', \
                      ca.amazon.nova-lite-v1:0, anthropic.claude-3-sonnet-20240229-v1:0, \
-                     'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc', 'arn:*']";
+                     claude-sonnet-4-5, bedrock/nova-lite, 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc', 'arn:*']";
         assert_eq!(unknown_of(known), Vec::<String>::new());
     }
 
     #[test]
     fn what_nobody_knows_is_told_with_its_key() {
-        let slips = "[gpt-4o, gtp-4o, anthropc.*, amazon.nova-light-v1:0, xx.amazon.nova-lite-v1:0, GPT-4o]";
-        let expected =
-            ["gtp-4o", "anthropc.*", "amazon.nova-light-v1:0", "xx.amazon.nova-lite-v1:0", "GPT-4o"];
+        let slips = "[gpt-4o, claude-sonnet-9, gtp-4o, anthropc.*, amazon.nova-light-v1:0, xx.amazon.nova-lite-v1:0, GPT-4o]";
+        let expected = [
+            "claude-sonnet-9",
+            "gtp-4o",
+            "anthropc.*",
+            "amazon.nova-light-v1:0",
+            "xx.amazon.nova-lite-v1:0",
+            "GPT-4o",
+        ];
         assert_eq!(unknown_of(slips), expected.map(|model| format!("a {model}")));
     }
 }

@@ -21,9 +21,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::task::TaskTracker;
 
 use crate::bedrock::{Aws, CredentialsUnavailable, Identity, SetupError, Transport};
-use crate::config::{self, Cache, Config, OnDisconnect, ThoughtStore};
+use crate::config::{self, Config, OnDisconnect, ThoughtStore};
 use crate::fetch::{self, Fetcher, HostPattern};
-use crate::gateway::{Asking, Directory, Gateway, Listing, Routes, Rules, ThoughtLimits};
+use crate::gateway::{Asking, DefaultModel, Directory, Gateway, Listing, Routes, Rules, ThoughtLimits};
 use crate::http::{self, Edge, Health, Limits, Process};
 use crate::listener::{
     self, Closed, FileLimit, Listener, Observer, Shutdown, Tls, TlsError, TlsFiles, Workers,
@@ -33,7 +33,7 @@ use crate::telemetry::{Label, Metrics};
 use admission::admission;
 use background::unfailing;
 pub use memory::MemoryUse;
-use models::{alias, guardrail, policy, profile_choice};
+use models::{alias, cache_mode, guardrail, policy, profile_choice};
 use reload::Generation;
 pub use reload::{Applied, Reloader};
 pub use watch::Read;
@@ -172,6 +172,20 @@ impl App {
     /// What Bedrock says of its models; serving keeps it fresh.
     pub fn directory(&self) -> Arc<Directory> {
         Arc::clone(self.reloader.latest().edge.gateway.routes().directory())
+    }
+
+    /// The model of requests that name none, as far as Bedrock's listings are read.
+    pub fn default_model(&self) -> String {
+        self.reloader.latest().edge.gateway.routes().default_model().to_owned()
+    }
+
+    /// A model to try: the first configured name that chats, else the default model.
+    pub fn model_to_try(&self) -> String {
+        let latest = self.reloader.latest();
+        let gateway = &latest.edge.gateway;
+        let chats = |name: &&str| gateway.model(name).is_ok_and(|model| model.mode == "chat");
+        let first = gateway.routes().aliases().filter(chats).min();
+        first.unwrap_or_else(|| gateway.routes().default_model()).to_owned()
     }
 
     /// The simulator that stands for Bedrock.
@@ -462,7 +476,7 @@ fn gateway(
     };
     let rules = Rules {
         strict: config.strict,
-        cache: config.cache == Cache::Auto,
+        cache: cache_mode(config.cache),
         guardrail: config.guardrail.as_ref().map(guardrail),
         profiles: profile_choice(models.profile),
         warn_legacy: models.warn_legacy,
@@ -471,7 +485,10 @@ fn gateway(
     };
     let routes = Routes::new(
         aliases,
-        config.default_model.value.clone(),
+        match (&config.default_model.origin, config.default_model.value.clone()) {
+            (config::Origin::Default, model) => DefaultModel::BuiltIn(model),
+            (_, model) => DefaultModel::Configured(model),
+        },
         aws.region().to_owned(),
         transports,
         rules,

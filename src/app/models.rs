@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use crate::bedrock::ModelId;
-use crate::chat::{Guardrail, GuardrailTrace};
+use crate::chat::{CacheMode, Guardrail, GuardrailTrace};
 use crate::config::{
     self, Auth, Cache, Capabilities, Config, EntryTimeout, ModelEntry, ModelFormat, ProfileRule,
     SamplingRule, TargetEntry, Timeout, UpstreamStreams,
@@ -68,7 +68,7 @@ pub(super) fn alias(entry: &ModelEntry) -> Result<Alias, String> {
         targets,
         sticky: *sticky,
         strict: *strict,
-        cache: cache.map(|cache| cache == Cache::Auto),
+        cache: cache.map(cache_mode),
         timeouts: Timeouts { total, first_event, idle },
         successor: successor.clone(),
     })
@@ -161,6 +161,14 @@ fn overrides(capabilities: &Capabilities, max_tokens: Option<NonZeroU32>) -> Ove
         }),
         max_output_tokens: max_output_tokens.map(NonZeroU32::get),
         default_max_tokens: max_tokens.map(NonZeroU32::get),
+    }
+}
+
+pub(super) fn cache_mode(cache: Cache) -> CacheMode {
+    match cache {
+        Cache::Explicit => CacheMode::Explicit,
+        Cache::Auto => CacheMode::Auto,
+        Cache::Conversations => CacheMode::Conversations,
     }
 }
 

@@ -5,10 +5,11 @@
 //! or a word that is new does no harm.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use super::{Mode, Moment};
+use super::{Mode, Moment, Names};
 
 /// A model of `ListFoundationModels`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -186,6 +187,8 @@ pub struct Live {
     by_arn: HashMap<String, String>,
     /// What stands before a model's id in its profiles' ids: `us`, `eu` …, and those that are newer than this program.
     prefixes: BTreeSet<String>,
+    /// Made when somebody first uses a name that is no id.
+    names: OnceLock<Names>,
 }
 
 impl Live {
@@ -200,7 +203,19 @@ impl Live {
             by_arn: profiles.iter().map(|profile| (profile.arn.clone(), profile.id.clone())).collect(),
             models: models.into_iter().map(|model| (model.id.clone(), model)).collect(),
             profiles: profiles.into_iter().map(|profile| (profile.id.clone(), profile)).collect(),
+            names: OnceLock::new(),
         }
+    }
+
+    /// What the Region's models and the catalogue's may be called. `now` counts the first time only: listings are
+    /// read again before much of what they say has come to its end.
+    pub fn names(&self, now: Moment) -> &Names {
+        self.names.get_or_init(|| Names::new(self, now))
+    }
+
+    /// Whether the listing has profiles with this prefix.
+    pub fn knows_prefix(&self, prefix: &str) -> bool {
+        self.prefixes.contains(prefix)
     }
 
     /// Whether the Region's models are known.

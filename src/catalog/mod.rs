@@ -9,6 +9,7 @@ mod hidden;
 mod live;
 mod model;
 mod moment;
+mod names;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -22,6 +23,7 @@ pub use live::{
 };
 pub use model::{Api, Capabilities, Embedding, Lifecycle, Mode, Model, Price, Profile, Stage, Status};
 pub use moment::Moment;
+pub use names::{Meaning, Names, Wrapped};
 
 /// What may stand before a model id to make it the id of a cross-Region inference profile.
 pub const GEO_PREFIXES: [&str; 9] = ["us", "eu", "apac", "jp", "au", "ca", "in", "global", "us-gov"];

@@ -40,6 +40,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// Whether other endpoints of AWS serve it, and Bedrock's own operations don't, as far as was known.
+    pub fn is_elsewhere(&self) -> bool {
+        !self.apis.is_empty() && self.apis.iter().all(|api| *api == Api::OpenAi)
+    }
+
     /// The prices that apply when the model is called by this id: the profile's where it lists any, else the model's.
     pub fn price_for(&self, id_or_profile: &str) -> Price {
         let id = id_or_profile.rsplit('/').next().unwrap_or(id_or_profile);

@@ -32,7 +32,7 @@ pub use request::{
     Audio, AudioFormat, Block, CacheMode, CacheOptions, CachePoint, CacheTtl, Document, Draw, Effort,
     Guardrail, GuardrailTrace, Image, ImageFormat, Latency, Message, ModelField, OutputFormat, Reasoning,
     Remote, RemoteKind, Request, Role, Service, ServiceTier, Source, Tool, ToolChoice, ToolResult, ToolUse,
-    Verbosity,
+    Verbosity, goes_on,
 };
 pub use response::{AssembleError, Response, StopReason, ToolCall, Usage};
 pub use stop::{StopCutter, StopTexts};

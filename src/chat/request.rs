@@ -270,8 +270,30 @@ pub struct CacheOptions {
 pub enum CacheMode {
     /// The gateway, where the request has none.
     Auto,
+    /// The gateway, where the request has none and goes on with a conversation: then its beginning was sent before, and will
+    /// be again.
+    Conversations,
     /// The client alone.
     Explicit,
+}
+
+impl CacheMode {
+    /// Whether the gateway places points in a request with these messages.
+    pub fn places_in(self, messages: &[Message]) -> bool {
+        match self {
+            Self::Auto => true,
+            Self::Conversations => goes_on(messages),
+            Self::Explicit => false,
+        }
+    }
+}
+
+/// Whether the model has spoken before: it did where there is a turn of its own, or the result of a call.
+pub fn goes_on(messages: &[Message]) -> bool {
+    messages.iter().any(|message| {
+        let is_result = |block: &Block| matches!(block, Block::ToolResult(_));
+        message.role == Role::Assistant || message.content.iter().any(is_result)
+    })
 }
 
 /// How soon a call is served, and at what price.

@@ -45,7 +45,7 @@ pub(super) async fn run(config: Config) -> Outcome {
         for listing in listings(&parts).await {
             say(listing);
         }
-        for name in targets(&config) {
+        for name in targets(&config, parts.gateway.routes().default_model()) {
             say(probe(&parts, &name).await);
         }
     }
@@ -92,12 +92,11 @@ async fn listings(parts: &Parts) -> Vec<Result<String, (String, &'static str)>> 
 }
 
 /// Everything that is configured, or else the default model.
-fn targets(config: &Config) -> Vec<String> {
+fn targets(config: &Config, default: &str) -> Vec<String> {
     let mut names: Vec<String> = config.models.entries.keys().cloned().collect();
     if names.is_empty() || config.default_model.origin != Origin::Default {
-        let default = &config.default_model.value;
-        if !names.contains(default) {
-            names.push(default.clone());
+        if !names.iter().any(|name| name == default) {
+            names.push(default.to_owned());
         }
     }
     names

@@ -155,18 +155,22 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// That requests without a model go to one that AWS has retired, if they do.
+/// Where requests without a model go, if AWS has retired the one that they are meant for.
 fn retired_default(config: &Config, gateway: &Gateway) -> Option<String> {
     let config::Sourced { value: name, origin } = &config.default_model;
     // What leads nowhere at all is another mistake.
     if !gateway.model(name).is_ok_and(|model| model.stage == Some(Stage::Retired)) {
         return None;
     }
-    let whose = match origin {
-        Origin::Default => "No default_model is configured, and AWS has retired the built-in one",
-        _ => "AWS has retired the configured default_model",
-    };
-    Some(format!("{whose} ({name}): requests that name no model will fail once it is gone."))
+    Some(match origin {
+        Origin::Default => format!(
+            "No default_model is configured, and AWS has retired the built-in one ({name}): requests that name no model go to {}.",
+            gateway.routes().default_model()
+        ),
+        _ => format!(
+            "AWS has retired the configured default_model ({name}): requests that name no model will fail once it is gone."
+        ),
+    })
 }
 
 type Outcome = anyhow::Result<ExitCode>;
@@ -252,8 +256,8 @@ async fn serve_command(config: Config, read: Read, simulate: bool) -> Outcome {
     }
     if config.default_model.origin == Origin::Default {
         tracing::warn!(
-            model = config.default_model.value,
-            "no default_model is configured; the built-in one has been retired by AWS, so requests that name no model may fail"
+            model = app.default_model(),
+            "no default_model is configured; requests that name no model go to this one, or to another once Bedrock's listings are read"
         );
     }
     // Files and variables answer at once. Nobody waits for more: it is told in the log, and by /health.
@@ -278,12 +282,7 @@ fn greeting(config: &Config, app: &App, source: &str) -> String {
         Auth::Keys(_) => " \\\n  -H \"Authorization: Bearer $OUTCROP_API_KEY\"",
         Auth::Open => "",
     };
-    let model = match app.simulator() {
-        Some(_) => "anthropic.claude-3-5-sonnet-20241022-v2:0",
-        None => {
-            config.models.entries.keys().next().map_or(config.default_model.value.as_str(), String::as_str)
-        }
-    };
+    let model = app.model_to_try();
     let upstream = match app.simulator() {
         Some(simulator) => format!("the built-in simulator at {} (nothing goes to AWS)", simulator.url()),
         None => region(config, &app.region()),
@@ -293,8 +292,12 @@ fn greeting(config: &Config, app: &App, source: &str) -> String {
     format!(
         "Outcrop {version} is listening on {scheme}://{address}\n{admin}  bedrock      {upstream}\n  credentials  {source}\n\nTry it:\n\ncurl -s {scheme}://{address}/v1/chat/completions \\\n  -H 'Content-Type: application/json'{key} \\\n  -d '{{\"model\":\"{model}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n",
         version = env!("CARGO_PKG_VERSION"),
-    )
+    ) + if app.simulator().is_some() { SIMULATED } else { "" }
 }
+
+/// What is said of the simulator below the first request.
+const SIMULATED: &str = "The simulator echoes. A message says what else it shall do: [[say:text]], [[tool:NAME {\"key\":\"value\"}]], \
+                         [[reasoning:text]], [[stop:reason]] and more (docs/simulator.md).\n\n";
 
 /// The region, and who chose it.
 fn region(config: &Config, effective: &str) -> String {

@@ -75,7 +75,7 @@ pub struct Config {
     /// Other AWS accounts, by the names that [`ModelEntry::account`] gives.
     pub accounts: BTreeMap<String, Account>,
     /// The model for requests that name none: a key of [`Models::entries`], or an id. Deserves a warning where its
-    /// origin is [`Origin::Default`]: that model is retired, and stands there for the sake of older set-ups.
+    /// origin is [`Origin::Default`]: that model may be retired; the gateway then takes another.
     pub default_model: Sourced<String>,
     /// How long to wait for Bedrock.
     pub timeout: Timeout,

@@ -131,7 +131,8 @@ pub struct Risks {
 }
 
 impl Risks {
-    /// Looks a request through. `caches`: cache points may be placed where it has none.
+    /// Looks a request through. `caches`: cache points may be placed where it has none; whether they were, is known
+    /// later ([`Self::without_cache_points`]).
     pub fn of(request: &Request, streaming: bool, caches: bool) -> Self {
         let mut risks = Set::default();
         let mut note = |present: bool, refusal| {
@@ -185,6 +186,12 @@ impl Risks {
         Self { of: risks, always, max_tokens: request.max_tokens.unwrap_or(0) }
     }
 
+    /// No cache point went along, so whether the model takes them isn't known by its answer.
+    #[must_use]
+    pub fn without_cache_points(self) -> Self {
+        Self { of: self.of.without(bit(Refusal::CachePoints)), ..self }
+    }
+
     /// Has a model that took `taken` taken all of this?
     pub fn are_within(self, taken: Self) -> bool {
         !self.always && self.max_tokens <= taken.max_tokens && self.of.0 & !taken.of.0 == 0
@@ -208,6 +215,10 @@ struct Set(u32);
 impl Set {
     fn with(self, bit: u32) -> Self {
         Self(self.0 | 1 << bit)
+    }
+
+    fn without(self, bit: u32) -> Self {
+        Self(self.0 & !(1 << bit))
     }
 
     fn holds(self, bit: u32) -> bool {

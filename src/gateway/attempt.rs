@@ -29,6 +29,7 @@ pub(super) struct ChatPlan {
     mode: StreamingMode,
     /// Other names of the members of calls' inputs, by tool.
     input_names: Option<Arc<HashMap<String, MemberNames>>>,
+    caches: bool,
     way_back: WayBack,
     markup: Option<MarkupReader>,
     /// What is watched for here.
@@ -105,6 +106,7 @@ impl ChatPlan {
             format: prepared.format,
             mode: prepared.streaming,
             input_names: (!prepared.input_names.is_empty()).then(|| Arc::new(prepared.input_names)),
+            caches: prepared.caches,
             way_back: WayBack::new(prepared.aliases, prepared.extras, recorder),
             markup: prepared.markup,
             stops: (!prepared.local_stop.is_empty())
@@ -217,6 +219,11 @@ impl ChatPlan {
     /// The most tokens that it asks for.
     pub(super) fn max_tokens(&self) -> Option<u32> {
         self.max_tokens
+    }
+
+    /// Whether cache points go along.
+    pub(super) fn caches(&self) -> bool {
+        self.caches
     }
 
     /// Would the upstream get the same?

@@ -97,13 +97,15 @@ impl<'a> Draft<'a> {
         memory: &'a Memory,
         trail: &mut Trail,
     ) -> Result<Self, Fault> {
-        let risks = Risks::of(&request, ask.streaming, ask.target.cache);
+        let caching = request.cache.mode.unwrap_or(ask.target.cache);
+        let risks = Risks::of(&request, ask.streaming, caching.places_in(&request.messages));
         let Known { lessons, taken } = memory.of(&ask.target.model);
         let keep = !risks.are_within(taken) || is_kept_anyway(&request, &ask);
         let kept = keep.then(|| Arc::new(request.clone()));
         let has_own_members = !request.model_fields.is_empty();
         let notes = trail.notes.clone();
         let plan = ChatPlan::new(&ask, request, lessons, &mut trail.notes)?;
+        let risks = if plan.caches() { risks } else { risks.without_cache_points() };
         if strict {
             refuse_noted(&trail.notes)?;
         }

@@ -1,6 +1,6 @@
 //! What is known of each model that can be called here, and where its calls go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Gateway, ResolveError, Target};
 use crate::bedrock::ModelId;
@@ -93,7 +93,8 @@ pub struct Listing {
 }
 
 impl Gateway {
-    /// The models to show: configured names first, then what Bedrock lists and the catalogue knows, each by name.
+    /// The models to show: configured names first, then what Bedrock lists and the catalogue knows, each by name; those
+    /// for embeddings last, because clients take the first for a chat.
     /// `retired` shows those as well that are past their end.
     pub fn models(&self, retired: bool) -> Vec<ModelFacts> {
         let configured: BTreeSet<&str> = self.routes.aliases().collect();
@@ -109,17 +110,28 @@ impl Gateway {
         let others = others.into_iter().filter(|id| !configured.contains(id)).flat_map(|id| self.model(id));
         let others = others.filter(|model| retired || model.stage != Some(Stage::Retired));
         let configured = configured.iter().flat_map(|name| self.model(name));
-        configured.chain(others).filter(|model| (self.listing.shows)(&model.id)).collect()
+        let mut shown: Vec<_> =
+            configured.chain(others).filter(|model| (self.listing.shows)(&model.id)).collect();
+        shown.sort_by_key(|model| model.mode == Mode::Embedding.as_str());
+        tell_apart(&mut shown);
+        shown
     }
 
-    /// One model, shown or not: a name that can be called is described.
+    /// One model, shown or not: a name that means a known one is described as what it means.
     pub fn model(&self, name: &str) -> Result<ModelFacts, ResolveError> {
         if name.is_empty() {
             return Err(ResolveError::Unknown(String::new()));
         }
+        let is_configured = self.routes.is_alias(name);
+        let meant;
+        let name = if is_configured {
+            name
+        } else {
+            meant = self.routes.meaning(name)?;
+            meant.as_str()
+        };
         let route = self.routes.locate(name)?;
         let target = route.first();
-        let is_configured = self.routes.is_alias(name);
         if target.is_unclear() && !is_configured {
             return Err(ResolveError::Opaque(target.model.clone()));
         }
@@ -134,6 +146,22 @@ impl Gateway {
             region: self.routes.region(target).to_owned(),
         });
         Ok(ModelFacts { others: others.collect(), ..facts(name, target, region, &live, is_configured) })
+    }
+}
+
+/// Clients show names alone. Bedrock calls several versions of a model alike, so these get their ids behind them.
+fn tell_apart(models: &mut [ModelFacts]) {
+    let mut uses: HashMap<String, u32> = HashMap::new();
+    for name in models.iter().filter_map(|model| model.name.clone()) {
+        *uses.entry(name).or_default() += 1;
+    }
+    for ModelFacts { id, name, .. } in models {
+        if let Some(name) = name
+            && name != id
+            && uses.get(name).is_some_and(|uses| *uses > 1)
+        {
+            *name = format!("{name} ({id})");
+        }
     }
 }
 
@@ -159,7 +187,12 @@ fn facts(name: &str, target: &Target, region: String, live: &Live, is_configured
     let sizes = sizes.and_then(|facts| facts.dimensions.clone());
     ModelFacts {
         id: name.to_owned(),
-        name: listed.and_then(|listed| listed.name.clone()),
+        // An alias is called as its operator called it, and not like the model behind it.
+        name: if is_configured && name != target.model.as_str() {
+            Some(name.to_owned())
+        } else {
+            listed.and_then(|listed| listed.name.clone())
+        },
         owned_by: known.map_or_else(|| vendor(&target.base), |known| known.provider.to_owned()),
         mode: mode.as_str(),
         input: inputs(listed, sees, target.overrides.images),

@@ -8,13 +8,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Gateway;
+use super::default::DefaultModel;
 use super::directory::{self, Base, Directory};
+use super::name::{self, Meant, ResolveError, shortened};
 use super::profile::{ProfileChoice, is_profile_only, profile_for};
 use super::target::{Route, Target, Timeouts};
 use super::upstream::Location;
 use crate::bedrock::{ModelId, Transport};
 use crate::catalog::{self, Hiding, Live, Mode, Stage};
-use crate::chat::{Action, Guardrail};
+use crate::chat::{Action, CacheMode, Guardrail};
 use crate::families::{self, EmbedFamily, Family, FormatKind, Overrides};
 
 /// What config says of a name.
@@ -27,7 +29,7 @@ pub struct Alias {
     /// Overrides [`Rules::strict`].
     pub strict: Option<bool>,
     /// Overrides [`Rules::cache`].
-    pub cache: Option<bool>,
+    pub cache: Option<CacheMode>,
     /// Overrides the gateway's own.
     pub timeouts: Timeouts,
     /// What is called when AWS retires its models: another name.
@@ -99,7 +101,7 @@ pub struct Rules {
     /// Refuse what would be noted.
     pub strict: bool,
     /// See [`Target::cache`].
-    pub cache: bool,
+    pub cache: CacheMode,
     /// See [`Target::guardrail`].
     pub guardrail: Option<Guardrail>,
     /// Through which profile a bare id is called, where it has to be.
@@ -118,48 +120,11 @@ pub type Transports = HashMap<(Option<String>, String), Arc<dyn Transport>>;
 /// Every configured name, and what any other name means.
 pub struct Routes {
     aliases: HashMap<String, Alias>,
-    default_model: String,
+    default_model: DefaultModel,
     transports: Transports,
     region: String,
     rules: Rules,
     directory: Arc<Directory>,
-}
-
-/// A name that leads nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// Neither an alias nor anything that could be a Bedrock id.
-    #[error(
-        "The model `{0}` does not exist here: it is neither a configured alias nor a Bedrock model id, inference profile id or ARN. GET /v1/models lists what this gateway serves."
-    )]
-    Unknown(String),
-    /// An ARN that hides its model, which neither config nor Bedrock explains.
-    #[error(
-        "The ARN does not say which model is behind it. Its operator has to name the family under `models` in the configuration."
-    )]
-    Opaque(ModelId),
-    /// An ARN of a region that isn't called from here.
-    #[error(
-        "The ARN is of the region {0}, which this gateway doesn't call. Its operator can name it under `models.arn.regions` in the configuration."
-    )]
-    Region(String),
-    /// An ARN of an account that isn't called from here.
-    #[error("The ARN is of an account that this gateway doesn't call.")]
-    Account,
-    /// A model for something else.
-    #[error("`{0}` is not a chat model.")]
-    NotChat(String),
-    /// A model for embeddings, asked to chat.
-    #[error("`{0}` is an embedding model, not a chat model: POST /v1/embeddings takes it.")]
-    OnlyEmbeds(String),
-    /// A model for chats, asked for embeddings.
-    #[error("`{0}` is a chat model, not an embedding model: POST /v1/chat/completions takes it.")]
-    OnlyChats(String),
-    /// A model that may or may not make vectors: nobody here knows its body.
-    #[error(
-        "`{0}` is not an embedding model that this gateway knows. GET /v1/models lists those that it does, with the mode `embedding`."
-    )]
-    NotEmbedding(String),
 }
 
 impl Routes {
@@ -168,7 +133,7 @@ impl Routes {
     /// alias.
     pub fn new(
         aliases: HashMap<String, Alias>,
-        default_model: String,
+        default_model: DefaultModel,
         region: String,
         transports: Transports,
         rules: Rules,
@@ -208,6 +173,19 @@ impl Routes {
         self.aliases.keys().map(String::as_str)
     }
 
+    /// What may have been meant by a name that leads nowhere: the nearest of the configured ones and of the models that can be
+    /// called, as far as they are `allowed`.
+    pub fn nearest(&self, name: &str, allowed: impl Fn(&str) -> bool) -> Vec<String> {
+        let live = self.directory.snapshot(&self.region);
+        let near = live.names(directory::now()).nearest(name, self.aliases(), allowed);
+        near.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The endpoint of AWS that serves a model, if Bedrock's own operations don't, as far as is known.
+    pub fn elsewhere(&self, model: &ModelId) -> Option<String> {
+        name::elsewhere(model, &self.directory.snapshot(&self.region), &self.region)
+    }
+
     /// Whether a name is configured.
     pub fn is_alias(&self, name: &str) -> bool {
         self.aliases.contains_key(name)
@@ -215,7 +193,11 @@ impl Routes {
 
     /// What answers a request that names no model.
     pub fn default_model(&self) -> &str {
-        &self.default_model
+        match &self.default_model {
+            // Then its operator says where it leads.
+            DefaultModel::BuiltIn(own) if self.aliases.contains_key(own) => own,
+            default => default.now(&self.directory.snapshot(&self.region), directory::now()),
+        }
     }
 
     /// What Bedrock says of its models.
@@ -233,7 +215,7 @@ impl Routes {
     pub fn meant<'a>(&'a self, name: Option<&'a str>) -> &'a str {
         match name {
             Some(name) if !name.is_empty() => name,
-            Some(_) | None => &self.default_model,
+            Some(_) | None => self.default_model(),
         }
     }
 
@@ -283,15 +265,19 @@ impl Routes {
 
     fn follow(&self, name: &str, passed: &mut HashSet<String>) -> Result<Route, ResolveError> {
         let configured = self.aliases.get(name);
+        let mut rewritten: &[(Action, &'static str)] = &[];
         let alias = if let Some(alias) = configured {
             Cow::Borrowed(alias)
         } else {
-            let model = ModelId::parse(name).map_err(|_| ResolveError::Unknown(shortened(name)))?;
+            let live = self.directory.snapshot(&self.region);
+            let Meant { model, remarks } = name::read(name, &live, &self.region)?;
+            rewritten = remarks;
             Cow::Owned(Alias::of(model))
         };
         let mut targets = Vec::with_capacity(alias.targets.len());
         for own in &alias.targets {
-            let (target, successor) = self.place(name, configured.is_some(), &alias, own)?;
+            let (mut target, successor) = self.place(configured.is_some(), &alias, own)?;
+            target.remarks.extend_from_slice(rewritten);
             let Some(next) = successor.filter(|next| next != name && passed.insert(next.clone())) else {
                 targets.push(target);
                 continue;
@@ -303,6 +289,7 @@ impl Routes {
             let mut successors = self.follow(&next, passed)?.targets;
             for (at, successor) in successors.iter_mut().enumerate() {
                 successor.strict |= target.strict;
+                successor.remarks.extend_from_slice(rewritten);
                 successor.remarks.push((Action::Rerouted, reason));
                 // What an operator puts before a name stays before it, whatever it leads to.
                 if configured.is_some() && own.guardrail.is_some() {
@@ -321,11 +308,25 @@ impl Routes {
         Ok(Route { targets, sticky: alias.sticky, timeouts: alias.timeouts })
     }
 
+    /// The id or ARN of a known model that a name means which isn't configured.
+    pub(super) fn meaning(&self, name: &str) -> Result<ModelId, ResolveError> {
+        let live = self.directory.snapshot(&self.region);
+        let Meant { model, remarks: _ } = name::read(name, &live, &self.region)?;
+        if name::is_known(&model, &live) { Ok(model) } else { Err(ResolveError::Unknown(shortened(name))) }
+    }
+
     /// Begins to look up what is behind the configured ARNs, as soon as it is known which of them Bedrock lists.
     pub async fn look_ahead(&self) {
         let mut rounds = self.directory.rounds();
         if rounds.wait_for(|rounds| *rounds > 0).await.is_err() {
             return;
+        }
+        if let DefaultModel::BuiltIn(_) = self.default_model {
+            tracing::info!(
+                target: "outcrop::models",
+                model = self.default_model(),
+                "no default_model is configured; this one, which Bedrock lists, answers requests that name none"
+            );
         }
         let targets = self.aliases.values().flat_map(|alias| &alias.targets);
         for target in targets.filter(|target| target.model.is_opaque() && target.account.is_none()) {
@@ -342,7 +343,6 @@ impl Routes {
     /// Where one target of a name leads by itself, and what is called instead.
     fn place(
         &self,
-        name: &str,
         configured: bool,
         alias: &Alias,
         own: &AliasTarget,
@@ -364,10 +364,6 @@ impl Routes {
         let (region, transport) = self.way(model, account.as_deref(), region.as_deref(), configured)?;
         let live = self.directory.snapshot(region.as_deref().unwrap_or(&self.region));
         let (base, found) = self.base(model, account.is_none(), &live);
-        // Every Bedrock id is `vendor.model`; `gpt-4o` is somebody's alias that isn't configured here.
-        if !configured && !model.is_opaque() && !base.as_str().contains('.') {
-            return Err(ResolveError::Unknown(shortened(name)));
-        }
         let is_hidden = model.is_opaque() && base == *model;
         let known = catalog::find(base.as_str());
         let listed = live.model(base.as_str());
@@ -534,11 +530,4 @@ fn keep_usable(
         Some(error) if targets.is_empty() => Err(error),
         Some(_) | None => Ok(()),
     }
-}
-
-/// A client's word in an error, at a length that does no harm.
-fn shortened(name: &str) -> String {
-    const LONGEST: usize = 100;
-    let clean: String = name.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
-    clean
 }

@@ -7,7 +7,7 @@ use super::Deadlines;
 use super::profile::ProfileChoice;
 use crate::bedrock::{ModelId, Transport};
 use crate::catalog::{Mode, Stage};
-use crate::chat::{Action, Guardrail, Notes};
+use crate::chat::{Action, CacheMode, Guardrail, Notes};
 use crate::families::{EmbedFamily, Family, FormatKind, Overrides};
 
 /// Where a call goes.
@@ -42,8 +42,8 @@ pub struct Target {
     pub remarks: Vec<(Action, &'static str)>,
     /// Refuse what would be noted.
     pub strict: bool,
-    /// Cache points are placed where a request has none.
-    pub cache: bool,
+    /// Who places cache points, where a request doesn't say.
+    pub cache: CacheMode,
     /// The guardrail that its operator puts before it. A client's own has no say beside it.
     pub guardrail: Option<Guardrail>,
     /// Its share of its name's calls; `None`: those that others have failed at.

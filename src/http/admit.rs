@@ -87,6 +87,11 @@ impl Admission {
         Err(ApiError::not_allowed(model))
     }
 
+    /// The models that the key may use.
+    pub(super) fn models(&self) -> &Models {
+        &self.models
+    }
+
     /// The longest body that is read, in bytes.
     pub(super) fn longest_body(&self) -> usize {
         self.edge.limits.body

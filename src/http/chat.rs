@@ -15,8 +15,8 @@ use super::error::ApiError;
 use super::extract::Whole;
 use super::headers::Wishes;
 use super::record::Ledger;
-use super::{Edge, apart, departure, estimate, extract, headers, ids, sse};
-use crate::gateway::{Answer, Call};
+use super::{Edge, apart, departure, estimate, extract, headers, ids, sse, unknown};
+use crate::gateway::{Answer, Call, Trail};
 use crate::openai::{self, ChunkEncoder, Head, StreamOptions};
 
 /// Decode, call, encode.
@@ -56,11 +56,13 @@ async fn answer(
     let calls = Calls { count: choices, most: choices.try_into().unwrap_or(1), param: "n" };
     let at_once = admission.enter(calls, estimate::tokens(&request, choices)).await?;
     let (principal, unnamed_calls) = (ledger.key_id(), forms.deprecated());
+    let failed =
+        |fault, trail: &Trail| unknown::fault(fault, trail, edge.gateway.routes(), admission.models());
     let call = Call { model, request, notes, strict, choices, at_once, timeout, principal, unnamed_calls };
     if stream {
         ledger.streams();
         let Answer { trail, outcome } = edge.gateway.chat_stream(call).await;
-        let answer = outcome.map_err(ApiError::from).map(|choices| {
+        let answer = outcome.map_err(|fault| failed(fault, &trail)).map(|choices| {
             let options = StreamOptions { include_usage };
             let id = Id::new();
             let encoder = ChunkEncoder::new(&head(&id, &trail.requested), forms, choices.len(), options);
@@ -69,7 +71,7 @@ async fn answer(
         Ok(described(answer, trail, &ledger))
     } else {
         let Answer { trail, outcome } = edge.gateway.chat(call).await;
-        let answer = outcome.map_err(ApiError::from).and_then(|choices| {
+        let answer = outcome.map_err(|fault| failed(fault, &trail)).and_then(|choices| {
             let completion = openai::completion(&head(&Id::new(), &trail.requested), &forms, &choices)?;
             ledger.replied(Some(completion.finish_reason), completion.usage);
             if completion.usage.is_none() {

@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::extract::Whole;
 use super::headers::Wishes;
 use super::record::Ledger;
-use super::{Edge, apart, departure, estimate, extract, headers};
+use super::{Edge, apart, departure, estimate, extract, headers, unknown};
 use crate::chat::Usage;
 use crate::gateway::{Answer, EmbedCall};
 use crate::openai::{self, DecodedEmbeddings};
@@ -55,7 +55,8 @@ async fn answer(
         .gateway
         .embeddings(EmbedCall { model, request, notes, strict, timeout, at_once, principal })
         .await;
-    let answer = outcome.map_err(ApiError::from).and_then(|response| {
+    let failed = |fault| unknown::fault(fault, &trail, edge.gateway.routes(), admission.models());
+    let answer = outcome.map_err(failed).and_then(|response| {
         ledger.replied(None, response.input_tokens.map(|input| Usage { input, ..Usage::default() }));
         Ok(json(openai::embeddings(&trail.requested, encoding, &response)?))
     });

@@ -12,7 +12,7 @@ use http::{HeaderValue, Method, StatusCode};
 use super::browser::Refused;
 use crate::auth;
 use crate::chat::InvalidRequest;
-use crate::gateway::{ErrorKind, Fault, ResolveError, Retry};
+use crate::gateway::{ErrorKind, Fault, ResolveError, Retry, shortened};
 use crate::listener;
 use crate::openai::{EncodeError, ErrorBody, error_body};
 use crate::telemetry::TurnedAway;
@@ -180,9 +180,9 @@ impl ApiError {
 
     /// A model that isn't among the key's, in this spelling. OpenAI's answer to a project without it.
     pub(super) fn not_allowed(model: &str) -> Self {
-        let model: String = model.chars().filter(|c| !c.is_control()).take(100).collect();
+        let model = shortened(model);
         let message = format!(
-            "This API key does not have access to the model `{model}`. GET /v1/models lists those that it has access to; the gateway's operator can add to them under the key's `models` in the configuration."
+            "This API key does not have access to the model `{model}`. GET /v1/models lists those that it has access to; the gateway's operator can add the pattern `{model}` to the key's `models` in the configuration."
         );
         let error = Self::client(StatusCode::FORBIDDEN, "model_not_found", message);
         Self { param: Some("model".into()), label: "model_not_allowed", ..error }
@@ -193,9 +193,14 @@ impl ApiError {
         Self { status: StatusCode::NOT_FOUND, ..Self::not_allowed(model) }
     }
 
-    /// No such model in the list.
-    pub(super) fn no_model(error: ResolveError) -> Self {
-        Self { status: StatusCode::NOT_FOUND, ..error.into() }
+    /// The same for whoever looks for a model in the list.
+    pub(super) fn not_listed(self) -> Self {
+        Self { status: StatusCode::NOT_FOUND, ..self }
+    }
+
+    /// The same in other words.
+    pub(super) fn saying(self, message: String) -> Self {
+        Self { message: message.into(), ..self }
     }
 
     /// How often the gateway has called the upstream before it gave up. `spent`: it would have gone on, if that weren't too
@@ -249,7 +254,9 @@ impl From<InvalidRequest> for ApiError {
 impl From<ResolveError> for ApiError {
     fn from(error: ResolveError) -> Self {
         let status = match error {
-            ResolveError::Unknown(_) => StatusCode::NOT_FOUND,
+            ResolveError::Unknown(_) | ResolveError::Ambiguous { .. } | ResolveError::Elsewhere { .. } => {
+                StatusCode::NOT_FOUND
+            }
             ResolveError::Opaque(_)
             | ResolveError::Region(_)
             | ResolveError::Account
@@ -363,6 +370,9 @@ fn upstream(kind: ErrorKind, message: String) -> ApiError {
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut error = ApiError::new(status, type_, code, message);
+    if code == Some("model_not_found") {
+        error.param = Some("model".into());
+    }
     error.retry_after = retry_after.map(Duration::from_secs);
     error
 }

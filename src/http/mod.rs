@@ -21,6 +21,7 @@ mod models;
 mod record;
 mod spec;
 mod sse;
+mod unknown;
 mod unserved;
 
 use std::ops::Deref;

@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, RawQuery, State};
 
-use super::Edge;
 use super::error::ApiError;
-use crate::auth::Principal;
+use super::{Edge, unknown};
+use crate::auth::{Models, Principal};
 use crate::chat::InvalidRequest;
 use crate::gateway::{Dates, ModelFacts, Moment, Place, Stage};
 use crate::openai::{Lifecycle, Modalities, Model, ModelList, OtherTarget, Prices, Routing};
@@ -47,7 +47,10 @@ pub(super) async fn retrieve(
     if !may_use(principal.as_deref(), &id) {
         return Err(ApiError::not_shown(&id));
     }
-    edge.gateway.model(&id).map(|facts| Json(model(facts))).map_err(ApiError::no_model)
+    let any = Models::any();
+    let models = principal.as_deref().map_or(&any, Principal::models);
+    let missing = |error| unknown::name(error, &id, edge.gateway.routes(), models).not_listed();
+    edge.gateway.model(&id).map(|facts| Json(model(facts))).map_err(missing)
 }
 
 /// Without keys everybody may.

@@ -110,6 +110,10 @@ pub(super) fn answer(
         Some(text) => text.clone(),
         None if blocked => "Sorry, the model cannot answer this question.".to_owned(),
         None if scenario.refusal => String::new(),
+        // Claude says nothing before a call that it was made to make.
+        None if model.facts.format == Format::Claude && !calls.is_empty() && turn.forced_tool().is_some() => {
+            String::new()
+        }
         None => reply_text(turn, scenario, !calls.is_empty()),
     };
     if let Some((tag, thought)) = &scenario.tagged {

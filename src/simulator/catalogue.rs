@@ -2,7 +2,7 @@
 
 use super::converse::list;
 use super::fault::Fault;
-use super::models::{self, Can, Model};
+use super::models::{self, Can, Life, Model};
 use super::reply::{Reply, Step};
 use super::route::Operation;
 use super::{Listings, Options};
@@ -101,7 +101,7 @@ fn model(options: &Options, id: &str) -> Result<Reply, Fault> {
 /// The models of the table, their provisioned variants, and those of the options.
 fn summaries(options: &Options) -> Vec<Value> {
     let mut summaries = Vec::new();
-    for known in models::all() {
+    for known in models::all().iter().filter(|model| options.serves(model)) {
         summaries.push(summary(options, known.id, known));
         if known.id.starts_with("anthropic.claude-3-haiku") {
             // What can be bought by the hour is listed beside what can be called.
@@ -156,7 +156,7 @@ fn profile(options: &Options, id: &str) -> Result<Reply, Fault> {
 }
 
 fn all_profiles(options: &Options) -> Vec<Value> {
-    let system = models::all().iter().flat_map(|model| {
+    let system = models::all().iter().filter(|model| options.serves(model)).flat_map(|model| {
         model.profile_prefixes().map(|prefix| {
             let id = format!("{prefix}.{}", model.id);
             let arn = format!("arn:aws:bedrock:{REGION}:{ACCOUNT}:inference-profile/{id}");
@@ -213,7 +213,7 @@ fn summary(options: &Options, id: &str, model: &Model) -> Value {
 /// have retired a model.
 fn lifecycle(options: &Options, id: &str, model: &Model) -> Value {
     let retired = options.retired_models.iter().any(|retired| retired == id);
-    if !model.legacy && !retired {
+    if model.life == Life::Active && !retired {
         return json!({"status": "ACTIVE", "startOfLifeTime": "2025-01-01T00:00:00Z"});
     }
     let end = if retired { "2026-01-01T00:00:00Z" } else { "2100-01-01T00:00:00Z" };

@@ -5,7 +5,10 @@ use serde_json::{Map, Number, Value, json};
 /// References and choices are followed as deep as this.
 const DEEPEST: u32 = 16;
 
-/// A value that `schema` allows: required properties only, first choices, formats and bounds kept.
+/// Below this depth an object that requires nothing stays empty, so that schemas which hold themselves don't multiply.
+const SPARSE: u32 = DEEPEST - 3;
+
+/// A value that `schema` allows: required properties only, or all where none is required, as a model would fill them; first choices, formats and bounds kept.
 pub(super) fn instance(schema: &Value) -> Value {
     within(schema, schema, DEEPEST)
 }
@@ -77,12 +80,15 @@ fn within(schema: &Value, root: &Value, depth: u32) -> Value {
         Some("array") => array(schema, root, depth),
         _ => {
             let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let members: Map<String, Value> = required
-                .iter()
-                .filter_map(Value::as_str)
-                .map(|name| (name.to_owned(), within(&schema["properties"][name], root, depth)))
-                .collect();
-            Value::Object(members)
+            let mut names: Vec<&str> = required.iter().filter_map(Value::as_str).collect();
+            if names.is_empty()
+                && depth >= SPARSE
+                && let Some(properties) = schema["properties"].as_object()
+            {
+                names.extend(properties.keys().map(String::as_str));
+            }
+            let member = |name: &str| (name.to_owned(), within(&schema["properties"][name], root, depth));
+            Value::Object(names.into_iter().map(member).collect::<Map<String, Value>>())
         }
     }
 }

@@ -119,12 +119,21 @@ pub struct Options {
     pub application_profiles: Vec<(String, String)>,
     /// Models of no table: id, and the id of the model that they behave like.
     pub extra_models: Vec<(String, String)>,
+    /// Ids of models that are served although Bedrock's own operations don't serve them.
+    pub served_models: Vec<String>,
     /// Ids of models that have reached the end of their lives: they are listed so, and refuse every call.
     pub retired_models: Vec<String>,
     /// How the listings of models and profiles answer.
     pub listings: Listings,
     /// How many of the latest requests [`Simulator::requests`] remembers.
     pub remembered_requests: usize,
+}
+
+impl Options {
+    /// Whether a model can be called here.
+    fn serves(&self, model: &models::Model) -> bool {
+        model.life != models::Life::Elsewhere || self.served_models.iter().any(|id| id == model.id)
+    }
 }
 
 /// Whether requests must be signed.
@@ -289,6 +298,7 @@ impl Default for Options {
             profiles_required: true,
             application_profiles: Vec::new(),
             extra_models: Vec::new(),
+            served_models: Vec::new(),
             retired_models: Vec::new(),
             listings: Listings::default(),
             remembered_requests: 1_000,

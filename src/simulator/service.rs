@@ -60,6 +60,7 @@ fn named(shared: &Shared, id: &str) -> Result<&'static Model, Fault> {
     let mut known = options.application_profiles.iter().chain(&options.extra_models);
     let other = known.find_map(|(known, model)| (known == id).then_some(model));
     let named = models::find(other.map_or(id, String::as_str))
+        .filter(|named| options.serves(named.model))
         .ok_or_else(|| Fault::validation("The provided model identifier is invalid."))?;
     if options.retired_models.iter().any(|retired| retired == named.model.id || retired == id) {
         return Err(Fault::new(

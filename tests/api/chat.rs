@@ -441,10 +441,24 @@ async fn a_request_without_a_model_gets_the_default_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retired_default_answers_with_a_warning() {
-    let gateway = TestGateway::start().await;
-    let answer = gateway.chat(&json!({"messages": [{"role": "user", "content": "hi"}]})).await;
-    assert_eq!(answer.completion()["model"], "anthropic.claude-3-sonnet-20240229-v1:0");
+async fn the_built_in_default_answers_while_bedrock_lists_it_and_then_one_that_lives() {
+    let (old, new) = ("anthropic.claude-3-sonnet-20240229-v1:0", "amazon.nova-2-lite-v1:0");
+    let unnamed = json!({"messages": [{"role": "user", "content": "hi"}]});
+    let listed = Setup::new().live().start().await;
+    listed.informed().await;
+    assert_eq!(listed.chat(&unnamed).await.completion()["model"], old);
+    let gone =
+        Setup::new().live().simulator(|options| options.retired_models = vec![old.to_owned()]).start().await;
+    gone.informed().await;
+    assert_eq!(gone.chat(&unnamed).await.completion()["model"], new);
+    assert_eq!(gone.get("/health").await.json()["default_model"], new);
+    // Nobody says what Bedrock lists: the catalogue knows what is retired.
+    let unlisted = TestGateway::start().await;
+    assert_eq!(unlisted.chat(&unnamed).await.completion()["model"], new);
+    // A default that somebody wrote stands.
+    let own = Setup::new().set("default_model", old).start().await;
+    let answer = own.chat(&unnamed).await;
+    assert_eq!(answer.completion()["model"], old);
     assert!(answer.header("x-outcrop-notes").unwrap().contains("model:warned"));
 }
 

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod auth;
+mod caching;
 mod chat;
 mod choices;
 mod clock;
@@ -29,6 +30,7 @@ mod key_models;
 mod lifecycle;
 mod mended;
 mod models;
+mod names;
 mod native;
 mod operations;
 mod output;

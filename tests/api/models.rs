@@ -22,7 +22,9 @@ async fn aliases_come_first_and_then_the_catalogue() {
     let models = listed(&gateway).await;
     let ids = ids(&models);
     assert_eq!(ids[..2], ["alpha", "zeta"]);
-    assert!(ids[2..].is_sorted() && ids.len() > 30, "{ids:?}");
+    let chats = models.iter().position(|model| model["mode"] == "embedding").unwrap();
+    assert!(models[chats..].iter().all(|model| model["mode"] == "embedding"), "{ids:?}");
+    assert!(ids[2..chats].is_sorted() && ids[chats..].is_sorted() && ids.len() > 30, "{ids:?}");
     assert!(ids.contains(&NOVA));
     for model in &models {
         assert_eq!(model["object"], "model");
@@ -40,6 +42,7 @@ async fn aliases_come_first_and_then_the_catalogue() {
     }
     assert!(models.iter().any(|model| model["mode"] == "embedding"));
     let alpha = &models[0];
+    assert_eq!(alpha["name"], "alpha");
     assert_eq!((&alpha["owned_by"], &alpha["outcrop"]["target"]), (&"anthropic".into(), &CLAUDE.into()));
     assert!(alpha["context_window"].is_u64() && alpha["max_output_tokens"].is_u64(), "{alpha}");
 }
@@ -113,6 +116,34 @@ async fn a_model_that_isnt_there_is_not_found() {
     let answer = gateway.get("/v1/models/%FF").await;
     assert!((400..500).contains(&answer.status));
     answer.error();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_bedrock_gives_twice_get_their_ids_behind_them() {
+    let summary = |id: &str, name: &str, status: &str| {
+        json!({"modelId": id, "modelArn": format!("arn:aws:bedrock:us-east-1::foundation-model/{id}"),
+            "modelName": name, "providerName": "Vendor", "inputModalities": ["TEXT"], "outputModalities": ["TEXT"],
+            "inferenceTypesSupported": ["ON_DEMAND"], "modelLifecycle": {"status": status}})
+    };
+    let models = json!({"modelSummaries": [
+        summary("vendor.twin-v1:0", "Twin", "ACTIVE"),
+        summary("vendor.twin-v2:0", "Twin", "LEGACY"),
+        summary("vendor.single-v1:0", "Single", "ACTIVE"),
+    ]});
+    let control = Control::start(move |path| {
+        let profiles = json!({"inferenceProfileSummaries": []});
+        Some((200, if path == "/foundation-models" { models.clone() } else { profiles }))
+    })
+    .await;
+    let gateway = Setup::new()
+        .control(&control.url)
+        .set("models", "{house: vendor.single-v1:0, list: {catalogue: false}}")
+        .start()
+        .await;
+    gateway.informed().await;
+    let shown = listed(&gateway).await;
+    let names: Vec<_> = shown.iter().map(|model| model["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["house", "Single", "Twin (vendor.twin-v1:0)", "Twin (vendor.twin-v2:0)"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

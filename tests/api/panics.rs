@@ -12,9 +12,10 @@ use futures_util::stream;
 use outcrop::bedrock::{
     BedrockError, ControlPlane, ErrorKind, FrameStream, Invocation, Reply, ReplyHead, Streamed, Transport,
 };
+use outcrop::chat::CacheMode;
 use outcrop::gateway::{
-    Asking, Bounds, BudgetPolicy, Deadlines, Directory, Folding, Gateway, Listing, Policy, ProfileChoice,
-    RetryPolicy, Routes, Rules, UpstreamPolicy,
+    Asking, Bounds, BudgetPolicy, Deadlines, DefaultModel, Directory, Folding, Gateway, Listing, Policy,
+    ProfileChoice, RetryPolicy, Routes, Rules, UpstreamPolicy,
 };
 use outcrop::http::{self, Edge, Health, Hosts, Process};
 use outcrop::limits::{KeyLimits, Limits, Settings};
@@ -97,7 +98,7 @@ impl Server {
             Asking { interval: None, lookup_wait: Duration::ZERO, regions: vec!["us-east-1".into()] };
         let rules = Rules {
             strict: false,
-            cache: false,
+            cache: CacheMode::Conversations,
             guardrail: None,
             profiles: ProfileChoice::Off,
             warn_legacy: false,
@@ -106,7 +107,7 @@ impl Server {
         };
         let routes = Routes::new(
             HashMap::new(),
-            NOVA.to_owned(),
+            DefaultModel::Configured(NOVA.to_owned()),
             "us-east-1".to_owned(),
             HashMap::from([((None, "us-east-1".to_owned()), Arc::new(Panicking) as Arc<dyn Transport>)]),
             rules,

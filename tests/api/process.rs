@@ -198,8 +198,9 @@ fn a_taken_port_is_said_once_with_what_to_do() {
         let output = outcrop(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let said = String::from_utf8(output.stderr).unwrap();
-        let line = said.lines().last().unwrap();
-        assert!(line.starts_with("outcrop: ") && line.contains(&address) && line.ends_with(advice), "{line}");
+        let line =
+            said.lines().find(|line| line.starts_with("outcrop: ")).unwrap_or_else(|| panic!("{said}"));
+        assert!(line.contains(&address) && line.ends_with(advice), "{line}");
         assert_eq!(said.matches("os error").count(), 1, "{said}");
     }
 }

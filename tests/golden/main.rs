@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use outcrop::bedrock::{Frame, ModelId, Operation, Reply, ReplyHead, TokenCounts};
-use outcrop::chat::{BlockKind, Citation, Delta, Event, Response, StopReason, Usage};
+use outcrop::chat::{BlockKind, CacheMode, Citation, Delta, Event, Response, StopReason, Usage};
 use outcrop::embed;
 use outcrop::families::{
     self, FormatKind, Lessons, ModelLimits, Overrides, Prepared, PreparedEmbeddings, StreamingMode, Terms,
@@ -141,7 +141,7 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         streaming: stream,
         folding: None,
         thoughts_complete: false,
-        cache: false,
+        cache: CacheMode::Conversations,
     };
     let Prepared {
         request,
@@ -153,6 +153,7 @@ fn request_into_call(case: &Case, request: &str) -> Result<String> {
         local_stop,
         markup: _,
         json,
+        caches: _,
     } = families::prepare(&terms, request, &mut notes)?;
     assert_eq!(format.name(), case.format, "the family speaks another format");
     let call = format.encode(&request, &model, streaming == StreamingMode::Native)?;

@@ -10,7 +10,7 @@ use std::fs;
 
 use anyhow::{Result, anyhow, ensure};
 use outcrop::bedrock::{Invocation, ModelId};
-use outcrop::chat::{Action, InvalidRequest, Note, Notes};
+use outcrop::chat::{Action, CacheMode, InvalidRequest, Note, Notes};
 use outcrop::families::{self, FormatKind, Lessons, ModelLimits, Overrides, StreamingMode, Terms};
 use outcrop::openai;
 use serde_json::{Value, json};
@@ -400,7 +400,7 @@ fn terms(model: &ModelId) -> Terms<'_> {
         limits: ModelLimits::default(),
         streaming: false,
         folding: None,
-        cache: false,
+        cache: CacheMode::Conversations,
         thoughts_complete: false,
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::Result;
 use outcrop::bedrock::ModelId;
 use outcrop::chat::{
-    Block, CallMarkup, Effort, Message, NamePattern, Notes, Request, Role, Text, Tool, ToolChoice,
+    Block, CacheMode, CallMarkup, Effort, Message, NamePattern, Notes, Request, Role, Text, Tool, ToolChoice,
 };
 use outcrop::families::{
     self, CacheSupport, Capabilities, Control, FormatKind, Lessons, ModelLimits, Overrides, Replay,
@@ -88,7 +88,7 @@ fn told(model: &ModelId, kind: FormatKind, effort: Option<Effort>) -> Result<Str
         streaming: true,
         folding: None,
         thoughts_complete: false,
-        cache: false,
+        cache: CacheMode::Conversations,
     };
     let mut notes = Notes::new();
     let request = families::prepare(&terms, request, &mut notes)?.request;

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, anyhow};
 use bytes::Bytes;
 use clap::Parser;
 use outcrop::bedrock::{FrameDecoder, Invocation, ModelId, Reply, ReplyHead};
-use outcrop::chat::{Notes, Request, Response};
+use outcrop::chat::{CacheMode, Notes, Request, Response};
 use outcrop::families::{self, FormatKind, Lessons, ModelLimits, Overrides, Prepared, Terms};
 use outcrop::formats::{
     ANTHROPIC_MESSAGES, COHERE_CHAT, CONVERSE, ChatFormat, LLAMA_PROMPT, MISTRAL_PROMPT, NOVA_MESSAGES,
@@ -207,7 +207,7 @@ fn prepare_and_encode(
         limits: ModelLimits::default(),
         streaming: false,
         folding: None,
-        cache: false,
+        cache: CacheMode::Conversations,
         thoughts_complete: false,
     };
     let Prepared { request, format, .. } = families::prepare(&terms, request, &mut Notes::default())?;

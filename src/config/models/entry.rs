@@ -119,11 +119,15 @@ pub enum Cache {
     Explicit,
     /// The gateway, where the request has none.
     Auto,
+    /// The gateway, where the request has none and goes on with a conversation.
+    Conversations,
 }
 
 impl Cache {
     pub(in crate::config) fn read(node: &Node) -> Result<Self, Problem> {
-        scalar::choice(node, &[("explicit", Self::Explicit), ("auto", Self::Auto)])
+        let words =
+            [("explicit", Self::Explicit), ("auto", Self::Auto), ("conversations", Self::Conversations)];
+        scalar::choice(node, &words)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::chat::{
     Action, Block, CacheMode, CacheOptions, CachePoint, CacheTtl, Message, Notes, Request, Role, Source,
-    Text, Tool,
+    Text, Tool, goes_on,
 };
 use crate::families::{CacheSupport, Capabilities};
 
@@ -17,17 +17,17 @@ const MOST: usize = 4;
 /// A token has about four bytes of English, fewer of anything else: an estimate that is too low only leaves a point out.
 const BYTES_A_TOKEN: usize = 4;
 
-/// Leaves the points that the model takes. Where the request places none and nobody forbids it, they are placed here if
-/// `automatic` or the request itself says so. `least_tokens` is the shortest prefix that the model keeps.
+/// Leaves the points that the model takes. Where the request places none, they are placed here if it says so itself, or else
+/// `general` does. `least_tokens` is the shortest prefix that the model keeps. True if any point goes along.
 ///
 /// Expects mended messages: at most one system message, first.
 pub(super) fn points(
     request: &mut Request,
     able: &Capabilities,
     least_tokens: Option<u32>,
-    automatic: bool,
+    general: CacheMode,
     notes: &mut Notes,
-) {
+) -> bool {
     let CacheOptions { mode, ttl } = std::mem::take(&mut request.cache);
     if request.service.cache_key.take().is_some() {
         notes.add("prompt_cache_key", Action::Dropped, "no_equivalent");
@@ -37,24 +37,20 @@ pub(super) fn points(
             notes.add("prompt_cache_options", Action::Dropped, "no_prompt_cache");
         }
         drop_all(request, notes);
-        return;
+        return false;
     };
     let mut points = Points { support, ttl, notes };
     points.normalise(request);
-    let placed = request.tools.iter().any(|tool| tool.cache.is_some())
+    let mut placed = request.tools.iter().any(|tool| tool.cache.is_some())
         || request.messages.iter().flat_map(|message| &message.content).any(is_point);
-    let wanted = match mode {
-        Some(CacheMode::Auto) => true,
-        Some(CacheMode::Explicit) => false,
-        None => automatic,
-    };
     if placed {
         points.bound(request);
-    } else if wanted {
+    } else if mode.unwrap_or(general).places_in(&request.messages) {
         let least = least_tokens.unwrap_or(support.least_tokens);
-        plan(request, support, usize::try_from(least).unwrap_or(usize::MAX), ttl);
+        placed = plan(request, support, usize::try_from(least).unwrap_or(usize::MAX), ttl);
     }
     points.order(request);
+    placed
 }
 
 fn is_point(block: &Block) -> bool {
@@ -194,18 +190,20 @@ impl Points<'_> {
 
 /// Places points where the prompt's beginning is likely to come again: behind the tools, behind the instructions, and, in a
 /// conversation that has gone on for a while, behind its last turn and the user's one before, which the call
-/// before this one has kept. None where less stands before it than the model keeps.
-fn plan(request: &mut Request, support: CacheSupport, least_tokens: usize, ttl: Option<CacheTtl>) {
+/// before this one has kept. None where less stands before it than the model keeps. True if there is any.
+fn plan(request: &mut Request, support: CacheSupport, least_tokens: usize, ttl: Option<CacheTtl>) -> bool {
     let point = CachePoint { ttl: ttl.filter(|ttl| *ttl == CacheTtl::FiveMinutes || support.one_hour) };
     let least = least_tokens.saturating_mul(BYTES_A_TOKEN);
     let mut length: usize = request.tools.iter().map(tool_length).sum();
+    let mut placed = false;
     if let Some(last) = request.tools.last_mut()
         && support.tools
         && length >= least
     {
         last.cache = Some(point);
+        placed = true;
     }
-    let goes_on = request.messages.iter().any(|message| message.role == Role::Assistant);
+    let goes_on = goes_on(&request.messages);
     let users: Vec<usize> = request
         .messages
         .iter()
@@ -223,8 +221,10 @@ fn plan(request: &mut Request, support: CacheSupport, least_tokens: usize, ttl: 
         };
         if stable && length >= least && ends_in_content(message) {
             message.content.push(Block::CachePoint(point));
+            placed = true;
         }
     }
+    placed
 }
 
 fn ends_in_content(message: &Message) -> bool {
@@ -307,10 +307,12 @@ mod tests {
         line
     }
 
-    fn run(mut request: Request, cache: Option<CacheSupport>, automatic: bool) -> (String, Vec<String>) {
+    fn run(mut request: Request, cache: Option<CacheSupport>, general: CacheMode) -> (String, Vec<String>) {
         let mut notes = Notes::new();
-        points(&mut request, &able(cache), None, automatic, &mut notes);
-        (drawn(&request), notes.iter().map(ToString::to_string).collect())
+        let placed = points(&mut request, &able(cache), None, general, &mut notes);
+        let line = drawn(&request);
+        assert_eq!(placed, line.contains(['5', 'h']), "{line}");
+        (line, notes.iter().map(ToString::to_string).collect())
     }
 
     fn conversation(marks: &[Option<CacheTtl>]) -> Request {
@@ -328,7 +330,7 @@ mod tests {
     fn a_model_without_a_cache_gets_no_point_and_the_client_is_told() {
         let mut request = conversation(&[Some(CacheTtl::OneHour), Some(CacheTtl::FiveMinutes)]);
         request.tools = vec![tool(Some(CacheTtl::OneHour))];
-        let (line, notes) = run(request, None, true);
+        let (line, notes) = run(request, None, CacheMode::Auto);
         assert_eq!(line, "T|.|.");
         assert_eq!(
             notes,
@@ -351,7 +353,7 @@ mod tests {
             ],
             ..Request::default()
         };
-        let (line, notes) = run(request, Some(SUPPORT), false);
+        let (line, notes) = run(request, Some(SUPPORT), CacheMode::Explicit);
         assert_eq!(line, "|.5|.");
         assert_eq!(
             notes,
@@ -366,7 +368,7 @@ mod tests {
     #[test]
     fn of_more_than_four_the_first_and_the_last_three_stay() {
         let five = Some(CacheTtl::FiveMinutes);
-        let (line, notes) = run(conversation(&[five; 6]), Some(SUPPORT), false);
+        let (line, notes) = run(conversation(&[five; 6]), Some(SUPPORT), CacheMode::Explicit);
         assert_eq!(line, "|.5|.|.|.5|.5|.5");
         assert_eq!(notes.len(), 2);
     }
@@ -374,20 +376,20 @@ mod tests {
     #[test]
     fn a_longer_life_never_follows_a_shorter_one() {
         let (five, hour) = (Some(CacheTtl::FiveMinutes), Some(CacheTtl::OneHour));
-        let (line, notes) = run(conversation(&[hour, five, hour]), Some(SUPPORT), false);
+        let (line, notes) = run(conversation(&[hour, five, hour]), Some(SUPPORT), CacheMode::Explicit);
         assert_eq!(line, "|.h|.5|.5");
         assert_eq!(notes, ["messages[2]:clamped;reason=longer_cache_ttl_first"]);
         let short = CacheSupport { one_hour: false, ..SUPPORT };
-        let (line, notes) = run(conversation(&[hour]), Some(short), false);
+        let (line, notes) = run(conversation(&[hour]), Some(short), CacheMode::Explicit);
         assert_eq!((line.as_str(), notes.len()), ("|.5", 1));
     }
 
     #[test]
     fn tools_are_marked_only_where_tools_are_kept() {
         let request = || Request { tools: vec![tool(Some(CacheTtl::FiveMinutes))], ..conversation(&[None]) };
-        assert_eq!(run(request(), Some(SUPPORT), false).0, "T5|.");
+        assert_eq!(run(request(), Some(SUPPORT), CacheMode::Explicit).0, "T5|.");
         let nova = CacheSupport { tools: false, ..SUPPORT };
-        let (line, notes) = run(request(), Some(nova), false);
+        let (line, notes) = run(request(), Some(nova), CacheMode::Explicit);
         assert_eq!(line, "T|.");
         assert_eq!(notes, ["tools[0]:dropped;reason=no_prompt_cache_for_tools"]);
     }
@@ -395,21 +397,56 @@ mod tests {
     #[test]
     fn the_plan_keeps_what_comes_again_and_nothing_short() {
         // One question: its instructions come again, the question doesn't.
-        assert_eq!(run(conversation(&[None; 2]), Some(SUPPORT), true).0, "|.5|.");
+        assert_eq!(run(conversation(&[None; 2]), Some(SUPPORT), CacheMode::Auto).0, "|.5|.");
         // A conversation: the turn before and this one.
-        assert_eq!(run(conversation(&[None; 6]), Some(SUPPORT), true).0, "|.5|.|.|.5|.|.5");
+        assert_eq!(run(conversation(&[None; 6]), Some(SUPPORT), CacheMode::Auto).0, "|.5|.|.|.5|.|.5");
         let long = CacheSupport { least_tokens: 1000, ..SUPPORT };
-        assert_eq!(run(conversation(&[None; 6]), Some(long), true), ("|.|.|.|.|.|.".to_owned(), vec![]));
+        assert_eq!(
+            run(conversation(&[None; 6]), Some(long), CacheMode::Auto),
+            ("|.|.|.|.|.|.".to_owned(), vec![])
+        );
     }
 
     #[test]
     fn the_request_decides_before_config_and_its_own_points_before_any_plan() {
         let mut request = conversation(&[None; 2]);
         request.cache.mode = Some(CacheMode::Explicit);
-        assert_eq!(run(request, Some(SUPPORT), true).0, "|.|.");
+        assert_eq!(run(request, Some(SUPPORT), CacheMode::Auto).0, "|.|.");
         let mut request = conversation(&[None; 2]);
         request.cache = CacheOptions { mode: Some(CacheMode::Auto), ttl: Some(CacheTtl::OneHour) };
-        assert_eq!(run(request, Some(SUPPORT), false).0, "|.h|.");
-        assert_eq!(run(conversation(&[None, Some(CacheTtl::FiveMinutes)]), Some(SUPPORT), true).0, "|.|.5");
+        assert_eq!(run(request, Some(SUPPORT), CacheMode::Explicit).0, "|.h|.");
+        assert_eq!(
+            run(conversation(&[None, Some(CacheTtl::FiveMinutes)]), Some(SUPPORT), CacheMode::Auto).0,
+            "|.|.5"
+        );
+    }
+
+    #[test]
+    fn by_default_what_goes_on_is_kept_and_a_single_question_is_not() {
+        use crate::chat::ToolResult;
+        let run = |request| run(request, Some(SUPPORT), CacheMode::Conversations).0;
+        // Instructions and a question, whatever the tools.
+        assert_eq!(run(conversation(&[None; 2])), "|.|.");
+        let asked = Request { tools: vec![tool(None)], ..conversation(&[None; 2]) };
+        assert_eq!(run(asked), "T|.|.");
+        // Examples that the client makes up are turns as well.
+        assert_eq!(run(conversation(&[None; 3])), "|.5|.5|.");
+        assert_eq!(run(conversation(&[None; 4])), "|.5|.5|.|.5");
+        // A result is of a call that came before, also where the client left that out.
+        let mut orphan = conversation(&[None; 2]);
+        let result = ToolResult { id: "a".into(), content: vec![words(100)], is_error: false };
+        orphan.messages[1].content.insert(0, Block::ToolResult(result));
+        assert_eq!(run(orphan), "|.5|..5");
+        // The request's own points stay what they are, and its own word holds.
+        assert_eq!(run(conversation(&[None, Some(CacheTtl::FiveMinutes), None, None])), "|.|.5|.|.");
+        for (mode, turns, line) in [
+            (CacheMode::Explicit, 4, "|.|.|.|."),
+            (CacheMode::Auto, 2, "|.5|."),
+            (CacheMode::Conversations, 2, "|.|."),
+        ] {
+            let mut request = conversation(&vec![None; turns]);
+            request.cache.mode = Some(mode);
+            assert_eq!(run(request), line, "{mode:?}");
+        }
     }
 }

@@ -16,8 +16,8 @@ use std::collections::HashMap;
 use super::{Family, FormatKind, Lessons, Overrides, Replay};
 use crate::bedrock::ModelId;
 use crate::chat::{
-    Action, Aliases, CallMarkup, InvalidRequest, JsonAsk, MarkupReader, MemberNames, Notes, Request, Tool,
-    ToolChoice, mend,
+    Action, Aliases, CacheMode, CallMarkup, InvalidRequest, JsonAsk, MarkupReader, MemberNames, Notes,
+    Request, Tool, ToolChoice, mend,
 };
 use crate::formats::{self, ChatFormat};
 
@@ -43,8 +43,8 @@ pub struct Terms<'a> {
     pub folding: Option<u32>,
     /// The turns of the open tool loop are known to bring back all that the model thought in them.
     pub thoughts_complete: bool,
-    /// Cache points are placed where the request has none.
-    pub cache: bool,
+    /// Who places cache points, where the request doesn't say.
+    pub cache: CacheMode,
 }
 
 /// A model's limits, as the catalogue has them.
@@ -76,6 +76,8 @@ pub struct Prepared {
     pub markup: Option<MarkupReader>,
     /// The reply has to be JSON, and the model is only asked for it: for [`crate::chat::JsonReply`].
     pub json: Option<JsonAsk>,
+    /// Cache points go along.
+    pub caches: bool,
 }
 
 /// How the call and the client's stream go together.
@@ -170,7 +172,7 @@ pub fn prepare(
     if !empty_names {
         arguments::name_members(&mut request.messages, notes);
     }
-    cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
+    let caches = cache::points(&mut request, &able, limits.prompt_cache_min_tokens, cache, notes);
     let aliases = Aliases::apply(&mut request, able.tool_names, notes);
     let input_names = input_names(&request.tools, renamed);
 
@@ -191,7 +193,18 @@ pub fn prepare(
     let looks = may_call && able.call_markup != CallMarkup::No;
     let tools = request.tools.iter().filter(|_| looks).map(|tool| tool.name.clone()).collect();
     let markup = MarkupReader::new(able.call_markup, tools);
-    Ok(Prepared { request, format, streaming, aliases, input_names, extras, local_stop, markup, json })
+    Ok(Prepared {
+        request,
+        format,
+        streaming,
+        aliases,
+        input_names,
+        extras,
+        local_stop,
+        markup,
+        json,
+        caches,
+    })
 }
 
 /// How the members of inputs are called on the way back.

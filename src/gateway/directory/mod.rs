@@ -47,6 +47,8 @@ pub struct Directory {
     control: Arc<dyn ControlPlane>,
     asking: Asking,
     snapshots: RwLock<HashMap<String, Arc<Live>>>,
+    /// Of a region that has listed nothing yet. One for all, because what it is asked for is worked out once.
+    nothing: Arc<Live>,
     hidden: Mutex<HashMap<ModelId, Lookup>>,
     /// What failed when last something was said about it, by region.
     told: Mutex<HashMap<String, Vec<Failure>>>,
@@ -67,6 +69,7 @@ impl Directory {
             control,
             asking,
             snapshots: RwLock::default(),
+            nothing: Arc::default(),
             hidden: Mutex::default(),
             told: Mutex::default(),
             lamented: Mutex::default(),
@@ -151,7 +154,7 @@ impl Directory {
     /// The latest listings of a region.
     pub(super) fn snapshot(&self, region: &str) -> Arc<Live> {
         let snapshots = self.snapshots.read().unwrap_or_else(PoisonError::into_inner);
-        snapshots.get(region).cloned().unwrap_or_default()
+        Arc::clone(snapshots.get(region).unwrap_or(&self.nothing))
     }
 
     /// Lists again soon, the first time that somebody names what no listing has.

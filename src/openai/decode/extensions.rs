@@ -72,9 +72,14 @@ pub(super) fn cache_options(
     ledger.unknown(path, &rest);
     let mode = match mode.as_deref() {
         None => None,
-        Some("implicit") => Some(CacheMode::Auto),
+        // OpenAI's word, and the configuration's.
+        Some("implicit" | "auto") => Some(CacheMode::Auto),
+        Some("conversations") => Some(CacheMode::Conversations),
         Some("explicit") => Some(CacheMode::Explicit),
-        Some(_) => return Err(not_one_of(&path.member("mode"), &["implicit", "explicit"])),
+        Some(_) => {
+            let words = ["implicit", "explicit", "auto", "conversations"];
+            return Err(not_one_of(&path.member("mode"), &words));
+        }
     };
     let ttl = ttl.map(|word| cache_ttl(&word, &path.member("ttl"), ledger)).transpose()?;
     Ok(CacheOptions { mode, ttl })

@@ -22,10 +22,20 @@ pub(super) struct Model {
     pub(super) max_tokens: u64,
     /// Whether its bare id can be invoked.
     pub(super) on_demand: bool,
-    /// Whether its provider has announced the end.
-    pub(super) legacy: bool,
+    /// Where it is in its life.
+    pub(super) life: Life,
     /// Geo prefixes of its inference profiles, separated by spaces.
     pub(super) profiles: &'static str,
+}
+
+/// Where a model is in its life on Bedrock's own operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    Active,
+    /// Its provider has announced the end.
+    Legacy,
+    /// It never began: AWS's other endpoints serve it, under this id.
+    Elsewhere,
 }
 
 /// What the models of one class accept.

@@ -127,6 +127,15 @@ async fn a_forced_tool_is_called_with_what_its_schema_requires() {
     assert_eq!(reply["stop_reason"], "tool_use");
     let call = reply["content"].as_array().unwrap().last().unwrap();
     assert_eq!(call["input"], json!({"city": "text"}));
+    assert_eq!(reply["content"].as_array().unwrap().len(), 1, "no text beside a forced call");
+    // One that is free to call speaks.
+    body["tool_choice"] = json!({"type": "auto"});
+    assert_eq!(invoke(&simulator, CLAUDE, &body).await["content"][0]["text"], "Paris?");
+    // Nothing is required: a model fills what there is all the same.
+    body["tool_choice"] = json!({"type": "any"});
+    body["tools"][0]["input_schema"]["required"] = json!([]);
+    let reply = invoke(&simulator, CLAUDE, &body).await;
+    assert_eq!(reply["content"][0]["input"], json!({"city": "text"}));
 }
 
 #[tokio::test]

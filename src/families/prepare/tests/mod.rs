@@ -1,7 +1,7 @@
 mod output;
 
 use super::*;
-use crate::chat::{Block, Message, OutputFormat, Role, Source, Text};
+use crate::chat::{Block, CacheMode, Message, OutputFormat, Role, Source, Text};
 use crate::chat::{
     Document, Effort, Image, ImageFormat, Json, Reasoning, Tool, ToolChoice, ToolResult, ToolUse,
 };
@@ -53,7 +53,7 @@ impl Case {
             streaming: *streaming,
             folding: None,
             thoughts_complete: *thoughts_complete,
-            cache: false,
+            cache: CacheMode::Conversations,
         };
         let mut notes = Notes::new();
         let prepared = prepare(&terms, request, &mut notes)?;
