@@ -94,10 +94,9 @@ async fn listings(parts: &Parts) -> Vec<Result<String, (String, &'static str)>> 
 /// Everything that is configured, or else the default model.
 fn targets(config: &Config, default: &str) -> Vec<String> {
     let mut names: Vec<String> = config.models.entries.keys().cloned().collect();
-    if names.is_empty() || config.default_model.origin != Origin::Default {
-        if !names.iter().any(|name| name == default) {
-            names.push(default.to_owned());
-        }
+    let is_wanted = names.is_empty() || config.default_model.origin != Origin::Default;
+    if is_wanted && !names.iter().any(|name| name == default) {
+        names.push(default.to_owned());
     }
     names
 }
