@@ -1,6 +1,6 @@
 //! What is known of each model that can be called here, and where its calls go.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Gateway, ResolveError, Target};
 use crate::bedrock::ModelId;
@@ -110,8 +110,12 @@ impl Gateway {
         let others = others.into_iter().filter(|id| !configured.contains(id)).flat_map(|id| self.model(id));
         let others = others.filter(|model| retired || model.stage != Some(Stage::Retired));
         let configured = configured.iter().flat_map(|name| self.model(name));
-        let mut shown: Vec<_> =
-            configured.chain(others).filter(|model| (self.listing.shows)(&model.id)).collect();
+        // An id that means another one is that one.
+        let mut seen = HashSet::new();
+        let mut shown: Vec<_> = configured
+            .chain(others)
+            .filter(|model| (self.listing.shows)(&model.id) && seen.insert(model.id.clone()))
+            .collect();
         shown.sort_by_key(|model| model.mode == Mode::Embedding.as_str());
         tell_apart(&mut shown);
         shown
