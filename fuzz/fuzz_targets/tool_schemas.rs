@@ -3,6 +3,7 @@
 #![no_main]
 
 use outcrop::bedrock::ModelId;
+use outcrop::chat::CacheMode;
 use outcrop::families::{self, FormatKind, Lessons, ModelLimits, Overrides, Terms};
 use outcrop::{openai, simulator};
 
@@ -36,7 +37,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             streaming: false,
             folding: None,
             thoughts_complete: false,
-            cache: false,
+            cache: CacheMode::Explicit,
         };
         let mut notes = decoded.notes.clone();
         let prepared = match families::prepare(&terms, decoded.request.clone(), &mut notes) {
