@@ -102,7 +102,11 @@ impl App {
     /// nothing up. With `simulate`, Bedrock is a simulator in this process.
     pub async fn start(config: &Config, simulate: bool) -> Result<Self, StartError> {
         let simulator = if simulate {
-            Some(Simulator::start(simulator::Options::default()).await.map_err(StartError::Simulator)?)
+            let options = simulator::Options {
+                served_models: config.simulator.models.clone(),
+                ..simulator::Options::default()
+            };
+            Some(Simulator::start(options).await.map_err(StartError::Simulator)?)
         } else {
             None
         };

@@ -57,6 +57,9 @@ enum Command {
         /// Accept requests without a valid signature.
         #[arg(long)]
         unsigned: bool,
+        /// Ids of retired models that serve all the same, with commas between them; * is all.
+        #[arg(long, value_delimiter = ',', value_name = "IDS")]
+        models: Vec<String>,
     },
     /// Manage API keys.
     Keys {
@@ -146,7 +149,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Models { config, retired, json } => {
             with_config(&config, Overrides::default(), |config| block_on(listing::run(config, retired, json)))
         }
-        Command::Simulate { listen, unsigned } => report(block_on(simulate(listen, unsigned))),
+        Command::Simulate { listen, unsigned, models } => {
+            report(block_on(simulate(listen, unsigned, models)))
+        }
         Command::Keys { action: Keys::New } => report(new_api_key()),
         Command::Healthcheck { url } => report(block_on(healthcheck::run(url))),
         Command::Doctor(place) => {
@@ -308,9 +313,9 @@ fn region(config: &Config, effective: &str) -> String {
     }
 }
 
-async fn simulate(address: SocketAddr, unsigned: bool) -> Outcome {
+async fn simulate(address: SocketAddr, unsigned: bool, served_models: Vec<String>) -> Outcome {
     let signatures = if unsigned { simulator::Signatures::Ignored } else { simulator::Signatures::Checked };
-    let options = simulator::Options { address, signatures, ..simulator::Options::default() };
+    let options = simulator::Options { address, signatures, served_models, ..simulator::Options::default() };
     let keys = options.credentials.clone();
     let simulator = Simulator::start(options).await.map_err(|error| {
         anyhow::anyhow!("cannot listen on {address}: {error}: choose another address with --listen")

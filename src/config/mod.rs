@@ -23,6 +23,7 @@ mod scalar;
 mod secret;
 mod section;
 mod server;
+mod simulator;
 mod tree;
 mod upstream;
 mod whole;
@@ -55,6 +56,7 @@ pub use reasoning::{Reasoning, ThoughtStore};
 pub use secret::Secret;
 pub use section::Sourced;
 pub use server::{Cors, Server, Tls};
+pub use simulator::Simulator;
 pub use upstream::{Breaker, Embeddings, OnDisconnect, Retry, RetryBudget, Stream, Timeout, UpstreamStreams};
 pub use whole::Texts;
 
@@ -95,6 +97,8 @@ pub struct Config {
     pub max_choices: NonZeroU32,
     /// Who places cache points.
     pub cache: Cache,
+    /// What stands for Bedrock with `serve --simulate`.
+    pub simulator: Simulator,
     /// The guardrail before every model that has no other.
     pub guardrail: Option<Guardrail>,
     /// How texts become vectors.
@@ -275,6 +279,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
     let max_choices = root.read("max_choices", scalar::count);
     let embeddings = Embeddings::read(root.section("embeddings"));
     let cache = root.read("cache", Cache::read);
+    let simulator = Simulator::read(root.section("simulator"));
     let guardrail = root.optional("guardrail", Guardrail::read);
     let log = Log::read(root.section("log"));
     Some(Config {
@@ -294,6 +299,7 @@ fn read(tree: &Node, vars: &dyn Vars, errors: &mut Vec<Error>) -> Option<Config>
         max_choices: max_choices?,
         embeddings: embeddings?,
         cache: cache?,
+        simulator: simulator?,
         guardrail: guardrail?,
         models: models?,
         log: log?,

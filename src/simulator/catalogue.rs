@@ -209,10 +209,9 @@ fn summary(options: &Options, id: &str, model: &Model) -> Value {
     })
 }
 
-/// The dates of a life. The simulator serves what AWS has ended already, so its ends are far away, unless the options
-/// have retired a model.
+/// The dates of a life. The ends of what is served are far away.
 fn lifecycle(options: &Options, id: &str, model: &Model) -> Value {
-    let retired = options.retired_models.iter().any(|retired| retired == id);
+    let retired = options.has_retired(model, id);
     if model.life == Life::Active && !retired {
         return json!({"status": "ACTIVE", "startOfLifeTime": "2025-01-01T00:00:00Z"});
     }

@@ -119,7 +119,7 @@ pub struct Options {
     pub application_profiles: Vec<(String, String)>,
     /// Models of no table: id, and the id of the model that they behave like.
     pub extra_models: Vec<(String, String)>,
-    /// Ids of models that are served although Bedrock's own operations don't serve them.
+    /// Ids of models that are served although Bedrock's own operations don't serve them, or no more; `*` is all of the latter.
     pub served_models: Vec<String>,
     /// Ids of models that have reached the end of their lives: they are listed so, and refuse every call.
     pub retired_models: Vec<String>,
@@ -132,7 +132,18 @@ pub struct Options {
 impl Options {
     /// Whether a model can be called here.
     fn serves(&self, model: &models::Model) -> bool {
-        model.life != models::Life::Elsewhere || self.served_models.iter().any(|id| id == model.id)
+        model.life != models::Life::Elsewhere || self.names(model.id)
+    }
+
+    /// Whether a model's life is over.
+    fn has_retired(&self, model: &models::Model, id: &str) -> bool {
+        let revived = self.names(model.id) || self.names("*");
+        let is_over = model.life == models::Life::Retired && !revived;
+        is_over || self.retired_models.iter().any(|retired| retired == model.id || retired == id)
+    }
+
+    fn names(&self, model: &str) -> bool {
+        self.served_models.iter().any(|id| id == model)
     }
 }
 

@@ -62,7 +62,7 @@ fn named(shared: &Shared, id: &str) -> Result<&'static Model, Fault> {
     let named = models::find(other.map_or(id, String::as_str))
         .filter(|named| options.serves(named.model))
         .ok_or_else(|| Fault::validation("The provided model identifier is invalid."))?;
-    if options.retired_models.iter().any(|retired| retired == named.model.id || retired == id) {
+    if options.has_retired(named.model, id) {
         return Err(Fault::new(
             404,
             "ResourceNotFoundException",

@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::support::{
-    CLAUDE, Control, Ending, Live, NOVA, Request, Sent, Server, SseEvent, chat, claude_stream, outcrop,
-    parse, streamed,
+    CLAUDE, Control, Ending, Live, NOVA, Request, Sent, Server, SseEvent, TITAN, chat, claude_stream,
+    outcrop, parse, streamed,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,6 +23,23 @@ async fn a_signal_ends_it_with_success() {
         Request::chat(&chat(CLAUDE, "hi")).send(server.address).await.completion();
         server.signal(name);
         assert_eq!(server.exit_code(), Some(0), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retired_models_are_gone_from_the_simulator_unless_the_configuration_names_them() {
+    let ids = ["anthropic.claude-3-sonnet-20240229-v1:0", TITAN];
+    for (models, statuses) in
+        [("[]", [404, 404]), ("[amazon.titan-text-express-v1]", [404, 200]), ("['*']", [200, 200])]
+    {
+        let set = format!("simulator.models={models}");
+        let server = Server::start(&["serve", "--simulate", "--listen", "127.0.0.1:0", "--set", &set]);
+        for (id, status) in ids.into_iter().zip(statuses) {
+            let answer = Request::chat(&chat(id, "hi")).send(server.address).await;
+            assert_eq!(answer.status, status, "{id} of {models}: {}", answer.text());
+        }
+        let listed = Request::get("/v1/models").send(server.address).await.text().to_owned();
+        assert!(!listed.contains(ids[0]) && listed.contains(CLAUDE), "{listed}");
     }
 }
 

@@ -79,7 +79,11 @@ fn what_bedrock_said_is_what_the_client_gets() -> Result<()> {
 
 async fn replay(recordings: &BTreeMap<String, Recording>) -> Result<()> {
     // Recorded heads carry the dates of their time. The SDK sets its clock by them and signs with it.
-    let options = Options { signatures: Signatures::Ignored, ..Options::default() };
+    let options = Options {
+        signatures: Signatures::Ignored,
+        served_models: vec!["*".to_owned()],
+        ..Options::default()
+    };
     let simulator = Simulator::start(options).await?;
     let app = App::start(&config(recordings, &simulator)?, false).await?;
     let address = app.address();

@@ -34,6 +34,8 @@ pub(super) enum Life {
     Active,
     /// Its provider has announced the end.
     Legacy,
+    /// It is over.
+    Retired,
     /// It never began: AWS's other endpoints serve it, under this id.
     Elsewhere,
 }

@@ -129,8 +129,7 @@ async fn whole_replies_can_be_cut_short_too() {
 
 #[tokio::test]
 async fn a_reset_is_a_reset_and_not_an_end() {
-    let simulator =
-        Simulator::start(Options { signatures: Signatures::Ignored, ..Options::default() }).await.unwrap();
+    let simulator = open().await;
     let kind = async |reply: Reply| {
         simulator.script([reply]);
         let mut socket = TcpStream::connect(simulator.address()).await.unwrap();

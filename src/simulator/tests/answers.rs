@@ -58,8 +58,7 @@ async fn native_formats_echo_whole_and_streamed() {
 
 #[tokio::test]
 async fn token_counts_and_latency_are_in_the_headers_of_an_invocation() {
-    let simulator =
-        Simulator::start(Options { signatures: Signatures::Ignored, ..Options::default() }).await.unwrap();
+    let simulator = open().await;
     let body = claude_body("four [[usage input=7 output=3 cache_read=5]]").to_string();
     let reply = raw(&simulator, &post(&format!("/model/{CLAUDE}/invoke"), &body)).await;
     for line in [
@@ -310,8 +309,7 @@ async fn events_of_the_future_change_nothing() {
 
 #[tokio::test]
 async fn additional_response_fields_are_found_where_their_paths_point() {
-    let simulator =
-        Simulator::start(Options { signatures: Signatures::Ignored, ..Options::default() }).await.unwrap();
+    let simulator = open().await;
     let body = json!({
         "messages": [{"role": "user", "content": [{"text": "one STOP two"}]}],
         "inferenceConfig": {"stopSequences": ["STOP"]},

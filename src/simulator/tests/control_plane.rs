@@ -4,8 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn the_listing_has_filters_and_pages() {
-    let simulator =
-        Simulator::start(Options { signatures: Signatures::Ignored, ..Options::default() }).await.unwrap();
+    let simulator = open().await;
     let models = body_of(&raw(&simulator, &get("/foundation-models?byProvider=Meta")).await);
     let models = models["modelSummaries"].as_array().unwrap().clone();
     assert!(!models.is_empty() && models.iter().all(|model| model["providerName"] == "Meta"));

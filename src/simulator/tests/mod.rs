@@ -37,13 +37,18 @@ const LLAMA: &str = "us.meta.llama3-3-70b-instruct-v1:0";
 const TITAN: &str = "amazon.titan-text-express-v1";
 const NOVA: &str = "amazon.nova-lite-v1:0";
 
+/// Retired models are served as well.
+fn of_all_ages() -> Options {
+    Options { served_models: vec!["*".into()], ..Options::default() }
+}
+
 async fn simulator() -> Simulator {
-    Simulator::start(Options::default()).await.unwrap()
+    Simulator::start(of_all_ages()).await.unwrap()
 }
 
 /// One that takes requests without a signature.
 async fn open() -> Simulator {
-    Simulator::start(Options { signatures: Signatures::Ignored, ..Options::default() }).await.unwrap()
+    Simulator::start(Options { signatures: Signatures::Ignored, ..of_all_ages() }).await.unwrap()
 }
 
 /// Sends a JSON body to an operation of a model and reads the JSON of the reply, whatever its status.

@@ -80,7 +80,7 @@ fn json_like() -> impl Strategy<Value = Value> {
 }
 
 fn answer(operation: &str, model: &str, body: &[u8]) -> u16 {
-    let options = Options { profiles_required: false, ..Options::default() };
+    let options = Options { profiles_required: false, ..of_all_ages() };
     let shared = Shared::new(options);
     let uri: http::Uri = format!("/model/{model}/{operation}").parse().unwrap();
     let call = route::read(&Method::POST, &uri);

@@ -174,6 +174,34 @@ async fn models_without_a_system_text_are_instructed_by_the_user() {
 }
 
 #[tokio::test]
+async fn retired_models_refuse_unless_they_are_named() {
+    let body = conversation("hi", json!({}));
+    let ids = [TITAN, "us.anthropic.claude-opus-4-20250514-v1:0", "meta.llama3-1-405b-instruct-v1:0"];
+    for (served, serving) in [
+        (vec![], [false, false, false]),
+        (vec![TITAN], [true, false, false]),
+        (vec!["anthropic.claude-opus-4-20250514-v1:0"], [false, true, false]),
+        (vec!["*"], [true, true, true]),
+    ] {
+        let options = Options {
+            signatures: Signatures::Ignored,
+            profiles_required: false,
+            served_models: served.iter().map(|id| (*id).to_owned()).collect(),
+            ..Options::default()
+        };
+        let simulator = Simulator::start(options).await.unwrap();
+        for (id, serves) in ids.into_iter().zip(serving) {
+            let reply = call(&simulator, id, "converse", &body).await;
+            if serves {
+                assert_eq!(text_in(&reply), "hi", "{id} of {served:?}");
+            } else {
+                assert!(reply["message"].as_str().unwrap().contains("end of its life"), "{id}: {reply}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn models_of_no_table_and_models_that_are_gone() {
     let options = Options {
         signatures: Signatures::Ignored,

@@ -25,11 +25,16 @@ pub(crate) struct Setup {
     upstream: Option<String>,
 }
 
+/// A simulator that serves what AWS has retired as well: gateways have to speak with models of all ages.
+fn all_models() -> Options {
+    Options { served_models: vec!["*".to_owned()], ..Options::default() }
+}
+
 impl Setup {
     /// Everything by default, but retries without pauses and as many as a test provokes, and no questions but the tests' own:
     /// what reaches the simulator is theirs.
     pub(crate) fn new() -> Self {
-        Self { keys: Vec::new(), vars: BTreeMap::new(), options: Options::default(), upstream: None }
+        Self { keys: Vec::new(), vars: BTreeMap::new(), options: all_models(), upstream: None }
             .set("retry.base_delay", "0.001")
             .set("retry.budget.min_per_second", "1000")
             .set("models.live.interval", "0")
